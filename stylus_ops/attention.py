@@ -1,0 +1,166 @@
+"""Style injection into self-attention: the read and write pass of one evaluation of the model.
+
+A host calls the hook at every chosen self-attention layer, twice: `tokens` with the normed hidden states before projection,
+`attend` with what the layer's own projections made of the result. `to_q`, `to_k` and `to_v` have no bias, so mixing hidden
+states before projection equals mixing queries after it, and one stored hidden state serves for all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from .sites import Site
+
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""The host's own attention: q [B, Nq, C], k and v [B, Nk, C] with heads still folded into C, to [B, Nq, C]."""
+
+
+class Hook(Protocol):
+    @property
+    def sites(self) -> Sequence[Site]: ...
+
+    def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Normed hidden states [B, N, C] to the inputs of `to_q` and of `to_k`/`to_v`."""
+
+    def attend(self, site: Site, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
+        """Projected q, k, v to the attention's output, before `to_out`."""
+
+
+class Dials(NamedTuple):
+    """What the listener turns. Defaults are the paper's headline run."""
+
+    alpha: float = 0.9
+    """Style guidance (Stylus Eq. 3): 0 is the content, 1 a pure key/value swap, above 1 exaggerates."""
+    gamma: float = 0.75
+    """Query preservation (Stylus Eq. 1): share of the content's own query, 0 to 1."""
+    tau: float = 1.0
+    """Attention temperature, multiplies the logits; above 1 sharpens."""
+    mask: Tensor | None = None
+    """[B or 1, H, W] in 0..1: multiplies alpha over time (W) and frequency (H)."""
+
+    def check(self) -> None:
+        """Raises ValueError naming the dial that is out of range."""
+        for name, value, low, high in (
+            ("alpha", self.alpha, 0.0, 2.0),
+            ("gamma", self.gamma, 0.0, 1.0),
+            ("temperature", self.tau, 0.1, 10.0),
+        ):
+            if not low <= value <= high:
+                raise ValueError(f"{name} is {value}: choose a number from {low} to {high}")
+
+
+class Capture:
+    """Write pass: keeps the hidden states of every site and changes nothing."""
+
+    def __init__(self, sites: Sequence[Site]):
+        self.sites = tuple(sites)
+        self.features: dict[Site, Tensor] = {}
+
+    def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        self.features[site] = hidden
+        return hidden, hidden
+
+    def attend(self, site: Site, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
+        return attend(q, k, v)
+
+
+class Injection:
+    """Read pass: queries of the running sample, keys and values of content and styles.
+
+    Args:
+        content: per site [B, Tc, C], one row for each row of the sample.
+        styles: per style and site [windows, Ts, C]; a style's windows are one long sequence of tokens for every row.
+        weights: of the styles, summing to 1.
+        dials: `mask`, if any, has 1 row or B rows.
+        latent_size: (h, w) of the latents, to lay the mask over each site's tokens.
+    """
+
+    def __init__(
+        self,
+        content: Mapping[Site, Tensor],
+        styles: Sequence[Mapping[Site, Tensor]],
+        weights: Sequence[float],
+        dials: Dials,
+        latent_size: tuple[int, int],
+    ):
+        self.sites = tuple(content)
+        self.content, self.styles, self.weights = content, styles, weights
+        self.dials, self.latent_size = dials, latent_size
+
+    def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Query preservation `gamma * h_content + (1 - gamma) * h`, and all sources' tokens packed as one row [1, sum, C],
+        so that a style shared by many windows is projected once."""
+        content = self.content[site]
+        if hidden.shape != content.shape:
+            raise ValueError(
+                f"decoder block {site[0]} sees {hidden.shape[1]} tokens where {content.shape[1]} were recorded: "
+                "remove patches that merge or tile tokens (ToMe, HyperTile) and area conditioning, "
+                "and give the sampler the inversion's own latent size"
+            )
+        content = content.to(hidden.dtype)
+        query = torch.lerp(hidden, content, self.dials.gamma)
+        packed = [content] if self.uses_content else []
+        if self.uses_style:
+            packed += [style[site].to(hidden.dtype) for style in self.styles]
+        return query, torch.cat([source.flatten(0, 1) for source in packed])[None]
+
+    def attend(self, site: Site, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
+        """`phi_c + alpha * (phi_s - phi_c)` (Stylus Eq. 3, StyleID's key/value swap at alpha 1)."""
+        q = q * self.dials.tau
+        rows, tokens = self.content[site].shape[:2]
+        sizes = [rows * tokens] if self.uses_content else []
+        if self.uses_style:
+            sizes += [style[site].shape[0] * style[site].shape[1] for style in self.styles]
+        keys, values = list(k.split(sizes, dim=1)), list(v.split(sizes, dim=1))
+        content = q.new_zeros(())
+        if self.uses_content:
+            content_k, content_v = (t.pop(0).reshape(rows, tokens, -1) for t in (keys, values))
+            content = attend(q, content_k, content_v)
+        if not self.uses_style:
+            return content
+        batch = q.shape[0]
+        style = sum(
+            (w * attend(q, key.expand(batch, -1, -1), value.expand(batch, -1, -1)))
+            for w, key, value in zip(self.weights, keys, values, strict=True)
+        )
+        if not self.uses_content:
+            return torch.as_tensor(style)
+        return content + self._alpha(tokens, q) * (style - content)
+
+    @property
+    def uses_content(self) -> bool:
+        return self.dials.alpha != 1 or self.dials.mask is not None
+
+    @property
+    def uses_style(self) -> bool:
+        return self.dials.alpha != 0
+
+    def _alpha(self, tokens: int, like: Tensor) -> Tensor | float:
+        """Scalar, or one value per query token [B, N, 1]."""
+        if self.dials.mask is None:
+            return self.dials.alpha
+        mask = self.dials.mask.to(like.device, torch.float32)[:, None]
+        per_token = interpolate(mask, size=site_size(tokens, self.latent_size), mode="area").flatten(2).movedim(1, 2)
+        return (self.dials.alpha * per_token).to(like.dtype)
+
+
+def site_size(tokens: int, latent_size: tuple[int, int]) -> tuple[int, int]:
+    """(h, w) of a site's token grid: the latent halved, rounding up, until the count fits.
+
+    Raises:
+        ValueError: no halving gives that count.
+    """
+    h, w = latent_size
+    while h * w > tokens and h * w > 1:
+        h, w = -(-h // 2), -(-w // 2)
+    if h * w != tokens:
+        raise ValueError(
+            f"a site has {tokens} tokens, which is no halving of the {latent_size[0]}x{latent_size[1]} latent; "
+            "a mask needs a plain U-Net without token merging"
+        )
+    return h, w

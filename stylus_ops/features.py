@@ -1,0 +1,90 @@
+"""What one clip leaves behind for later: its trajectory, its features, and what both were taken with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .sites import Site
+
+POLICIES = ("auto", "cache", "cache fp16", "recompute")
+
+Bank = tuple[tuple[Tensor, ...], ...]
+"""Hidden states [B, tokens, C] in host memory, indexed [node][site]; frozen once made."""
+
+
+class Inversion(NamedTuple):
+    """A clip's inversion. Tuples and tensors only, in host memory; nothing changes it once made."""
+
+    sigmas: Tensor
+    """[N] ascending."""
+    trajectory: Tensor
+    """[N, B, C, h, w]: per node, the point whose evaluation gives the features."""
+    noise: Tensor
+    """[B, C, h, w] at the last node."""
+    sites: tuple[Site, ...]
+    bank: Bank | None
+    """None: features are recomputed from the trajectory when they are needed."""
+    valid_width: int
+    """Latent columns that hold sound; the rest is padding and stays out of statistics."""
+    conditioning: object = None
+    """As the host passed it; the host compares it."""
+    weights: object = None
+    """The host's identity of the model's weights."""
+
+    @property
+    def statistics(self) -> Tensor:
+        """The noise without its padding, [B, C, h, valid_width]."""
+        return self.noise[..., : self.valid_width]
+
+
+class Style(NamedTuple):
+    """One or more captured clips and their weights, which sum to 1."""
+
+    captures: tuple[Inversion, ...]
+    weights: tuple[float, ...]
+
+
+def blend(a: Style, b: Style, beta: float) -> Style:
+    """`(1 - beta) a + beta b`: 0 is a, 1 is b; chain it for more than two.
+
+    Raises:
+        ValueError: beta outside 0..1, or styles captured with different settings.
+    """
+    if not 0 <= beta <= 1:
+        raise ValueError(f"beta is {beta}: choose a number from 0 (first style) to 1 (second style)")
+    check_same_schedule(a.captures[0], b.captures[0], "style_b", "style_a")
+    weighted = [(c, w * (1 - beta)) for c, w in zip(*a, strict=True)] + [(c, w * beta) for c, w in zip(*b, strict=True)]
+    kept = [(c, w) for c, w in weighted if w > 0]
+    return Style(tuple(c for c, _ in kept), tuple(w for _, w in kept))
+
+
+def check_same_schedule(reference: Inversion, other: Inversion, name: str, reference_name: str) -> None:
+    """Raises ValueError, naming the setting, unless both were taken at the same steps, sites and latent height."""
+    if not torch.equal(reference.sigmas.cpu(), other.sigmas.cpu()):
+        raise ValueError(
+            f"{name} was captured with {len(other.sigmas)} steps and {reference_name} with {len(reference.sigmas)} "
+            "(or on another noise schedule): use the same steps and model for both"
+        )
+    if reference.sites != other.sites:
+        raise ValueError(
+            f"{name} was captured at decoder blocks {_blocks(other.sites)} and {reference_name} at "
+            f"{_blocks(reference.sites)}: use the same sites for both"
+        )
+    if reference.noise.shape[1:3] != other.noise.shape[1:3]:
+        raise ValueError(
+            f"{name} has latents of {other.noise.shape[1]} channels and height {other.noise.shape[2]}, {reference_name} of "
+            f"{reference.noise.shape[1]} and {reference.noise.shape[2]}: use the same spectrogram preset and VAE for both"
+        )
+
+
+def _blocks(sites: Sequence[Site]) -> str:
+    return ", ".join(str(b) for b in sorted({b for b, _ in sites}))
+
+
+def bank_bytes(bank: Bank | None) -> int:
+    """Host memory that a bank holds, in bytes."""
+    return sum(t.numel() * t.element_size() for step in bank or () for t in step)

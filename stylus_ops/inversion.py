@@ -1,0 +1,74 @@
+"""DDIM inversion: from a clean latent to the noise that samples back to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+"""`denoise(x, sigma)`: latents [B, C, h, w] and a scalar sigma to the denoised prediction D(x, sigma), same shape."""
+
+OnStep = Callable[[int, Tensor, Tensor], None]
+"""`on_step(i, x, denoised)`, called after each node; used for progress, previews and interrupts."""
+
+METHODS = ("fixed_point", "ddim")
+
+
+class Trajectory(NamedTuple):
+    """Shapes: evaluated [N, B, C, h, w], noise [B, C, h, w]."""
+
+    evaluated: Tensor
+    """Per node, the point of its last evaluation: where its features come from."""
+    noise: Tensor
+    """The point at the last node, from which sampling starts."""
+
+
+def invert(
+    denoise: Denoise,
+    latents: Tensor,
+    sigmas: Tensor,
+    method: str = "fixed_point",
+    corrections: int = 1,
+    on_step: OnStep | None = None,
+) -> Trajectory:
+    """Run the latents up the nodes.
+
+    `ddim` is the explicit step `x_{i+1} = x_i + (sigma_{i+1} - sigma_i) eps(x_i, sigma_i)` from `x_0 = latents`
+    (Song et al. 2021). `fixed_point` solves the exact inverse of the sampling step,
+    `x_i = x_{i-1} + (sigma_i - sigma_{i-1}) eps(x_i, sigma_i)` with `x_{-1} = latents` at sigma 0, predicting with the
+    previous node's eps and correcting `corrections` times (the idea of ReNoise, Garibi et al. 2024).
+
+    Args:
+        latents: [B, C, h, w] in the model's own scale.
+        sigmas: [N] ascending.
+        method: "fixed_point" or "ddim".
+        corrections: K >= 1, evaluations per node of `fixed_point`. `ddim` takes one a node whatever this is.
+
+    Raises:
+        ValueError: unknown method or `corrections` < 1.
+    """
+    if method not in METHODS:
+        raise ValueError(f"inversion is {method!r}: choose one of {', '.join(METHODS)}")
+    if corrections < 1:
+        raise ValueError(f"corrections is {corrections}: fixed_point needs at least 1")
+    fixed_point = method == "fixed_point"
+    x, eps = latents, torch.zeros_like(latents)
+    previous = sigmas.new_zeros(()) if fixed_point else sigmas[0]
+    evaluated = []
+    for i, sigma in enumerate(sigmas):
+        base, step = x, sigma - previous
+        x = base + step * eps
+        for _ in range(corrections if fixed_point else 1):
+            point = x
+            denoised = denoise(point, sigma)
+            eps = (point - denoised) / sigma
+            if fixed_point:
+                x = base + step * eps
+        evaluated.append(point)
+        previous = sigma
+        if on_step is not None:
+            on_step(i, x, denoised)
+    return Trajectory(torch.stack(evaluated), x)

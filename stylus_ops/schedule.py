@@ -1,0 +1,54 @@
+"""The noise levels at which features are recorded and read back.
+
+Everything works in the variance-exploding form `x = z_t / sqrt(alpha_bar_t)`, `sigma = sqrt((1 - alpha_bar_t) / alpha_bar_t)`,
+in which deterministic DDIM (Song et al. 2021, Eq. 12 with eta 0) is exactly an Euler step in sigma.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+TRAIN_STEPS = 1000
+
+
+def timesteps(steps: int) -> Tensor:
+    """Training timesteps of the `steps` nodes, ascending: `1 + (1000 * i) // steps`.
+
+    This is latent diffusion's "uniform" DDIM spacing for divisors of 1000, and stays in range for every other number.
+
+    Args:
+        steps: 2 to 999.
+
+    Raises:
+        ValueError: `steps` is out of range.
+    """
+    if not 2 <= steps < TRAIN_STEPS:
+        raise ValueError(f"steps is {steps}: choose a whole number from 2 to {TRAIN_STEPS - 1}")
+    return 1 + (TRAIN_STEPS * torch.arange(steps)) // steps
+
+
+def ddim_sigmas(sigma_table: Tensor, steps: int) -> Tensor:
+    """The nodes `sigma_0 < ... < sigma_{N-1}` of a model, shape [steps].
+
+    Args:
+        sigma_table: [1000], the model's sigma at each training timestep.
+        steps: number of nodes N, 2 to 999.
+    """
+    return sigma_table[timesteps(steps).to(sigma_table.device)].float()
+
+
+def sigmas_from_alphas_cumprod(alphas_cumprod: Tensor) -> Tensor:
+    """`sqrt((1 - alpha_bar) / alpha_bar)` for every training timestep, same shape."""
+    return ((1 - alphas_cumprod) / alphas_cumprod).sqrt()
+
+
+def sampling_sigmas(sigmas: Tensor) -> Tensor:
+    """The nodes in sampling order, with the closing zero: [N] ascending to [N + 1] descending."""
+    return torch.cat([sigmas.flip(0), sigmas.new_zeros(1)])
+
+
+def nearest_node(sigmas: Tensor, sigma: Tensor | float) -> int:
+    """Index of the node nearest to `sigma` in log sigma: exact on the schedule, an approximation off it."""
+    sigma = torch.as_tensor(sigma, dtype=sigmas.dtype, device=sigmas.device).flatten()[0]
+    return int((sigmas.log() - sigma.log()).abs().argmin())

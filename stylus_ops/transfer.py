@@ -1,0 +1,157 @@
+"""The transfer itself: one write pass per clip, one read pass over the content's noise.
+
+A host supplies `Evaluate`; the two passes split the windows so that a pass fits in memory, and hand the right features to the
+right rows. The loops of `inversion` and `sampling` call them once a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from .adain import match_statistics
+from .attention import Capture, Dials, Hook, Injection
+from .features import Bank, Inversion, Style, check_same_schedule
+from .inversion import Trajectory
+from .schedule import nearest_node
+from .sites import Site
+
+
+class Evaluate(Protocol):
+    def __call__(self, x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
+        """Denoised prediction of latents [B, C, h, w] at a scalar sigma.
+
+        `rows` says which rows of the caller's batch these are, for conditioning that differs by row; None for latents that
+        are not of that batch. The hook is called at its sites.
+        """
+
+
+def passes(count: int, per_pass: int) -> Iterator[slice]:
+    """Consecutive slices of at most `per_pass` rows."""
+    for start in range(0, count, per_pass):
+        yield slice(start, min(start + per_pass, count))
+
+
+class Recorder:
+    """Write pass: evaluates the model and keeps the features of each node's last evaluation.
+
+    Args:
+        sigmas: [N] ascending.
+        sites: where features are taken.
+        dtype: of the kept features; None for the model's own.
+        keep: False records nothing (the `recompute` policy).
+    """
+
+    def __init__(self, sigmas: Tensor, sites: tuple[Site, ...], dtype: torch.dtype | None = None, keep: bool = True):
+        self.sigmas, self.sites, self.dtype, self.keep = sigmas.cpu(), sites, dtype, keep
+        self._steps: list[tuple[Tensor, ...]] = [()] * len(sigmas)
+
+    def __call__(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, per_pass: int) -> Tensor:
+        outputs, parts = [], []
+        for rows in passes(len(x), per_pass):
+            hook = Capture(self.sites) if self.keep else None
+            outputs.append(evaluate(x[rows], sigma, rows, hook))
+            if hook is not None:
+                parts.append([hook.features[site].to("cpu", self.dtype, copy=True) for site in self.sites])
+        if parts:
+            self._steps[nearest_node(self.sigmas, sigma.cpu())] = tuple(torch.cat(p) for p in zip(*parts, strict=True))
+        return torch.cat(outputs)
+
+    def inversion(
+        self, trajectory: Trajectory, valid_width: int, conditioning: object = None, weights: object = None
+    ) -> Inversion:
+        """The frozen result, in host memory."""
+        bank: Bank | None = tuple(self._steps) if self.keep else None
+        evaluated, noise = (t.to("cpu", copy=True) for t in trajectory)
+        return Inversion(self.sigmas, evaluated, noise, self.sites, bank, valid_width, conditioning, weights)
+
+
+class Stylizer:
+    """Read pass: evaluates the model with the content's and the styles' features injected.
+
+    Args:
+        content: inversion of the clip that keeps its structure; B windows.
+        style: captured at the same steps and sites.
+        dials: alpha, gamma, tau and mask.
+        start, end: injected part of the sampling run, 0 (first step) to 1; evaluations outside it are plain.
+
+    Raises:
+        ValueError: a dial out of range, or content and style that don't belong together.
+    """
+
+    def __init__(self, content: Inversion, style: Style, dials: Dials, start: float = 0.0, end: float = 1.0):
+        dials.check()
+        if not 0 <= start <= end <= 1:
+            raise ValueError(f"start is {start} and end is {end}: they need 0 <= start <= end <= 1")
+        for capture in style.captures:
+            check_same_schedule(content, capture, "style", "the inversion")
+        if dials.mask is not None and len(dials.mask) not in (1, len(content.noise)):
+            raise ValueError(
+                f"mask has {len(dials.mask)} images: give one for all windows, or one for each of the {len(content.noise)}"
+            )
+        self.content, self.style, self.dials, self.start, self.end = content, style, dials, start, end
+
+    def __call__(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, per_pass: int, chunks: int = 1) -> Tensor:
+        """`x` holds the content's B windows `chunks` times over (conditional and unconditional halves under cfg > 1)."""
+        windows = len(x) // chunks
+        if x.shape[1:] != self.content.noise.shape[1:] or windows != len(self.content.noise):
+            raise ValueError(
+                f"the sampler's latents are {tuple(x.shape)}, the inversion's {tuple(self.content.noise.shape)}: "
+                "sample the latent that came with the style patch, without area conditioning"
+            )
+        node = nearest_node(self.content.sigmas, sigma.cpu())
+        steps = len(self.content.sigmas)
+        inject = self.start <= (steps - 1 - node) / steps < self.end
+        styles = (
+            [self._features(evaluate, c, node, slice(None), x, per_pass) for c in self.style.captures] if inject else []
+        )
+        outputs = x.new_empty((chunks, windows, *x.shape[1:]))
+        batch = x.unflatten(0, (chunks, windows))
+        for chunk in range(chunks):
+            for rows in passes(windows, per_pass):
+                hook = self._injection(evaluate, node, rows, styles, x, per_pass) if inject else None
+                offset = slice(chunk * windows + rows.start, chunk * windows + rows.stop)
+                outputs[chunk, rows] = evaluate(batch[chunk, rows], sigma, offset, hook)
+        return outputs.flatten(0, 1)
+
+    def _injection(
+        self, evaluate: Evaluate, node: int, rows: slice, styles: list[dict[Site, Tensor]], x: Tensor, per_pass: int
+    ) -> Injection:
+        mask = self.dials.mask
+        dials = self.dials if mask is None or len(mask) == 1 else self.dials._replace(mask=mask[rows])
+        content = self._features(evaluate, self.content, node, rows, x, per_pass)
+        height, width = x.shape[-2:]
+        return Injection(content, styles, self.style.weights, dials, (height, width))
+
+    def _features(
+        self, evaluate: Evaluate, clip: Inversion, node: int, rows: slice, x: Tensor, per_pass: int
+    ) -> dict[Site, Tensor]:
+        """One node's features of some windows of a clip, on the model's device: from the bank, or evaluated again."""
+        if clip.bank is not None:
+            return {site: kept[rows].to(x.device) for site, kept in zip(clip.sites, clip.bank[node], strict=True)}
+        points = clip.trajectory[node, rows].to(x.device, x.dtype)
+        parts = []
+        for part in passes(len(points), per_pass):
+            hook = Capture(clip.sites)
+            evaluate(points[part], clip.sigmas[node].to(x.device), None, hook)
+            parts.append(hook.features)
+        return {site: torch.cat([features[site] for features in parts]) for site in clip.sites}
+
+    def start_latents(self, mode: str = "adain", strength: float = 1.0) -> Tensor:
+        """Where sampling starts, [B, C, h, w] at the last node: the content's noise with the styles' statistics.
+
+        With a mask, unpainted places start from the content's own noise, or style would leak where nobody painted.
+        """
+        noise = self.content.noise
+        inside = self.content.statistics
+        matched = match_statistics(
+            inside, [c.statistics for c in self.style.captures], self.style.weights, mode, strength
+        )
+        if self.dials.mask is not None:
+            mask = interpolate(self.dials.mask[:, None].to(noise), size=noise.shape[-2:], mode="area")
+            matched = torch.lerp(inside, matched, mask[..., : self.content.valid_width])
+        return torch.cat([matched, noise[..., self.content.valid_width :]], dim=-1)
