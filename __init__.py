@@ -1,0 +1,24 @@
+"""Stylus: example-based music style transfer for ComfyUI."""
+
+from comfy_api.latest import ComfyExtension, io
+
+from .nodes.ddim_invert import DDIMInvert
+from .nodes.inject_sampler import ApplyStyleToModel, InjectAttentionSampler
+from .nodes.style_kv import BlendStyles, CaptureStyle
+
+WEB_DIRECTORY = "web"
+
+
+class StylusExtension(ComfyExtension):
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [
+            DDIMInvert,
+            CaptureStyle,
+            BlendStyles,
+            InjectAttentionSampler,
+            ApplyStyleToModel,
+        ]
+
+
+async def comfy_entrypoint() -> StylusExtension:
+    return StylusExtension()

@@ -1,0 +1,146 @@
+"""DDIM Invert: a content latent to the noise it came from, with the features met on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..stylus_ops.features import POLICIES
+from ..stylus_ops.inversion import METHODS
+from . import host, sockets
+
+
+def inversion_inputs() -> list[io.Input]:
+    """The inputs that DDIM Invert and Capture Style KV share; both must be set alike for a transfer."""
+    return [
+        io.Model.Input(
+            "model", tooltip="Stable Diffusion 1.x, 2.x or XL, or Stylus Tiny. The same one everywhere in the graph."
+        ),
+        io.Conditioning.Input("conditioning", tooltip="An empty prompt, the same one everywhere in the graph."),
+        io.Latent.Input(
+            "latent", tooltip="VAE Encode of the mel images. Every image of the batch is one window of the clip."
+        ),
+        io.Int.Input(
+            "steps",
+            default=50,
+            min=2,
+            max=999,
+            tooltip="Noise levels of inversion and sampling. 10 are plenty to come back to the source; more steps pick up more style.",
+        ),
+        io.String.Input(
+            "sites",
+            default="auto",
+            advanced=True,
+            tooltip="Decoder blocks whose self-attention is steered, such as 6-11 or 9, 10, 11. auto is 6-11 for SD 1.x.",
+        ),
+        io.Combo.Input(
+            "inversion",
+            options=list(METHODS),
+            default="fixed_point",
+            advanced=True,
+            tooltip="fixed_point solves the exact inverse of the sampling step and costs what ddim costs at 1 correction.",
+        ),
+        io.Int.Input(
+            "corrections",
+            default=1,
+            min=1,
+            max=10,
+            advanced=True,
+            tooltip="Evaluations per step of fixed_point. More come closer to the exact inverse, at their full price.",
+        ),
+        io.Combo.Input(
+            "features",
+            options=list(POLICIES),
+            default="auto",
+            advanced=True,
+            tooltip="cache keeps features in host memory, so that another alpha costs one sampling run. "
+            "recompute keeps almost nothing and evaluates them again. auto decides by free memory.",
+        ),
+        io.Int.Input(
+            "windows_per_pass",
+            default=0,
+            min=0,
+            max=4096,
+            advanced=True,
+            tooltip="Windows evaluated at once. 0 takes as many as fit in memory.",
+        ),
+        sockets.Spectrogram.Input(
+            "spectrogram",
+            optional=True,
+            advanced=True,
+            tooltip="Of the same clip. Keeps the padding of a clip shorter than one window out of the statistics.",
+        ),
+    ]
+
+
+def invert(
+    model: Any,
+    conditioning: list,
+    latent: dict,
+    steps: int,
+    sites: str,
+    inversion: str,
+    corrections: int,
+    features: str,
+    windows_per_pass: int,
+    spectrogram: Any,
+) -> Any:
+    """Run the shared inputs; see `host.invert_latent`."""
+    valid = 1.0
+    if spectrogram is not None:
+        windows = len(spectrogram.starts) * len(spectrogram.waveform)
+        if windows != len(latent["samples"]):
+            raise ValueError(
+                f"spectrogram has {windows} windows and latent {len(latent['samples'])}: wire both from the same Audio → Mel"
+            )
+        valid = spectrogram.valid_frames / spectrogram.params.width
+    return host.invert_latent(
+        model,
+        conditioning,
+        latent,
+        steps=steps,
+        sites=sites,
+        method=inversion,
+        corrections=corrections,
+        features=features,
+        windows_per_pass=windows_per_pass,
+        valid_fraction=valid,
+    )
+
+
+class DDIMInvert(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StylusDDIMInvert",
+            display_name="DDIM Invert",
+            category="audio/stylus",
+            description="Finds the noise that samples back to the content, and records its self-attention features.",
+            search_aliases=["inversion", "unsample", "noise from image", "stylus"],
+            inputs=inversion_inputs(),
+            outputs=[
+                sockets.Inversion.Output("inversion", tooltip="For Inject Attention Sampler or Apply Style to Model."),
+                io.Latent.Output("noise", tooltip="The inverted noise, for a stock sampler without added noise."),
+                io.Sigmas.Output("sigmas", tooltip="The noise levels of the inversion, for SamplerCustom with euler."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        conditioning,
+        latent,
+        steps,
+        sites,
+        inversion,
+        corrections,
+        features,
+        windows_per_pass,
+        spectrogram=None,
+    ) -> io.NodeOutput:
+        result = invert(
+            model, conditioning, latent, steps, sites, inversion, corrections, features, windows_per_pass, spectrogram
+        )
+        return io.NodeOutput(result, host.noise_latent(model, result), host.host_sigmas(result))
