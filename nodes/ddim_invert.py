@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from comfy_api.latest import io
 
-from ..stylus_ops.features import POLICIES
+from ..stylus_ops.features import POLICIES, Inversion
 from ..stylus_ops.inversion import METHODS
+from ..stylus_ops.spectrogram import Spectrogram
 from . import host, sockets
 
 
@@ -75,7 +74,7 @@ def inversion_inputs() -> list[io.Input]:
 
 
 def invert(
-    model: Any,
+    model: host.ModelPatcher,
     conditioning: list,
     latent: dict,
     steps: int,
@@ -84,8 +83,8 @@ def invert(
     corrections: int,
     features: str,
     windows_per_pass: int,
-    spectrogram: Any,
-) -> Any:
+    spectrogram: Spectrogram | None,
+) -> Inversion:
     """Run the shared inputs; see `host.invert_latent`."""
     valid = 1.0
     if spectrogram is not None:
@@ -129,16 +128,16 @@ class DDIMInvert(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        conditioning,
-        latent,
-        steps,
-        sites,
-        inversion,
-        corrections,
-        features,
-        windows_per_pass,
-        spectrogram=None,
+        model: host.ModelPatcher,
+        conditioning: list,
+        latent: dict,
+        steps: int,
+        sites: str,
+        inversion: str,
+        corrections: int,
+        features: str,
+        windows_per_pass: int,
+        spectrogram: Spectrogram | None = None,
     ) -> io.NodeOutput:
         result = invert(
             model, conditioning, latent, steps, sites, inversion, corrections, features, windows_per_pass, spectrogram

@@ -15,6 +15,7 @@ import latent_preview
 import torch
 from comfy.ldm.modules.attention import SpatialTransformer, optimized_attention
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import EPS
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
@@ -48,15 +49,15 @@ class Weights(NamedTuple):
     """Samples of the unpatched weights and of every patch."""
 
     @classmethod
-    def of(cls, patcher: Any) -> Weights:
+    def of(cls, patcher: ModelPatcher) -> Weights:
         return cls(weakref.ref(patcher.model), patcher.patches_uuid, _sampled_values(patcher))
 
-    def match(self, patcher: Any) -> bool:
+    def match(self, patcher: ModelPatcher) -> bool:
         same = self.model() is patcher.model and self.patches == patcher.patches_uuid
         return same or self.values == _sampled_values(patcher)
 
 
-def _sampled_values(patcher: Any) -> tuple:
+def _sampled_values(patcher: ModelPatcher) -> tuple:
     weights = patcher.model.state_dict()
     anchors = [f"diffusion_model.{name}.weight" for name in ("input_blocks.0.0", "time_embed.0", "out.2")]
     unpatched = [patcher.backup[key].weight if key in patcher.backup else weights[key] for key in anchors]
@@ -75,7 +76,7 @@ def _samples(value: Any) -> Any:
 
 
 def invert_latent(
-    model: Any,
+    model: ModelPatcher,
     conditioning: list,
     latent: dict,
     *,
@@ -133,7 +134,7 @@ def invert_latent(
     return inversion
 
 
-def noise_latent(model: Any, inversion: Inversion) -> dict:
+def noise_latent(model: ModelPatcher, inversion: Inversion) -> dict:
     """The inverted noise as a LATENT in the scale of the host's sockets."""
     return {"samples": model.model.process_latent_out(inversion.noise)}
 
@@ -144,8 +145,8 @@ def host_sigmas(inversion: Inversion) -> Tensor:
 
 
 def apply_style(
-    model: Any, stylizer: Stylizer, adain: str, adain_strength: float, windows_per_pass: int
-) -> tuple[Any, dict]:
+    model: ModelPatcher, stylizer: Stylizer, adain: str, adain_strength: float, windows_per_pass: int
+) -> tuple[ModelPatcher, dict]:
     """A clone of the MODEL that injects the style at every evaluation, and the LATENT to start sampling from.
 
     Raises:
@@ -171,7 +172,7 @@ def apply_style(
     return styled, {"samples": model.model.process_latent_out(start)}
 
 
-def sample_latent(styled: Any, conditioning: list, start: dict, sigmas: Tensor) -> dict:
+def sample_latent(styled: ModelPatcher, conditioning: list, start: dict, sigmas: Tensor) -> dict:
     """Deterministic DDIM of a styled MODEL over the inversion's nodes (ascending), without noise or guidance."""
     steps = len(sigmas)
     preview = latent_preview.prepare_callback(styled, steps)
@@ -187,7 +188,7 @@ def sample_latent(styled: Any, conditioning: list, start: dict, sigmas: Tensor) 
     return {"samples": _run(styled, sampler, sigmas, conditioning, start["samples"])}
 
 
-def decoder_attention(model: Any) -> dict[int, int]:
+def decoder_attention(model: ModelPatcher) -> dict[int, int]:
     """Decoder block number -> number of transformer blocks, for the blocks of a MODEL's U-Net that have attention."""
     depths = {}
     for number, block in enumerate(_unet(model).output_blocks):
@@ -217,7 +218,7 @@ def check_same_conditioning(inversion: Inversion, conditioning: list) -> None:
         )
 
 
-def _unet(model: Any) -> UNetModel:
+def _unet(model: ModelPatcher) -> UNetModel:
     unet = model.get_model_object("diffusion_model")
     if not isinstance(unet, UNetModel):
         raise ValueError(
@@ -227,7 +228,7 @@ def _unet(model: Any) -> UNetModel:
     return unet
 
 
-def _sigma_table(model: Any) -> Tensor:
+def _sigma_table(model: ModelPatcher) -> Tensor:
     _unet(model)
     sampling = model.get_model_object("model_sampling")
     table = getattr(sampling, "sigmas", None)
@@ -261,7 +262,7 @@ def _check_conditioning(conditioning: list) -> None:
         raise ValueError(f"conditioning is limited to a region ({', '.join(regional)}): use one without area or mask")
 
 
-def _check_weights(patcher: Any, stylizer: Stylizer) -> None:
+def _check_weights(patcher: ModelPatcher, stylizer: Stylizer) -> None:
     for name, clip in [("the inversion", stylizer.content)] + [("style", c) for c in stylizer.style.captures]:
         if not clip.weights.match(patcher):
             raise ValueError(
@@ -270,7 +271,7 @@ def _check_weights(patcher: Any, stylizer: Stylizer) -> None:
             )
 
 
-def _feature_policy(features: str, model: Any, samples: Tensor, sites: tuple[Site, ...], steps: int) -> str:
+def _feature_policy(features: str, model: ModelPatcher, samples: Tensor, sites: tuple[Site, ...], steps: int) -> str:
     """ "auto" caches while the bank takes at most a quarter of the free host memory."""
     if features != "auto":
         return features
@@ -284,7 +285,7 @@ def _feature_policy(features: str, model: Any, samples: Tensor, sites: tuple[Sit
     return policy
 
 
-def _site_widths(model: Any) -> dict[int, int]:
+def _site_widths(model: ModelPatcher) -> dict[int, int]:
     return {
         number: layer.transformer_blocks[0].norm1.normalized_shape[0]
         for number, block in enumerate(_unet(model).output_blocks)
@@ -299,7 +300,7 @@ def _tokens(samples: Tensor, block: int) -> int:
     return -(-samples.shape[-2] // 2**halvings) * -(-samples.shape[-1] // 2**halvings)
 
 
-def _unstyled(model: Any) -> Any:
+def _unstyled(model: ModelPatcher) -> ModelPatcher:
     """A clone of a MODEL that carries no style yet."""
     if model.get_wrappers(WrappersMP.APPLY_MODEL, WRAPPER_KEY):
         raise ValueError("model already carries a style: wire the MODEL from before Apply Style to Model")
@@ -311,7 +312,10 @@ Step = Callable[[Evaluate, Tensor, Tensor, int, int], Tensor]
 
 
 def _wrap(
-    patcher: Any, step: Step, windows_per_pass: int, before: Callable[[Any], None] = lambda patcher: None
+    patcher: ModelPatcher,
+    step: Step,
+    windows_per_pass: int,
+    before: Callable[[ModelPatcher], None] = lambda patcher: None,
 ) -> None:
     """Put `step` around the host's `apply_model`. Nothing is written into the model's own modules."""
 
@@ -411,7 +415,7 @@ def _denoise(denoiser: Callable, extra_args: dict) -> Callable[[Tensor, Tensor],
     return lambda x, sigma: denoiser(x, sigma * x.new_ones(len(x)), **extra_args)
 
 
-def _run(model: Any, sampler: Callable, sigmas: Tensor, conditioning: list, samples: Tensor) -> Tensor:
+def _run(model: ModelPatcher, sampler: Callable, sigmas: Tensor, conditioning: list, samples: Tensor) -> Tensor:
     """The host's own sampling (devices, LoRA, hooks, interrupts) around a loop of ours; no noise is added."""
     return comfy.sample.sample_custom(
         model,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from comfy_api.latest import io
+from torch import Tensor
 
 from ..stylus_ops.adain import MODES
 from ..stylus_ops.attention import Dials
+from ..stylus_ops.features import Inversion, Style
 from ..stylus_ops.transfer import Stylizer
 from . import host, sockets
 
@@ -94,9 +94,9 @@ def style_inputs() -> list[io.Input]:
 
 
 def apply_style(
-    model: Any,
-    inversion: Any,
-    style: Any,
+    model: host.ModelPatcher,
+    inversion: Inversion,
+    style: Style,
     alpha: float,
     gamma: float,
     temperature: float,
@@ -105,8 +105,8 @@ def apply_style(
     start_percent: float,
     end_percent: float,
     windows_per_pass: int,
-    mask: Any,
-) -> tuple[Any, dict]:
+    mask: Tensor | None,
+) -> tuple[host.ModelPatcher, dict]:
     """The styled MODEL and the LATENT to start from; see `host.apply_style`."""
     stylizer = Stylizer(inversion, style, Dials(alpha, gamma, temperature, mask), start_percent, end_percent)
     return host.apply_style(model, stylizer, adain, adain_strength, windows_per_pass)
@@ -134,19 +134,19 @@ class InjectAttentionSampler(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        conditioning,
-        inversion,
-        style,
-        alpha,
-        gamma,
-        temperature,
-        adain,
-        adain_strength,
-        start_percent,
-        end_percent,
-        windows_per_pass,
-        mask=None,
+        model: host.ModelPatcher,
+        conditioning: list,
+        inversion: Inversion,
+        style: Style,
+        alpha: float,
+        gamma: float,
+        temperature: float,
+        adain: str,
+        adain_strength: float,
+        start_percent: float,
+        end_percent: float,
+        windows_per_pass: int,
+        mask: Tensor | None = None,
     ) -> io.NodeOutput:
         host.check_same_conditioning(inversion, conditioning)
         styled, start = apply_style(
@@ -191,18 +191,18 @@ class ApplyStyleToModel(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        inversion,
-        style,
-        alpha,
-        gamma,
-        temperature,
-        adain,
-        adain_strength,
-        start_percent,
-        end_percent,
-        windows_per_pass,
-        mask=None,
+        model: host.ModelPatcher,
+        inversion: Inversion,
+        style: Style,
+        alpha: float,
+        gamma: float,
+        temperature: float,
+        adain: str,
+        adain_strength: float,
+        start_percent: float,
+        end_percent: float,
+        windows_per_pass: int,
+        mask: Tensor | None = None,
     ) -> io.NodeOutput:
         styled, start = apply_style(
             model,

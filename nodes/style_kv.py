@@ -5,7 +5,8 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..stylus_ops.features import Style, blend
-from . import sockets
+from ..stylus_ops.spectrogram import Spectrogram
+from . import host, sockets
 from .ddim_invert import inversion_inputs, invert
 
 
@@ -39,17 +40,17 @@ class CaptureStyle(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        conditioning,
-        latent,
-        steps,
-        sites,
-        inversion,
-        corrections,
-        features,
-        windows_per_pass,
-        max_windows,
-        spectrogram=None,
+        model: host.ModelPatcher,
+        conditioning: list,
+        latent: dict,
+        steps: int,
+        sites: str,
+        inversion: str,
+        corrections: int,
+        features: str,
+        windows_per_pass: int,
+        max_windows: int,
+        spectrogram: Spectrogram | None = None,
     ) -> io.NodeOutput:
         used = {**latent, "samples": latent["samples"][:max_windows]}
         if spectrogram is not None:
@@ -78,5 +79,5 @@ class BlendStyles(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, style_a, style_b, beta) -> io.NodeOutput:
+    def execute(cls, style_a: Style, style_b: Style, beta: float) -> io.NodeOutput:
         return io.NodeOutput(blend(style_a, style_b, beta))

@@ -16,8 +16,8 @@ Site = tuple[int, int]
 def resolve_sites(text: str, depths: Mapping[int, int]) -> tuple[Site, ...]:
     """Decoder sites named by a text such as "6-11", "6, 8, 10-11" or "auto".
 
-    "auto" is the last half of the blocks of a twelve-block decoder that have attention (6 to 11 for SD 1.x and 2.x, the
-    paper's choice), or of the blocks that a smaller decoder has.
+    "auto" is blocks 6 to 11 of a twelve-block decoder (SD 1.x and 2.x, the paper's choice), or the last half of the blocks
+    with attention of another one.
 
     Args:
         depths: decoder block number -> number of transformer blocks in it, for the blocks that have attention.
@@ -29,7 +29,8 @@ def resolve_sites(text: str, depths: Mapping[int, int]) -> tuple[Site, ...]:
     if not available:
         raise ValueError("sites: this model has no self-attention in its decoder; use a Stable Diffusion U-Net")
     if text.strip().lower() == "auto":
-        blocks = [b for b in available if b >= 6] or available[len(available) // 2 :]
+        twelve_blocks = available[-1] == 11
+        blocks = [b for b in available if b >= 6] if twelve_blocks else available[len(available) // 2 :]
     else:
         blocks = sorted(_blocks(text))
     if missing := [b for b in blocks if b not in depths]:
