@@ -2,8 +2,11 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from .nodes.audio_mel import AudioToMel, LoadAudioMel
 from .nodes.ddim_invert import DDIMInvert
 from .nodes.inject_sampler import ApplyStyleToModel, InjectAttentionSampler
+from .nodes.phase_decode import PhaseDecode
+from .nodes.save_audio import SaveAudio
 from .nodes.style_kv import BlendStyles, CaptureStyle
 
 WEB_DIRECTORY = "web"
@@ -12,11 +15,15 @@ WEB_DIRECTORY = "web"
 class StylusExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
+            LoadAudioMel,
+            AudioToMel,
             DDIMInvert,
             CaptureStyle,
             BlendStyles,
             InjectAttentionSampler,
             ApplyStyleToModel,
+            PhaseDecode,
+            SaveAudio,
         ]
 
 

@@ -1,0 +1,168 @@
+"""Load Audio → Mel and Audio → Mel: a recording as a batch of mel-spectrogram images."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import io
+
+from ..stylus_ops.audio_io import read_audio
+from ..stylus_ops.spectrogram import PRESETS, SHORT_CLIPS, audio_to_windows
+from . import host, sockets
+
+BUNDLED = Path(__file__).parents[1] / "stylus_ops" / "tiny" / "recordings"
+BUNDLED_PREFIX = "stylus/"
+
+
+def window_inputs() -> list[io.Input]:
+    """How both nodes turn sound into pictures."""
+    return [
+        io.Combo.Input(
+            "preset",
+            options=list(PRESETS),
+            default="sd-512",
+            tooltip="Geometry of the images: sd-512 for Stable Diffusion, tiny-256 for Stylus Tiny.",
+        ),
+        io.Int.Input(
+            "overlap",
+            default=64,
+            min=0,
+            max=256,
+            advanced=True,
+            tooltip="Frames over which neighbouring windows cross-fade, at most half a window.",
+        ),
+        io.Combo.Input(
+            "short_clip",
+            options=list(SHORT_CLIPS),
+            default="pad",
+            advanced=True,
+            tooltip="A clip shorter than one window is completed with silence (pad: for the content) "
+            "or with itself (loop: for a style, which silence would poison).",
+        ),
+    ]
+
+
+def window_outputs() -> list[io.Output]:
+    return [
+        io.Image.Output(
+            "images", tooltip="One image per window, for VAE Encode. Bright is quiet, low notes are below."
+        ),
+        sockets.Spectrogram.Output(
+            "spectrogram", tooltip="The recording itself and how it was cut, for Phase-Preserving Decode."
+        ),
+    ]
+
+
+class AudioToMel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StylusAudioToMel",
+            display_name="Audio → Mel",
+            category="audio/stylus",
+            description="Cuts audio of any length, rate and channel count into windows and draws their mel spectrograms.",
+            search_aliases=["spectrogram", "mel", "audio to image", "stylus"],
+            inputs=[
+                io.Audio.Input("audio", tooltip="The recording. Stereo and its sample rate are kept."),
+                *window_inputs(),
+            ],
+            outputs=window_outputs(),
+        )
+
+    @classmethod
+    def execute(cls, audio: dict | None, preset: str, overlap: int, short_clip: str) -> io.NodeOutput:
+        if audio is None:
+            raise ValueError("audio is missing; the video or file that feeds it may have no sound track.")
+        return io.NodeOutput(
+            *audio_to_windows(
+                audio["waveform"], audio["sample_rate"], PRESETS[preset], overlap, short_clip, host.check_interrupt
+            )
+        )
+
+
+class LoadAudioMel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StylusLoadAudioMel",
+            display_name="Load Audio → Mel",
+            category="audio/stylus",
+            description="Reads a recording, or the sound of a video, and draws its mel spectrogram.",
+            search_aliases=["load audio", "open audio", "spectrogram", "mel", "stylus"],
+            inputs=[
+                io.Combo.Input(
+                    "audio",
+                    options=recordings(),
+                    upload=io.UploadType.audio,
+                    tooltip="A recording or video in ComfyUI's input folder; those under stylus/ come with this pack.",
+                ),
+                io.Float.Input(
+                    "start", default=0.0, min=0.0, max=86400.0, step=0.1, tooltip="Seconds to skip at the beginning."
+                ),
+                io.Float.Input(
+                    "duration",
+                    default=0.0,
+                    min=0.0,
+                    max=86400.0,
+                    step=0.1,
+                    tooltip="Seconds to read. 0 reads to the end.",
+                ),
+                *window_inputs(),
+            ],
+            outputs=[
+                *window_outputs(),
+                io.Audio.Output("audio_out", "audio", tooltip="The part of the recording that was read."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, audio: str, start: float, duration: float, preset: str, overlap: int, short_clip: str
+    ) -> io.NodeOutput:
+        waveform, sample_rate = read_audio(recording_path(audio), start, duration)
+        images, spectrogram = audio_to_windows(
+            waveform, sample_rate, PRESETS[preset], overlap, short_clip, host.check_interrupt
+        )
+        return io.NodeOutput(images, spectrogram, {"waveform": waveform, "sample_rate": sample_rate})
+
+    @classmethod
+    def fingerprint_inputs(cls, audio: str, **kwargs: object) -> str:
+        digest = hashlib.sha256()
+        with open(recording_path(audio), "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+
+    @classmethod
+    def validate_inputs(cls, audio: str) -> bool | str:
+        try:
+            recording_path(audio)
+        except ValueError as error:
+            return str(error)
+        return True
+
+
+def recordings() -> list[str]:
+    """Names of ComfyUI's input recordings and videos, then of the bundled recordings."""
+    folder = folder_paths.get_input_directory()
+    files = [name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))]
+    found = folder_paths.filter_files_content_types(files, ["audio", "video"])
+    return sorted(found) + sorted(BUNDLED_PREFIX + path.name for path in BUNDLED.glob("*.flac"))
+
+
+def recording_path(name: str) -> Path:
+    """The file that `name` stands for; ValueError if it does not exist or lies outside ComfyUI's folders."""
+    if name.startswith(BUNDLED_PREFIX):
+        folder, relative = str(BUNDLED), name.removeprefix(BUNDLED_PREFIX)
+    else:
+        relative, annotated = folder_paths.annotated_filepath(name)
+        folder = annotated or folder_paths.get_input_directory()
+    path = Path(os.path.abspath(os.path.join(folder, relative)))
+    if not path.is_relative_to(os.path.abspath(folder)):
+        raise ValueError(f"audio {name!r} lies outside ComfyUI's folders; upload the recording instead.")
+    if not path.is_file():
+        raise ValueError(f"audio {name!r} is not in ComfyUI's input folder; upload the recording again.")
+    return path

@@ -1,0 +1,77 @@
+"""Save Audio: flac, wav, mp3 or opus in ComfyUI's output folder, with the workflow in the file's tags."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import PurePath
+
+import folder_paths
+from comfy.cli_args import args
+from comfy_api.latest import io, ui
+
+from ..stylus_ops.audio_io import FORMATS, write_audio
+
+BIT_DEPTHS = ("24", "16", "float")
+
+
+class SaveAudio(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StylusSaveAudio",
+            display_name="Save Audio (Stylus)",
+            category="audio/stylus",
+            description="Saves audio of any rate and channel count to ComfyUI's output folder, wav included.",
+            search_aliases=["export audio", "wav", "flac", "mp3", "opus", "stylus"],
+            inputs=[
+                io.Audio.Input("audio", tooltip="The audio to save; every clip of a batch gets a file of its own."),
+                io.String.Input(
+                    "filename_prefix",
+                    default="audio/stylus",
+                    tooltip="Folder and name within the output folder. %date:yyyy-MM-dd% and the like are filled in.",
+                ),
+                io.Combo.Input(
+                    "format",
+                    options=list(FORMATS),
+                    default="flac",
+                    tooltip="flac and wav are lossless; mp3 is written at 320 kb/s, opus at 192 kb/s.",
+                ),
+                io.Combo.Input(
+                    "bit_depth",
+                    options=list(BIT_DEPTHS),
+                    default="24",
+                    advanced=True,
+                    tooltip="For flac (24, 16) and wav (24, 16, float). Float alone keeps what is louder than full scale.",
+                ),
+            ],
+            outputs=[io.Audio.Output("audio_out", "audio", tooltip="The same audio, to go on with.")],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, audio: dict | None, filename_prefix: str, format: str, bit_depth: str) -> io.NodeOutput:
+        if audio is None:
+            raise ValueError("audio is missing; the video or file that feeds it may have no sound track.")
+        if ".." in PurePath(filename_prefix.replace("\\", "/")).parts:
+            raise ValueError(f"filename_prefix {filename_prefix!r} leaves the output folder; remove the '..' from it.")
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+            filename_prefix, folder_paths.get_output_directory()
+        )
+        saved = []
+        for number, waveform in enumerate(audio["waveform"]):
+            file = f"{name.replace('%batch_num%', str(number))}_{counter + number:05}_.{format}"
+            write_audio(os.path.join(folder, file), waveform, audio["sample_rate"], bit_depth, cls.workflow_tags())
+            saved.append(ui.SavedResult(file, subfolder, io.FolderType.output))
+        return io.NodeOutput(audio, ui=ui.SavedAudios(saved))
+
+    @classmethod
+    def workflow_tags(cls) -> dict[str, str]:
+        """The tags from which ComfyUI restores a workflow, unless it was started with --disable-metadata."""
+        if args.disable_metadata:
+            return {}
+        tags = dict(cls.hidden.extra_pnginfo or {})
+        if cls.hidden.prompt is not None:
+            tags["prompt"] = cls.hidden.prompt
+        return {name: json.dumps(value) for name, value in tags.items()}

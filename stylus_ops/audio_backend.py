@@ -1,0 +1,72 @@
+"""Resampling and the mel filterbank: torchaudio's, or soxr's and librosa's where torchaudio cannot load.
+
+A CPU-only or ROCm torch, or a torchaudio built for another torch, raises on import. Both backends are tested equal.
+"""
+
+from __future__ import annotations
+
+import warnings
+from math import gcd
+from typing import Any
+
+import torch
+from torch import Tensor
+
+try:
+    import torchaudio.functional as torchaudio_functional
+except (ImportError, OSError, RuntimeError):
+    torchaudio_functional = None
+
+# A Kaiser-windowed sinc over 64 zero crossings (resampy's "kaiser_best"): flat to 0.9 of the lower Nyquist rate.
+KAISER_BEST: dict[str, Any] = {
+    "lowpass_filter_width": 64,
+    "rolloff": 0.9475937167399596,
+    "resampling_method": "sinc_interp_kaiser",
+    "beta": 14.769656459379492,
+}
+# torchaudio's kernel has one row per output phase: between rates without a common factor it would fill the memory.
+LARGEST_RATIO = 4096
+
+
+def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
+    """Resample to `ceil(T * to_rate / from_rate)` samples.
+
+    Shape: waveform `[..., T]` float32 -> `[..., T']`. Equal rates return the waveform itself.
+    """
+    if from_rate == to_rate:
+        return waveform
+    ratio = max(from_rate, to_rate) // gcd(from_rate, to_rate)
+    if torchaudio_functional is None or ratio > LARGEST_RATIO:
+        return resample_with_soxr(waveform, from_rate, to_rate)
+    return torchaudio_functional.resample(waveform, from_rate, to_rate, **KAISER_BEST)
+
+
+def resample_with_soxr(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
+    import soxr
+
+    length = -(-waveform.shape[-1] * to_rate // from_rate)
+    channels_last = waveform.reshape(-1, waveform.shape[-1]).t().contiguous().numpy()
+    resampled = torch.from_numpy(soxr.resample(channels_last, from_rate, to_rate, quality="VHQ")).t()[:, :length]
+    padded = torch.nn.functional.pad(resampled, (0, length - resampled.shape[-1]))
+    return padded.reshape(*waveform.shape[:-1], length)
+
+
+def mel_filterbank(n_freqs: int, f_min: float, f_max: float, n_mels: int, sample_rate: int) -> Tensor:
+    """Triangular filters on the HTK mel scale, each of peak 1 (no area normalisation).
+
+    Shape: `[n_freqs, n_mels]` over the frequencies `linspace(0, sample_rate / 2, n_freqs)`.
+    """
+    if torchaudio_functional is None:
+        return mel_filterbank_with_librosa(n_freqs, f_min, f_max, n_mels, sample_rate)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="At least one mel filterbank")
+        return torchaudio_functional.melscale_fbanks(n_freqs, f_min, f_max, n_mels, sample_rate, mel_scale="htk")
+
+
+def mel_filterbank_with_librosa(n_freqs: int, f_min: float, f_max: float, n_mels: int, sample_rate: int) -> Tensor:
+    import librosa
+
+    filters = librosa.filters.mel(
+        sr=sample_rate, n_fft=2 * (n_freqs - 1), n_mels=n_mels, fmin=f_min, fmax=f_max, htk=True, norm=None
+    )
+    return torch.from_numpy(filters).t().contiguous()
