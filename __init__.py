@@ -8,6 +8,7 @@ from .nodes.inject_sampler import ApplyStyleToModel, InjectAttentionSampler
 from .nodes.phase_decode import PhaseDecode
 from .nodes.save_audio import SaveAudio
 from .nodes.style_kv import BlendStyles, CaptureStyle
+from .nodes.tiny_prior import LoadTiny
 
 WEB_DIRECTORY = "web"
 
@@ -15,6 +16,7 @@ WEB_DIRECTORY = "web"
 class StylusExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
+            LoadTiny,
             LoadAudioMel,
             AudioToMel,
             DDIMInvert,

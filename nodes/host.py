@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..stylus_ops.attention import Hook
-from ..stylus_ops.features import Inversion, bank_bytes
+from ..stylus_ops.features import Inversion, choose_policy
 from ..stylus_ops.inversion import Trajectory, invert
 from ..stylus_ops.sampling import sample
 from ..stylus_ops.schedule import TRAIN_STEPS, ddim_sigmas, sampling_sigmas
@@ -29,6 +28,7 @@ from ..stylus_ops.sites import Site, resolve_sites
 from ..stylus_ops.transfer import Evaluate, Recorder, Stylizer
 
 WRAPPER_KEY = "stylus"
+MOST_WINDOWS_PER_PASS = 64
 TOKEN_CHANGING_PATCHES = {"tomesd": "Token Merging (ToMe)", "hypertile": "HyperTile"}
 
 check_interrupt = comfy.model_management.throw_exception_if_processing_interrupted
@@ -128,10 +128,7 @@ def invert_latent(
 
     _run(recording, sampler, sigmas, conditioning, samples)
     valid_width = max(1, round(samples.shape[-1] * valid_fraction))
-    inversion = recorder.inversion(trajectories[0], valid_width, conditioning, Weights.of(model))
-    if inversion.bank:
-        logging.info("Stylus: recorded %.1f MB of features", bank_bytes(inversion.bank) / 1e6)
-    return inversion
+    return recorder.inversion(trajectories[0], valid_width, conditioning, Weights.of(model))
 
 
 def noise_latent(model: ModelPatcher, inversion: Inversion) -> dict:
@@ -272,17 +269,11 @@ def _check_weights(patcher: ModelPatcher, stylizer: Stylizer) -> None:
 
 
 def _feature_policy(features: str, model: ModelPatcher, samples: Tensor, sites: tuple[Site, ...], steps: int) -> str:
-    """ "auto" caches while the bank takes at most a quarter of the free host memory."""
-    if features != "auto":
-        return features
     widths = _site_widths(model)
     tokens = {b: _tokens(samples, b) for b, _ in sites}
     itemsize = torch.empty((), dtype=model.model_dtype()).element_size()
     needed = steps * len(samples) * itemsize * sum(tokens[b] * widths[b] for b, _ in sites)
-    free = comfy.model_management.get_free_memory(torch.device("cpu"))
-    policy = "cache" if needed < free / 4 else "recompute"
-    logging.info("Stylus: features %s (%.0f MB needed, %.0f MB of host memory free)", policy, needed / 1e6, free / 1e6)
-    return policy
+    return choose_policy(features, needed, comfy.model_management.get_free_memory(torch.device("cpu")))
 
 
 def _site_widths(model: ModelPatcher) -> dict[int, int]:
@@ -336,13 +327,14 @@ def _wrap(
         conditional_row = chunks.index(0) * windows if 0 in chunks else 0
 
         def evaluate(latents: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
-            index = torch.arange(len(x))[rows] if rows else torch.full((len(latents),), conditional_row)
+            own = torch.arange(len(x))[rows] if rows else torch.arange(0)
+            index = torch.cat([own.new_full((len(latents) - len(own),), conditional_row), own])
             inputs = [_rows(value, index, len(x)) for value in (c_concat, c_crossattn, control)]
             extra = {name: _rows(value, index, len(x)) for name, value in kwargs.items()}
             options = _hooked(transformer_options, hook)
             return executor(latents, sigma.reshape(1).expand(len(latents)), *inputs, options, **extra)
 
-        per_pass = windows_per_pass or _windows_that_fit(base, x[:windows])
+        per_pass = windows_per_pass or _windows_that_fit(base, x)
         return step(evaluate, x, t[0], per_pass, len(chunks))
 
     patcher.add_wrapper_with_key(WrappersMP.APPLY_MODEL, WRAPPER_KEY, wrapper)
@@ -359,12 +351,12 @@ def _rows(value: Any, index: Tensor, batch: int) -> Any:
     return value
 
 
-def _windows_that_fit(base: Any, windows: Tensor) -> int:
-    """Windows that one pass may hold, with the host's own margin of 1.5 on its own estimate."""
-    free = comfy.model_management.get_free_memory(windows.device)
-    count = len(windows)
-    while count > 1 and base.memory_required([count, *windows.shape[1:]]) * 1.5 > free:
-        count = -(-count // 2)
+def _windows_that_fit(base: Any, x: Tensor) -> int:
+    """Windows like those of `x` that one pass may hold, with the host's own margin of 1.5 on its own estimate."""
+    free = comfy.model_management.get_free_memory(x.device)
+    count = MOST_WINDOWS_PER_PASS
+    while count > 1 and base.memory_required([count, *x.shape[1:]]) * 1.5 > free:
+        count //= 2
     return count
 
 

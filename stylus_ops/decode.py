@@ -131,28 +131,31 @@ def magnitude_change(
     """What giving the waveform the magnitudes of `mel` adds to it.
 
     The root mean square over the channels becomes `relu(pinv(filters) @ mel)`; each channel keeps its phase and its
-    proportion. Every iteration imposes the magnitudes anew on the spectrum that the last one really had.
+    proportion. An iteration takes the spectrum that the last one really had and imposes the magnitudes nearest to its
+    own that have the requested mel. Griffin & Lim impose the first magnitudes again and again; those of a mel are not
+    unique, and to leave them free brings the sound far closer to the mel.
 
     Shape: waveform `[C, T]` at `params.sample_rate`, mel `[n_mels, frames]` -> `[C, T]`
     """
-
-    def scale(spectrum: Tensor, frames: slice) -> Tensor:
-        wanted = (mel[:, frames].t() @ inverse_filters(params)).relu()
-        return torch.where(covered_bins(params), wanted / channel_rms(spectrum).clamp(min=SILENT), 1)
-
-    def impose(spectrum: Tensor, frames: slice) -> Tensor:
-        return spectrum * (scale(spectrum, frames) - 1)
-
+    filters, inverse, covered = band_filters(params), inverse_filters(params), covered_bins(params)
     generator = torch.Generator().manual_seed(0)
 
-    def impose_with_random_phase(spectrum: Tensor, frames: slice) -> Tensor:
-        angle = 2 * torch.pi * torch.rand(spectrum.shape[1:], generator=generator) * covered_bins(params)
-        return spectrum * (torch.polar(scale(spectrum, frames), angle) - 1)
+    def first(spectrum: Tensor, frames: slice) -> Tensor:
+        wanted = (mel[:, frames].t() @ inverse).relu()
+        scale = torch.where(covered, wanted / channel_rms(spectrum).clamp(min=SILENT), 1)
+        if random_phase:
+            scale = torch.polar(scale, 2 * torch.pi * torch.rand(scale.shape, generator=generator) * covered)
+        return spectrum * (scale - 1)
 
-    first = impose_with_random_phase if random_phase else impose
+    def again(spectrum: Tensor, frames: slice) -> Tensor:
+        magnitude = channel_rms(spectrum)
+        missing = mel[:, frames].t() - magnitude @ filters
+        wanted = (magnitude + missing @ inverse).relu()
+        return spectrum * (torch.where(covered, wanted / magnitude.clamp(min=SILENT), 1) - 1)
+
     estimate = waveform + filter_stft(waveform, first, params, on_block)
     for _ in range(iterations):
-        estimate += filter_stft(estimate, impose, params, on_block)
+        estimate += filter_stft(estimate, again, params, on_block)
     return estimate - waveform
 
 

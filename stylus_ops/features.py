@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -46,6 +47,23 @@ class Style(NamedTuple):
 
     captures: tuple[Inversion, ...]
     weights: tuple[float, ...]
+
+
+def choose_policy(requested: str, needed: int, free: int) -> str:
+    """What "auto" comes to: `cache` while the bank takes less than a quarter of the free host memory, else `recompute`.
+
+    Args:
+        requested: one of `POLICIES`; all but "auto" are taken as they are.
+        needed: bytes of the bank in the model's dtype.
+        free: bytes of free host memory.
+    """
+    if requested != "auto":
+        return requested
+    policy = "cache" if needed < free / 4 else "recompute"
+    logging.info(
+        "Stylus: features %s (a bank needs %.0f MB, %.0f MB of host memory are free)", policy, needed / 1e6, free / 1e6
+    )
+    return policy
 
 
 def blend(a: Style, b: Style, beta: float) -> Style:

@@ -31,6 +31,7 @@ __all__ = [
 
 SAMPLE_RATES = (4000, 384000)
 SHORT_CLIPS = ("pad", "loop")
+ROUNDING = 1e-4  # a filter's edge on a bin is 0; in float32 it can come out as this much
 
 
 class Spectrogram(NamedTuple):
@@ -70,7 +71,8 @@ def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
 def band_filters(params: SpectrogramParams) -> Tensor:
     """The mel filterbank over the bins up to `f_max`: `[band_bins, n_mels]`."""
     filters = mel_filterbank(params.n_fft // 2 + 1, params.f_min, params.f_max, params.n_mels, params.sample_rate)
-    return filters[: params.band_bins].contiguous()
+    filters = filters[: params.band_bins]
+    return torch.where(filters > ROUNDING, filters, 0).contiguous()
 
 
 def mel_amplitudes(waveform: Tensor, params: SpectrogramParams, on_block: Callable[[], None] | None = None) -> Tensor:

@@ -6,6 +6,7 @@ right rows. The loops of `inversion` and `sampling` call them once a node.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -14,8 +15,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from .adain import match_statistics
-from .attention import Capture, Dials, Hook, Injection
-from .features import Bank, Inversion, Style, check_same_schedule
+from .attention import Capture, Dials, Hook, Injection, JointInjection
+from .features import Bank, Inversion, Style, bank_bytes, check_same_schedule
 from .inversion import Trajectory
 from .schedule import nearest_node
 from .sites import Site
@@ -25,8 +26,8 @@ class Evaluate(Protocol):
     def __call__(self, x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
         """Denoised prediction of latents [B, C, h, w] at a scalar sigma.
 
-        `rows` says which rows of the caller's batch these are, for conditioning that differs by row; None for latents that
-        are not of that batch. The hook is called at its sites.
+        `rows` says which rows of the caller's batch the last of these latents are, for conditioning that differs by row;
+        latents before them, or all if it is None, are not of that batch. The hook is called at its sites.
         """
 
 
@@ -66,6 +67,8 @@ class Recorder:
     ) -> Inversion:
         """The frozen result, in host memory."""
         bank: Bank | None = tuple(self._steps) if self.keep else None
+        if bank:
+            logging.info("Stylus: recorded %.1f MB of features", bank_bytes(bank) / 1e6)
         evaluated, noise = (t.to("cpu", copy=True) for t in trajectory)
         return Inversion(self.sigmas, evaluated, noise, self.sites, bank, valid_width, conditioning, weights)
 
@@ -106,24 +109,45 @@ class Stylizer:
         node = nearest_node(self.content.sigmas, sigma.cpu())
         steps = len(self.content.sigmas)
         inject = self.start <= (steps - 1 - node) / steps < self.end
-        styles = (
-            [self._features(evaluate, c, node, slice(None), x, per_pass) for c in self.style.captures] if inject else []
-        )
+        if inject and chunks == 1 and self._fits_one_batch(x, sigma, node, per_pass):
+            return self._evaluate_together(evaluate, x, sigma, node)
+        captures = self.style.captures if inject and self.dials.attend_style else ()
+        styles = [self._features(evaluate, c, node, slice(None), x, per_pass) for c in captures]
         outputs = x.new_empty((chunks, windows, *x.shape[1:]))
         batch = x.unflatten(0, (chunks, windows))
-        for chunk in range(chunks):
-            for rows in passes(windows, per_pass):
-                hook = self._injection(evaluate, node, rows, styles, x, per_pass) if inject else None
+        for rows in passes(windows, per_pass):
+            hook = self._injection(evaluate, node, rows, styles, x, per_pass) if inject else None
+            for chunk in range(chunks):
                 offset = slice(chunk * windows + rows.start, chunk * windows + rows.stop)
                 outputs[chunk, rows] = evaluate(batch[chunk, rows], sigma, offset, hook)
         return outputs.flatten(0, 1)
+
+    def _fits_one_batch(self, x: Tensor, sigma: Tensor, node: int, per_pass: int) -> bool:
+        """Whether clips to be recomputed and sample have one size and noise level, and one pass has room for them all."""
+        clips = (self.content, *self.style.captures)
+        return (
+            self.dials.attend_content
+            and self.dials.attend_style
+            and all(clip.bank is None and clip.noise.shape[1:] == x.shape[1:] for clip in clips)
+            and sum(len(clip.noise) for clip in clips) + len(x) <= per_pass
+            and bool(torch.isclose(sigma.cpu(), self.content.sigmas[node]))
+        )
+
+    def _evaluate_together(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, node: int) -> Tensor:
+        clips = [clip.trajectory[node].to(x) for clip in (self.content, *self.style.captures)]
+        batch = [*clips, x]
+        height, width = x.shape[-2:]
+        hook = JointInjection(
+            self.content.sites, [len(part) for part in batch], self.style.weights, self.dials, (height, width)
+        )
+        return evaluate(torch.cat(batch), sigma, slice(0, len(x)), hook)[-len(x) :]
 
     def _injection(
         self, evaluate: Evaluate, node: int, rows: slice, styles: list[dict[Site, Tensor]], x: Tensor, per_pass: int
     ) -> Injection:
         mask = self.dials.mask
         dials = self.dials if mask is None or len(mask) == 1 else self.dials._replace(mask=mask[rows])
-        content = self._features(evaluate, self.content, node, rows, x, per_pass)
+        content = self._features(evaluate, self.content, node, rows, x, per_pass) if dials.read_content else {}
         height, width = x.shape[-2:]
         return Injection(content, styles, self.style.weights, dials, (height, width))
 

@@ -1,0 +1,90 @@
+"""Ways to restyle a recording without a diffusion model, for comparison.
+
+All take and return waveforms [C, T] at one rate, keep the content's length and match its loudness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
+
+from ..audio_backend import resample
+from ..decode import decode
+from ..loudness import MINUS_1_DBFS, limit_true_peak, loudness_gain, true_peak
+from ..spectrogram import PRESETS, Spectrogram, audio_to_windows, mel_to_image, windows_to_mel
+
+PRESET = PRESETS["tiny-256"]
+SMOOTHING = 4.0  # mel bands; the curve of an equaliser with about a third of an octave's resolution at 1 kHz
+
+
+class Restyled(NamedTuple):
+    waveform: Tensor
+    """[C, T]"""
+    requested: Tensor | None = None
+    """The mel amplitudes [n_mels, frames] that the waveform should have; None if none were asked for."""
+    spectrogram: Spectrogram | None = None
+    """Of the content, in the geometry of `requested`."""
+
+
+def style_itself(content: Tensor, style: Tensor, sample_rate: int) -> Restyled:
+    """The style's own recording, looped or cut to the content's length."""
+    samples = content.shape[-1]
+    repeated = style[:, torch.arange(samples) % style.shape[-1]]
+    repeated = repeated * loudness_gain(repeated, content, sample_rate)
+    return Restyled(limit_true_peak(repeated, sample_rate, max(MINUS_1_DBFS, true_peak(content, sample_rate))))
+
+
+def eq_match(content: Tensor, style: Tensor, sample_rate: int, amount: float = 1.0) -> Restyled:
+    """The content through a fixed equaliser that gives it the style's smoothed long-term spectrum.
+
+    Args:
+        amount: share of the curve in dB, 0 (content) to 1.
+    """
+    (mel, spectrogram), (style_mel, _) = _mel(content, sample_rate), _mel(style, sample_rate)
+    curves = [_decibels(m.square().mean(1)) for m in (mel, style_mel)]
+    decibels = amount * (curves[1] - curves[0])
+    return _decode(mel * 10 ** (decibels / 20)[:, None], spectrogram, "gain")
+
+
+def cross_synthesis(content: Tensor, style: Tensor, sample_rate: int, amount: float = 1.0) -> Restyled:
+    """The content's phase and pattern with the style's mean and deviation of every mel band.
+
+    Statistics are those of (mel amplitude / peak) ** 0.25, the values of the pictures that a transfer works on.
+
+    Args:
+        amount: share of the change, 0 (content) to 1.
+    """
+    (mel, spectrogram), (style_mel, _) = _mel(content, sample_rate), _mel(style, sample_rate)
+    peak = mel.amax().clamp(min=torch.finfo(mel.dtype).tiny)
+    values = (mel / peak) ** PRESET.power
+    wanted = (style_mel / style_mel.amax().clamp(min=torch.finfo(mel.dtype).tiny)) ** PRESET.power
+    std, mean = torch.std_mean(values, dim=1, keepdim=True)
+    style_std, style_mean = torch.std_mean(wanted, dim=1, keepdim=True)
+    matched = (values - mean) / std.clamp(min=1e-6) * style_std + style_mean
+    restyled = torch.lerp(values, matched, amount).clamp(0, 1)
+    return _decode(peak * restyled ** (1 / PRESET.power), spectrogram, "phase")
+
+
+def _mel(waveform: Tensor, sample_rate: int) -> tuple[Tensor, Spectrogram]:
+    """Mel amplitudes [n_mels, frames] of a clip in one window, however long it is."""
+    samples = resample(waveform, sample_rate, PRESET.sample_rate).shape[-1]
+    params = replace(PRESET, width=PRESET.count_frames(samples))
+    images, spectrogram = audio_to_windows(waveform[None], sample_rate, params, overlap=0)
+    return windows_to_mel(images, spectrogram)[0], spectrogram
+
+
+def _decode(mel: Tensor, spectrogram: Spectrogram, method: str) -> Restyled:
+    spectrogram = spectrogram._replace(peak=mel.amax()[None])
+    images = mel_to_image(mel[None], spectrogram.peak, spectrogram.params)[..., None].expand(-1, -1, -1, 3)
+    return Restyled(decode(images, spectrogram, method)[0], mel, spectrogram)
+
+
+def _decibels(power: Tensor) -> Tensor:
+    """Smoothed level of each mel band, relative to the mean and no more than 100 dB below the loudest."""
+    decibels = 10 * torch.log10(power.clamp(min=max(1e-10 * float(power.max()), 1e-30)))
+    smooth = torch.from_numpy(gaussian_filter1d(decibels.numpy(), SMOOTHING, mode="nearest"))
+    return smooth - smooth.mean()

@@ -1,0 +1,51 @@
+"""How alike two sounds are to a CLAP model (Wu et al. 2023), whose weights the user has."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity, normalize
+
+from ..audio_backend import resample
+
+
+class Clap:
+    """A CLAP model of transformers, audio side.
+
+    Args:
+        name: a local folder, or a Hub id, which is downloaded.
+
+    Raises:
+        OSError: no weights there.
+    """
+
+    def __init__(self, name: str):
+        from transformers import ClapFeatureExtractor, ClapModel
+
+        self.extractor = ClapFeatureExtractor.from_pretrained(name)
+        self.model = ClapModel.from_pretrained(name, use_safetensors=True).eval()
+
+    @torch.no_grad()
+    def embed(self, waveform: Tensor, sample_rate: int) -> Tensor:
+        """Unit vector [D] of a waveform [C, T]; channels are averaged."""
+        rate = self.extractor.sampling_rate
+        samples = resample(waveform.mean(0, keepdim=True), sample_rate, rate)[0].numpy()
+        inputs = self.extractor(samples, sampling_rate=rate, return_tensors="pt", padding="repeatpad")
+        features = self.model.get_audio_features(**inputs)
+        # transformers 5 returns the encoder's whole output, transformers 4 the vector alone
+        features = getattr(features, "pooler_output", features)
+        return normalize(features[0], dim=0)
+
+
+def clap_similarities(content: Tensor, style: Tensor, output: Tensor) -> dict[str, float]:
+    """Cosines of the output to both, and of the way gone to the way asked for (StyleGAN-NADA's directional similarity,
+    Gal et al. 2022, which the Stylus paper reports). Embeddings [D]."""
+
+    def cosine(a: Tensor, b: Tensor) -> float:
+        return float(cosine_similarity(a, b, dim=0))
+
+    return {
+        "clap_content": cosine(output, content),
+        "clap_style": cosine(output, style),
+        "clap_direction": cosine(output - content, style - content),
+    }

@@ -1,0 +1,132 @@
+"""`python -m stylus_ops evaluate`: its arguments, and what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from ..diffusers_engine import Engine
+    from .evaluate import Plan, Results
+
+USER_ERROR = 2
+METHODS = ("content", "autoencoder", "style", "eq-match", "cross-synthesis", "adain", "stylus-paper", "stylus")
+SWEPT = ("eq-match", "cross-synthesis", "adain", "stylus")
+ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+SHOWN = ("chroma_cosine", "onset_f1", "style_taken", "closed_mel_spectrum", "closed_mfcc_means", "mfcc_fd")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pairs", type=Path, nargs="?", metavar="PAIRS.csv", help="table with columns content and style")
+    parser.add_argument(
+        "--contents", type=Path, metavar="DIR", help="instead of a table: each recording in this folder"
+    )
+    parser.add_argument("--styles", type=Path, metavar="DIR", help="with each recording in this one")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results, made if need be")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=METHODS,
+        metavar="METHOD",
+        help=f"what is compared; the last one is shown in pictures (default: {' '.join(METHODS)}). Settings may follow a "
+        "name, as in stylus:gamma=0.5,sites=9-11",
+    )
+    parser.add_argument(
+        "--sweep-pairs", type=int, default=8, help="first pairs that the trade-off curve is of; 0 for none (default: 8)"
+    )
+    parser.add_argument(
+        "--clap", default="", metavar="MODEL", help="CLAP model for more columns: a folder, or a Hub id"
+    )
+
+
+def plan_of(args: argparse.Namespace, settings: Settings) -> Plan:
+    """What the arguments ask for.
+
+    Raises:
+        ValueError: in words.
+    """
+    try:
+        from .evaluate import Plan
+    except ModuleNotFoundError as error:
+        if error.name not in ("matplotlib", "mir_eval"):
+            raise
+        raise ValueError(
+            f"evaluate needs {error.name}: install it with pip install -r requirements-evaluation.txt"
+        ) from error
+    from .methods import parse_method
+    from .pairs import every_pair, read_pairs
+
+    if args.pairs and not (args.contents or args.styles):
+        pairs = read_pairs(args.pairs)
+    elif args.contents and args.styles and not args.pairs:
+        pairs = every_pair(args.contents, args.styles)
+    else:
+        raise ValueError("evaluate needs a table of pairs, or both --contents and --styles")
+    methods = [parse_method(text, settings) for text in dict.fromkeys(args.methods)]
+    swept = [kind for kind in SWEPT if any(method.kind == kind for method in methods)]
+    sweep = [parse_method(f"{kind}:alpha={alpha}", settings) for kind in swept for alpha in ALPHAS]
+    args.out.mkdir(parents=True, exist_ok=True)
+    return Plan(pairs, methods, sweep, args.sweep_pairs, args.out, args.model, args.clap)
+
+
+def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], Engine]) -> int:
+    """Run the plan; returns the exit status.
+
+    Args:
+        load: called only if a method needs a model.
+    """
+    from ..batch import Share
+    from .clap import Clap
+    from .evaluate import run_share, write_results
+
+    plan = plan_of(args, settings)
+    share = Share.of_this_process()
+    clap = None
+    if plan.clap:
+        try:
+            clap = Clap(plan.clap)
+        except (OSError, ValueError) as error:
+            print(
+                f"stylus: no CLAP columns: {plan.clap} can't be loaded ({str(error).splitlines()[0]})", file=sys.stderr
+            )
+            plan = replace(plan, clap="")
+    else:
+        print("stylus: no CLAP columns: no weights were given with --clap", file=sys.stderr)
+    engine = load() if plan.needs_model else None
+    failures = run_share(plan, engine, clap, share, args.quiet)
+    for failure in failures:
+        print(f"stylus: {failure}", file=sys.stderr)
+    results = write_results(plan)
+    if results:
+        print(_as_json(plan, results) if args.json else _as_text(plan, results))
+    return USER_ERROR if failures else 0
+
+
+def _as_text(plan: Plan, results: Results) -> str:
+    from .summary import markdown
+
+    return (
+        f"{markdown(results.summary, SHOWN)}\n\nMedians over {len(plan.pairs)} pairs with bootstrap 95 % intervals. "
+        f"All columns, every pair and the pictures are in {plan.out.resolve()}"
+    )
+
+
+def _as_json(plan: Plan, results: Results) -> str:
+    summary = {
+        method: {
+            column: {name: None if math.isnan(value) else value for name, value in median._asdict().items()}
+            for column, median in medians.items()
+        }
+        for method, medians in results.summary.items()
+    }
+    return json.dumps(
+        {"out": str(plan.out), "model": plan.model, "pairs": len(plan.pairs), "summary": summary}, indent=2
+    )

@@ -1,0 +1,168 @@
+"""What is compared: the content, the style, restyling without a model, and the transfer at several settings.
+
+A method is written NAME or NAME:setting=value,setting=value, such as `stylus:gamma=0.5,sites=9-11`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ..audio_backend import resample
+from ..audio_io import read_audio
+from ..decode import decode
+from ..diffusers_engine import Engine
+from ..features import Inversion, Style
+from ..run import Clip, Transfer
+from ..settings import Settings
+from ..spectrogram import windows_to_mel
+from .baselines import Restyled, cross_synthesis, eq_match, style_itself
+
+PAPER = {
+    "alpha": 0.9,
+    "gamma": 0.75,
+    "temperature": 1.0,
+    "adain": 1.0,
+    "adain_mode": "adain",
+    "start": 0.0,
+    "end": 1.0,
+    "inversion": "ddim",
+    "decode": "phase",
+    "phase_iters": 0,
+}
+"""The headline run of arXiv 2411.15913; steps and sites are those of the evaluation."""
+
+INVERSION_SETTINGS = ("steps", "inversion", "corrections", "sites", "features", "preset", "overlap", "style_windows")
+
+
+class Method(NamedTuple):
+    name: str
+    """As it was written."""
+    kind: str
+    settings: Settings
+
+    @property
+    def file_name(self) -> str:
+        return self.name.replace(":", " ")
+
+
+class Recordings:
+    """A pair at the content's sample rate, and what several methods can share: clips and inversions.
+
+    Attributes:
+        content, style: waveforms [C, T].
+    """
+
+    def __init__(self, content: Path, style: Path, engine: Engine | None):
+        self.paths, self.engine = (content, style), engine
+        (waveform, self.sample_rate), (style_waveform, style_rate) = read_audio(content), read_audio(style)
+        self.content: Tensor = waveform[0]
+        self.style: Tensor = resample(style_waveform[0], style_rate, self.sample_rate)
+        self._inversions: dict[tuple, tuple[list[Clip], list[Inversion]]] = {}
+
+    def transfer(self, settings: Settings) -> Transfer:
+        if self.engine is None:
+            raise ValueError("this method needs a model")
+        return Transfer(self.engine, settings, quiet=True)
+
+    def inverted(self, settings: Settings) -> tuple[list[Clip], list[Inversion]]:
+        """Content and style, both cut into windows and inverted; once for all settings that do not change that."""
+        key = tuple(getattr(settings, name) for name in INVERSION_SETTINGS)
+        if key not in self._inversions:
+            run = self.transfer(settings)
+            clips = run.read(self.paths[0], [self.paths[1]])
+            self._inversions[key] = clips, run.invert(clips)
+        return self._inversions[key]
+
+
+def untouched(pair: Recordings, settings: Settings) -> Restyled:
+    return Restyled(pair.content)
+
+
+def raw_style(pair: Recordings, settings: Settings) -> Restyled:
+    return style_itself(pair.content, pair.style, pair.sample_rate)
+
+
+def equalised(pair: Recordings, settings: Settings) -> Restyled:
+    return eq_match(pair.content, pair.style, pair.sample_rate, settings.alpha)
+
+
+def cross_synthesised(pair: Recordings, settings: Settings) -> Restyled:
+    return cross_synthesis(pair.content, pair.style, pair.sample_rate, settings.alpha)
+
+
+def autoencoded(pair: Recordings, settings: Settings) -> Restyled:
+    """What the autoencoder and the way back to sound alone do."""
+    run = pair.transfer(settings)
+    content, _ = run.read(pair.paths[0], [pair.paths[1]])
+    images = run.engine.decode(run.engine.encode(content.images))
+    waveform = decode(images, content.spectrogram, "phase")[0]
+    return Restyled(waveform, windows_to_mel(images, content.spectrogram)[0], content.spectrogram)
+
+
+def transferred(pair: Recordings, settings: Settings) -> Restyled:
+    (content, _), (inversion, capture) = pair.inverted(settings)
+    run = pair.transfer(settings)
+    latents = run.restyle(inversion, Style((capture,), (1.0,)))
+    waveform, images = run.decode(latents, content)
+    return Restyled(waveform, windows_to_mel(images, content.spectrogram)[0], content.spectrogram)
+
+
+KINDS: dict[str, Callable[[Recordings, Settings], Restyled]] = {
+    "content": untouched,
+    "autoencoder": autoencoded,
+    "style": raw_style,
+    "eq-match": equalised,
+    "cross-synthesis": cross_synthesised,
+    "adain": transferred,
+    "stylus-paper": transferred,
+    "stylus": transferred,
+}
+NEED_MODEL = ("autoencoder", "adain", "stylus-paper", "stylus")
+ADJUSTABLE = ("eq-match", "cross-synthesis", "adain", "stylus-paper", "stylus")
+"""Those whose `alpha` is a share of the way from content to style."""
+
+
+def parse_method(text: str, settings: Settings) -> Method:
+    """The method that is written so.
+
+    Args:
+        settings: of `stylus`; the other methods with a model take its schedule, sites and geometry.
+
+    Raises:
+        ValueError: no such method, or a setting that it does not have.
+    """
+    kind, _, changes = text.partition(":")
+    if kind not in KINDS:
+        raise ValueError(f"method {kind!r} is not known: choose from {', '.join(KINDS)}")
+    base = _base(kind, settings)
+    changed = {}
+    for change in filter(None, changes.split(",")):
+        name, _, value = change.partition("=")
+        known = ["alpha"] if kind not in NEED_MODEL else [field.name for field in fields(Settings)]
+        if kind not in ADJUSTABLE or name not in known:
+            raise ValueError(f"method {text!r}: {kind} has no setting {name!r}")
+        try:
+            changed[name] = type(getattr(base, name))(value)
+        except ValueError:
+            raise ValueError(f"method {text!r}: {name} is {value!r}; write a number") from None
+    if kind == "adain" and "alpha" in changed:
+        changed["adain"] = changed.pop("alpha")
+    method = Method(text, kind, replace(base, **changed))
+    method.settings.check()
+    return method
+
+
+def _base(kind: str, settings: Settings) -> Settings:
+    if kind == "stylus":
+        return settings
+    if kind == "stylus-paper":
+        return replace(settings, **PAPER)
+    if kind == "adain":
+        return replace(settings, adain=1.0, adain_mode="adain", start=0.0, end=0.0)
+    # EQ-match and cross-synthesis go all the way; what they do depends on nothing else.
+    return replace(settings if kind == "autoencoder" else Settings(), alpha=1.0)

@@ -1,0 +1,81 @@
+"""Onsets, pitch and tempo of a clip, and how well another clip keeps them.
+
+librosa finds them and mir_eval compares them, by the definitions of the MIREX tasks.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+
+import librosa
+import mir_eval
+import numpy as np
+from torch import Tensor
+
+from ..audio_backend import resample
+
+RATE = 22050
+HOP = 512
+ONSET_TOLERANCE = 0.05  # seconds
+LOWEST, HIGHEST = librosa.note_to_hz("C2"), librosa.note_to_hz("G6")
+PITCH_RESOLUTION = 0.25  # semitones; raw pitch accuracy allows half a semitone
+
+
+class Notes:
+    """What is played in a waveform [C, T], found when first asked for; channels are averaged."""
+
+    def __init__(self, waveform: Tensor, sample_rate: int):
+        self.samples = resample(waveform.mean(0, keepdim=True), sample_rate, RATE)[0].numpy()
+
+    @cached_property
+    def onsets(self) -> np.ndarray:
+        """Seconds."""
+        return librosa.onset.onset_detect(y=self.samples, sr=RATE, hop_length=HOP, units="time")
+
+    @cached_property
+    def pitch(self) -> np.ndarray:
+        """Hz of every frame (pYIN); negative where it is a guess about an unvoiced frame."""
+        hertz, voiced, _ = librosa.pyin(
+            self.samples,
+            fmin=LOWEST,
+            fmax=HIGHEST,
+            sr=RATE,
+            hop_length=HOP,
+            resolution=PITCH_RESOLUTION,
+            fill_na=None,
+        )
+        return np.where(voiced, hertz, -hertz)
+
+    @cached_property
+    def tempo(self) -> float:
+        """Beats a minute."""
+        return float(librosa.feature.tempo(y=self.samples, sr=RATE, hop_length=HOP)[0])
+
+
+def onset_f1(content: Notes, output: Notes) -> float:
+    """F measure of the output's onsets within 50 ms of the content's; NaN where neither has any."""
+    if not (content.onsets.size or output.onsets.size):
+        return float("nan")
+    return float(mir_eval.onset.f_measure(content.onsets, output.onsets, window=ONSET_TOLERANCE)[0])
+
+
+def raw_pitch_accuracy(content: Notes, output: Notes) -> float:
+    """Share of the content's voiced frames in which the output's pitch is at most 50 cents away; for one voice only.
+
+    NaN where the content has no voiced frame.
+    """
+    times = np.arange(max(len(content.pitch), len(output.pitch))) * HOP / RATE
+    if not (content.pitch > 0).any():
+        return float("nan")
+    voicing, cents, out_voicing, out_cents = mir_eval.melody.to_cent_voicing(
+        times[: len(content.pitch)], content.pitch, times[: len(output.pitch)], output.pitch
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an output without any pitch is worth 0, not a warning
+        return float(mir_eval.melody.raw_pitch_accuracy(voicing, cents, out_voicing, out_cents))
+
+
+def tempo_difference(content: Notes, output: Notes) -> float:
+    """Beats a minute between the tempi, 0 or more."""
+    return abs(output.tempo - content.tempo)

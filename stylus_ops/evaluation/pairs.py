@@ -1,0 +1,78 @@
+"""The pairs of recordings that are evaluated."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+from ..audio_io import FORMATS
+
+COLUMNS = ("content", "style", "monophonic")
+TRUE, FALSE = ("yes", "true", "1"), ("", "no", "false", "0")
+
+
+class Pair(NamedTuple):
+    name: str
+    content: Path
+    style: Path
+    monophonic: bool
+    """Whether the content is one voice, whose pitch can be followed."""
+
+
+def read_pairs(table: Path) -> list[Pair]:
+    """The rows of a CSV file with the columns content and style and, as wished, monophonic (yes or no).
+
+    Recordings are looked for from the table's folder.
+
+    Raises:
+        ValueError: naming the line, if a row is not that.
+    """
+    if not table.is_file():
+        raise ValueError(f"pairs {table} does not exist: check its name and folder")
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if not {"content", "style"} <= set(reader.fieldnames or ()) <= set(COLUMNS):
+            raise ValueError(f"pairs {table} must begin with a line that names its columns: {', '.join(COLUMNS)}")
+        pairs = []
+        for row in reader:
+            cells = {name: (value or "").strip() for name, value in row.items()}
+            try:
+                monophonic = cells.get("monophonic", "").lower()
+                if monophonic not in TRUE + FALSE:
+                    raise ValueError(f"monophonic is {monophonic!r}: write yes or no")
+                pairs.append(_pair(table.parent / cells["content"], table.parent / cells["style"], monophonic in TRUE))
+            except ValueError as error:
+                raise ValueError(f"pairs {table}, line {reader.line_num}: {error}") from error
+    return _distinct(pairs, f"pairs {table}")
+
+
+def every_pair(contents: Path, styles: Path) -> list[Pair]:
+    """Each recording of one folder with each of another."""
+    pairs = [_pair(content, style, False) for content in _recordings(contents) for style in _recordings(styles)]
+    return _distinct(pairs, f"folders {contents} and {styles}")
+
+
+def _pair(content: Path, style: Path, monophonic: bool) -> Pair:
+    for recording in (content, style):
+        if not recording.is_file():
+            raise ValueError(f"recording {recording} does not exist: check its name and folder")
+    return Pair(f"{content.stem}--{style.stem}", content, style, monophonic)
+
+
+def _recordings(folder: Path) -> list[Path]:
+    suffixes = (*(f".{name}" for name in FORMATS), ".ogg", ".m4a")
+    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in suffixes)
+    if not found:
+        raise ValueError(f"folder {folder} holds no recordings: give one with {', '.join(suffixes)} files")
+    return found
+
+
+def _distinct(pairs: list[Pair], where: str) -> list[Pair]:
+    names = [pair.name for pair in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{where}: two pairs are called {name}; give each recording a file name of its own")
+    if not pairs:
+        raise ValueError(f"{where}: no pairs; add a line for each")
+    return pairs

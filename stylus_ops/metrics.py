@@ -1,0 +1,107 @@
+"""Numbers for a transfer: how much of the content's harmony is kept, and how far the sound moved towards the style."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import librosa
+import numpy as np
+from torch import Tensor
+
+BAND = 10000.0  # Hz, the band in which a transfer changes anything
+N_FFT = 2048
+MEL_BANDS = 128
+MFCC_COUNT = 20
+SILENCE = 1e-3  # of the loudest frame, -60 dB: frames below it have no pitch to compare
+FLOOR_DB = 80.0  # below the loudest mel band
+
+
+def chroma_cosine(a: Tensor, b: Tensor, sample_rate: int) -> float:
+    """Cosine of the two clips' chroma vectors, frame by frame, averaged over the frames in which `a` sounds.
+
+    1 is the same harmony throughout; unrelated music reaches about 0.6.
+
+    Args:
+        a, b: waveforms [T] or [C, T] of equal length; channels are averaged.
+
+    Raises:
+        ValueError: the lengths differ, or `a` is silent.
+    """
+    first, second = _mono(a), _mono(b)
+    if len(first) != len(second):
+        raise ValueError(f"the clips have {len(first)} and {len(second)} samples: compare clips of equal length")
+    # One tuning for both, or the same note may fall into two different bins.
+    tuning = librosa.estimate_tuning(y=first, sr=sample_rate)
+    chroma = [
+        librosa.feature.chroma_stft(y=y, sr=sample_rate, tuning=tuning, n_fft=8192, norm=2) for y in (first, second)
+    ]
+    level = librosa.feature.rms(y=first, frame_length=8192)[0]
+    sounding = level > SILENCE * level.max()
+    if not sounding.any():
+        raise ValueError("the first clip is silent: there is no harmony to compare")
+    return float((chroma[0] * chroma[1]).sum(0)[sounding].mean())
+
+
+class Timbre(NamedTuple):
+    """How a clip sounds apart from its notes; nothing of it depends on loudness."""
+
+    descriptions: dict[str, np.ndarray]
+    """By name: "mel spectrum" (long-term, dB), "mfcc means", "mfcc deviations", and of the long-term spectrum "centroid"
+    (octaves) and "flatness" (dB)."""
+    mfcc: np.ndarray
+    """[19, frames], without the zeroth coefficient."""
+
+
+def timbre(waveform: Tensor, sample_rate: int) -> Timbre:
+    """Describe a waveform [T] or [C, T]; channels are averaged."""
+    power = np.abs(librosa.stft(_mono(waveform), n_fft=N_FFT)) ** 2
+    mel = librosa.feature.melspectrogram(S=power, sr=sample_rate, n_mels=MEL_BANDS, fmax=min(BAND, sample_rate / 2))
+    mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel, ref=np.max, top_db=FLOOR_DB), n_mfcc=MFCC_COUNT)[1:]
+    long_term = librosa.power_to_db(mel.mean(1), ref=np.max, top_db=FLOOR_DB)
+    frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=N_FFT)
+    spectrum = power[frequencies <= BAND].mean(1, keepdims=True)
+    centroid = librosa.feature.spectral_centroid(S=np.sqrt(spectrum), freq=frequencies[frequencies <= BAND])
+    flatness = librosa.feature.spectral_flatness(S=spectrum, power=1.0)
+    descriptions = {
+        "mel spectrum": long_term - long_term.mean(),
+        "mfcc means": mfcc.mean(1),
+        "mfcc deviations": mfcc.std(1),
+        "centroid": np.log2(centroid + 1.0),
+        "flatness": librosa.power_to_db(flatness, top_db=None),
+    }
+    return Timbre(descriptions, mfcc)
+
+
+def closed_distances(content: Tensor, style: Tensor, output: Tensor, sample_rate: int) -> dict[str, float]:
+    """`closed_shares` of waveforms [T] or [C, T], of any lengths."""
+    return closed_shares(*(timbre(clip, sample_rate) for clip in (content, style, output)))
+
+
+def closed_shares(content: Timbre, style: Timbre, output: Timbre) -> dict[str, float]:
+    """Share of the distance from content to style that the output has closed: `1 - d(output, style) / d(content, style)`.
+
+    0 is where the content was, 1 is the style's own sound, negative is further away; NaN where content and style don't
+    differ. d is Euclidean, for each description of `Timbre`.
+    """
+    closed = {}
+    for name, target in style.descriptions.items():
+        before, after = (float(np.linalg.norm(t.descriptions[name] - target)) for t in (content, output))
+        closed[name] = 1 - after / before if before > 1e-6 else float("nan")
+    return closed
+
+
+def mfcc_frechet_distance(a: Timbre, b: Timbre) -> float:
+    """MFCC-FD: Frechet distance between Gaussians fitted to two clips' MFCC frames (Dowson & Landau 1982), squared as usual.
+
+    0 for clips of the same timbre. It is no FAD: no network embeds anything here.
+    """
+    covariances = np.cov(a.mfcc), np.cov(b.mfcc)
+    # The eigenvalues of a product of two covariances are real and not negative; rounding may make them slightly so.
+    roots = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).real.clip(0))
+    means = np.square(a.mfcc.mean(1) - b.mfcc.mean(1)).sum()
+    return float(max(0.0, means + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * roots.sum()))
+
+
+def _mono(waveform: Tensor) -> np.ndarray:
+    samples = waveform.detach().cpu().float().numpy()
+    return samples.mean(0) if samples.ndim > 1 else samples

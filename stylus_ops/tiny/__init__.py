@@ -1,0 +1,65 @@
+"""Stylus Tiny: the small latent diffusion prior of spectrogram images that ships with the pack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from .autoencoder import TinyAutoencoder
+
+FORMAT = "stylus-tiny-1"
+WEIGHTS = Path(__file__).with_name("prior.safetensors")
+RECORDINGS = Path(__file__).with_name("recordings")
+UNET = "model.diffusion_model."
+AUTOENCODER = "first_stage_model."
+CONTEXT = "context"
+
+
+class TinyPrior(NamedTuple):
+    autoencoder: TinyAutoencoder
+    """Ready for inference, always in float32."""
+    unet_config: dict[str, Any]
+    """Of latent diffusion's UNet, as ComfyUI's `UNetModel` takes it."""
+    unet_weights: dict[str, Tensor]
+    """Under latent diffusion's names, with the prefix `model.diffusion_model.`."""
+    context: Tensor
+    """What stands for the empty prompt, [1, tokens, width]."""
+
+
+def load(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, path: Path = WEIGHTS) -> TinyPrior:
+    """Read the prior. UNet weights and context come in `dtype`.
+
+    Raises:
+        ValueError: the file is missing, cut off, or not a Stylus Tiny prior.
+    """
+    if not path.is_file():
+        raise ValueError(f"Stylus Tiny's weights {path} are missing: install the pack again")
+    try:
+        with safe_open(path, "pt", device=str(device)) as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise ValueError(
+                    f"{path} is no Stylus Tiny prior of this version (its format is {metadata.get('format')!r}, not "
+                    f"{FORMAT!r}): install the pack again, or load it as an ordinary checkpoint"
+                )
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no safetensors file, or is cut off ({error}): install the pack again") from error
+    config = json.loads(metadata["config"])
+    autoencoder = TinyAutoencoder(**config["autoencoder"])
+    codec = {key.removeprefix(AUTOENCODER): t.float() for key, t in tensors.items() if key.startswith(AUTOENCODER)}
+    unet = {key: t.to(dtype) for key, t in tensors.items() if key.startswith(UNET)}
+    if (
+        codec.keys() != autoencoder.state_dict().keys()
+        or CONTEXT not in tensors
+        or len(unet) != int(metadata["unet_weights"])
+    ):
+        raise ValueError(f"{path} lacks some of the prior's weights: install the pack again")
+    autoencoder.load_state_dict(codec)
+    autoencoder.to(device).eval().requires_grad_(False)
+    return TinyPrior(autoencoder, config["unet"], unet, tensors[CONTEXT].to(dtype))

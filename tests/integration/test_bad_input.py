@@ -1,0 +1,208 @@
+"""What can't work is refused in words that name the input, and writes nothing."""
+
+import io
+import math
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from .comfy_server import ComfyServer, Graph, PromptRefused
+from .graphs import TransferGraph, upload_latent
+
+
+def words(comfy: ComfyServer, graph: Graph) -> str:
+    """The sentence that ended the run."""
+    try:
+        run = comfy.run(graph)
+    except PromptRefused as refusal:
+        return str(refusal)
+    assert run.error is not None
+    return run.error
+
+
+def another_capture(comfy: ComfyServer, graph: TransferGraph, **changes: Any) -> None:
+    """Sample with a style that was captured with other settings."""
+    captured = graph.add("StylusCaptureStyle", **graph[graph.capture]["inputs"] | changes)
+    graph.set(graph.sampler, style=[captured, 0])
+
+
+TRANSFERS = {
+    "steps_0": ("steps", lambda comfy, graph: graph.set(graph.invert, steps=0)),
+    "steps_1": ("steps", lambda comfy, graph: graph.set(graph.invert, steps=1)),
+    "steps_1001": ("steps", lambda comfy, graph: graph.set(graph.invert, steps=1001)),
+    "alpha_nan": ("alpha is nan", lambda comfy, graph: graph.set(graph.sampler, alpha=math.nan)),
+    "unknown_sites": ("no self-attention in decoder block", lambda comfy, graph: graph.set(graph.invert, sites="1-2")),
+    "unreadable_sites": ("sites is 'all'", lambda comfy, graph: graph.set(graph.invert, sites="all")),
+    "missing_checkpoint": ("ckpt_name", lambda comfy, graph: graph.set(graph.loader, ckpt_name="gone.safetensors")),
+    "other_steps": ("steps", lambda comfy, graph: another_capture(comfy, graph, steps=4)),
+    "other_sites": ("sites", lambda comfy, graph: another_capture(comfy, graph, sites="9-11")),
+    "other_conditioning": (
+        "CONDITIONING",
+        lambda comfy, graph: another_capture(
+            comfy, graph, conditioning=[graph.add("TestRandomConditioning", width=768, seed=1), 0]
+        ),
+    ),
+    "other_conditioning_in_the_sampler": (
+        "conditioning",
+        lambda comfy, graph: graph.set(
+            graph.sampler, conditioning=[graph.add("TestRandomConditioning", width=768, seed=1), 0]
+        ),
+    ),
+    "other_height": (
+        "height",
+        lambda comfy, graph: another_capture(
+            comfy,
+            graph,
+            latent=[graph.add("LoadLatent", latent=upload_latent(comfy, "high", seed=6, height=24)), 0],
+        ),
+    ),
+    "a_lora_since_the_capture": (
+        "weights",
+        lambda comfy, graph: graph.set(
+            graph.sampler,
+            model=[
+                graph.add("LoraLoaderModelOnly", model=graph.model, lora_name="small.safetensors", strength_model=0.5),
+                0,
+            ],
+        ),
+    ),
+    "noise_mask": (
+        "noise mask",
+        lambda comfy, graph: graph.set(
+            graph.invert,
+            latent=[
+                graph.add(
+                    "SetLatentNoiseMask",
+                    samples=[graph.content, 0],
+                    mask=[graph.add("SolidMask", value=1.0, width=128, height=128), 0],
+                ),
+                0,
+            ],
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TRANSFERS)
+def test_transfer(comfy: ComfyServer, case: str) -> None:
+    expected, spoil = TRANSFERS[case]
+    graph = TransferGraph(comfy, steps=2)
+    spoil(comfy, graph)
+    before = sorted(comfy.output.rglob("*"))
+    assert expected in words(comfy, graph)
+    assert sorted(comfy.output.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("file", "family"), [("flux-small", "Flux"), ("sd3-small", "SD3")])
+def test_flow_models_are_refused_by_name(comfy: ComfyServer, file: str, family: str) -> None:
+    graph = TransferGraph(comfy, steps=2)
+    model = graph.add("UNETLoader", unet_name=f"{file}.safetensors", weight_dtype="default")
+    graph.set(graph.invert, model=[model, 0])
+    assert f"model is {family}" in words(comfy, graph)
+
+
+def audio_graph(source: str, **inputs: Any) -> tuple[Graph, str]:
+    """Audio from a test node through Audio → Mel, back without a model, into a wav of floats; and the last node."""
+    graph = Graph()
+    audio = graph.add(source, **inputs)
+    mel = graph.add("StylusAudioToMel", audio=[audio, 0], preset="tiny-256")
+    decoded = graph.add("StylusPhaseDecode", images=[mel, 0], spectrogram=[mel, 1])
+    saved = graph.add("StylusSaveAudio", audio=[decoded, 0], filename_prefix="edge", format="wav", bit_depth="float")
+    return graph, saved
+
+
+@pytest.mark.parametrize("content", ["nan", "infinity"])
+def test_audio_that_is_no_number(comfy: ComfyServer, content: str) -> None:
+    graph, _ = audio_graph("TestAudio", content=content, samples=44100, channels=1, sample_rate=44100)
+    assert "NaN or infinite" in words(comfy, graph)
+
+
+@pytest.mark.parametrize(
+    ("content", "samples", "channels", "sample_rate"),
+    [
+        ("silence", 44100, 2, 44100),
+        ("noise", 1, 1, 44100),
+        ("noise", 8000, 1, 8000),
+        ("noise", 44101, 8, 44100),
+        ("noise", 192001, 2, 192000),
+    ],
+)
+def test_unusual_audio_keeps_its_shape(
+    comfy: ComfyServer, content: str, samples: int, channels: int, sample_rate: int
+) -> None:
+    graph, saved = audio_graph(
+        "TestAudio", content=content, samples=samples, channels=channels, sample_rate=sample_rate
+    )
+    run = comfy.run(graph)
+    assert run.error is None
+    waveform, rate = soundfile.read(comfy.files(run, saved, "audio")[0], always_2d=True)
+    assert waveform.shape == (samples, channels)
+    assert rate == sample_rate
+    assert np.isfinite(waveform).all()
+    assert bool(waveform.any()) == (content != "silence")
+
+
+def silent_video() -> bytes:
+    """One black frame and no audio stream."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("mute.mkv", silent_video(), "no audio stream"),
+        ("empty.wav", b"", "empty.wav"),
+        ("text.wav", b"this is no recording", "text.wav"),
+    ],
+)
+def test_file_without_sound(comfy: ComfyServer, name: str, content: bytes, expected: str) -> None:
+    graph = Graph()
+    mel = graph.add("StylusLoadAudioMel", audio=comfy.upload(name, content), preset="tiny-256")
+    graph.add("PreviewImage", images=[mel, 0])
+    assert expected in words(comfy, graph)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "stylus/../../../pyproject.toml", "gone.wav"])
+def test_file_outside_the_input_folder(comfy: ComfyServer, name: str) -> None:
+    graph = Graph()
+    mel = graph.add("StylusLoadAudioMel", audio=name, preset="tiny-256")
+    graph.add("PreviewImage", images=[mel, 0])
+    assert repr(name) in words(comfy, graph)
+
+
+@pytest.mark.parametrize("prefix", ["../escaped", "blocked/song"])
+def test_output_that_cannot_be_written(comfy: ComfyServer, prefix: str) -> None:
+    """Outside the output folder, and in a folder that can't be made because a file has its name."""
+    (comfy.output / "blocked").touch()
+    graph, saved = audio_graph("TestAudio", content="noise", samples=4410, channels=1, sample_rate=44100)
+    graph[saved]["inputs"]["filename_prefix"] = prefix
+    before = sorted(comfy.base.glob("*")) + sorted(comfy.output.rglob("*"))
+    assert prefix.split("/")[0] in words(comfy, graph)
+    assert sorted(comfy.base.glob("*")) + sorted(comfy.output.rglob("*")) == before
+
+
+def test_images_of_another_recording(comfy: ComfyServer) -> None:
+    graph, _ = audio_graph("TestAudio", content="noise", samples=44100, channels=1, sample_rate=44100)
+    other = graph.add("EmptyImage", width=256, height=256, batch_size=2, color=0)
+    decode = next(node for node in graph.values() if node["class_type"] == "StylusPhaseDecode")
+    decode["inputs"]["images"] = [other, 0]
+    assert "do not belong to this spectrogram" in words(comfy, graph)
+
+
+def test_spectrogram_of_another_clip_than_the_latent(comfy: ComfyServer) -> None:
+    graph = TransferGraph(comfy, content=upload_latent(comfy, "two", seed=8, batch=2))
+    audio = graph.add("TestAudio", content="noise", samples=44100, channels=1, sample_rate=44100)
+    mel = graph.add("StylusAudioToMel", audio=[audio, 0], preset="tiny-256")
+    graph.set(graph.invert, spectrogram=[mel, 1])
+    assert "spectrogram has 1 windows and latent 2" in words(comfy, graph)

@@ -1,0 +1,269 @@
+"""The whole loop on a UNet of Stable Diffusion's topology against a plain statement of the method, and its properties."""
+
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from diffusers.models import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor
+
+from stylus_ops.attention import Dials
+from stylus_ops.diffusers_engine import Engine
+from stylus_ops.features import Inversion, Style, blend
+from stylus_ops.inversion import invert
+from stylus_ops.model_loading import LoadedModel, ScaledAutoencoder
+from stylus_ops.sampling import sample
+from stylus_ops.schedule import ddim_sigmas, sigmas_from_alphas_cumprod
+from stylus_ops.sites import resolve_sites
+from stylus_ops.transfer import Recorder, Stylizer
+from tests.parity import reference
+from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
+
+STEPS = 4
+TOLERANCE = 1e-5  # relative; float32 against float64
+
+
+def noise(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+CONTEXT = noise(9, 1, 5, CONTEXT_WIDTH)
+CONTENT, STYLE_A, STYLE_B = noise(0, 2, 4, 8, 12), 1.5 * noise(1, 2, 4, 8, 12) + 0.3, 0.7 * noise(2, 2, 4, 8, 12)
+SHORT_STYLE = noise(3, 1, 4, 8, 20)
+
+
+class Host:
+    """stylus_ops with its own engine on the diffusers UNet, in float32 as on any CPU."""
+
+    def __init__(self, unet: UNet2DConditionModel, dtype: torch.dtype = torch.float32):
+        table = sigmas_from_alphas_cumprod(reference.alpha_bar())
+        loaded = LoadedModel(
+            unet=unet,
+            autoencoder=ScaledAutoencoder(AutoencoderKL()),  # not called: these tests begin and end at latents
+            context=CONTEXT.to(dtype),
+            sigmas=table,
+            prediction=unet.config["prediction_type"],
+            preset="tiny-256",
+        )
+        self.engine = Engine(name="small", model=loaded, device=torch.device("cpu"), dtype=dtype)
+        self.table = table
+        self.sites = resolve_sites("auto", self.engine.depths)
+
+    def record(
+        self, latents: Tensor, method: str = "fixed_point", corrections: int = 1, keep: bool = True
+    ) -> Inversion:
+        sigmas = ddim_sigmas(self.table, STEPS)
+        recorder = Recorder(sigmas, self.sites, keep=keep)
+        trajectory = invert(
+            lambda x, sigma: recorder(self.engine.evaluate, x, sigma, 1), latents.float(), sigmas, method, corrections
+        )
+        return recorder.inversion(trajectory, latents.shape[-1])
+
+    def transfer(
+        self,
+        content: Inversion,
+        style: Style,
+        dials: Dials,
+        mode: str = "adain",
+        strength: float = 1.0,
+        per_pass: int = 2,
+    ) -> Tensor:
+        stylizer = Stylizer(content, style, dials)
+        return sample(
+            lambda x, sigma: stylizer(self.engine.evaluate, x, sigma, per_pass),
+            stylizer.start_latents(mode, strength),
+            content.sigmas,
+        )
+
+
+def single(clip: Inversion) -> Style:
+    return Style((clip,), (1.0,))
+
+
+def difference(a: Tensor, b: Tensor) -> float:
+    """Relative to the size of b."""
+    return float((a.double() - b.double()).norm() / b.double().norm())
+
+
+class Setting(NamedTuple):
+    alpha: float = 0.9
+    gamma: float = 0.75
+    tau: float = 1.0
+    beta: float = 0.0
+    mode: str = "adain"
+    strength: float = 1.0
+
+
+SETTINGS = [
+    Setting(),
+    Setting(alpha=0),
+    Setting(alpha=1, gamma=0, strength=0),
+    Setting(alpha=1, gamma=1, beta=0.4),
+    Setting(alpha=0.5, gamma=0.3, tau=1.6, beta=0.7),
+    Setting(alpha=1.4, tau=0.6, beta=1, strength=0.5),
+    Setting(beta=0.5, mode="efdm"),
+]
+
+
+class Pair(NamedTuple):
+    """The same clips inverted by both sides."""
+
+    host: Host
+    unet: UNet2DConditionModel
+    clips: dict[str, Inversion]
+    plain: dict[str, reference.Clip]
+
+
+LATENTS = {"content": CONTENT, "a": STYLE_A, "b": STYLE_B}
+
+
+def invert_both(latents: dict[str, Tensor], prediction_type: str = "epsilon", **method: Any) -> Pair:
+    unet = small_sd_unet(prediction_type=prediction_type)
+    host = Host(small_sd_unet(prediction_type=prediction_type).float())
+    clips = {name: host.record(clip, **method) for name, clip in latents.items()}
+    plain = {name: reference.invert(unet, clip, CONTEXT, STEPS, **method) for name, clip in latents.items()}
+    return Pair(host, unet, clips, plain)
+
+
+@pytest.fixture(scope="module")
+def pair() -> Pair:
+    return invert_both({**LATENTS, "short": SHORT_STYLE})
+
+
+def both_results(pair: Pair, setting: Setting, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    alpha, gamma, tau, beta, mode, strength = setting
+    large = None if mask is None else mask.repeat_interleave(8, 0).repeat_interleave(8, 1)[None]
+    ours = pair.host.transfer(
+        pair.clips["content"],
+        blend(single(pair.clips["a"]), single(pair.clips["b"]), beta),
+        Dials(alpha, gamma, tau, large),
+        mode,
+        strength,
+    )
+    plain = reference.transfer(
+        pair.unet,
+        pair.plain["content"],
+        [pair.plain["a"], pair.plain["b"]],
+        CONTEXT,
+        [1 - beta, beta],
+        alpha=alpha,
+        gamma=gamma,
+        tau=tau,
+        mode=mode,
+        strength=strength,
+        mask=mask,
+    )
+    return ours, plain
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+def test_the_final_latent_is_the_plain_references(pair, setting):
+    ours, plain = both_results(pair, setting)
+    assert difference(ours, plain) < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    "method", [{"method": "ddim"}, {"corrections": 2}, {"prediction_type": "v_prediction"}], ids=str
+)
+def test_other_inversions_and_predictions_agree_too(method):
+    ours, plain = both_results(invert_both(LATENTS, **method), Setting(beta=0.3))
+    assert difference(ours, plain) < TOLERANCE
+
+
+def test_a_mask_agrees(pair):
+    mask = torch.zeros(8, 12, dtype=torch.float64)
+    mask[:4, 5:] = 1
+    mask[6:, :3] = 0.5
+    ours, plain = both_results(pair, Setting(beta=0.3), mask)
+    assert difference(ours, plain) < TOLERANCE
+
+
+def test_a_style_of_another_length_agrees(pair):
+    """20 columns in one window against twice 12."""
+    ours = pair.host.transfer(pair.clips["content"], single(pair.clips["short"]), Dials())
+    plain = reference.transfer(pair.unet, pair.plain["content"], [pair.plain["short"]], CONTEXT, [1.0])
+    assert difference(ours, plain) < TOLERANCE
+
+
+def test_inversion_agrees(pair):
+    for name, clip in pair.clips.items():
+        signal = reference.alpha_bar()[reference.nodes(STEPS)[-1]].sqrt()
+        assert difference(signal * clip.noise, pair.plain[name].z) < TOLERANCE
+
+
+def test_every_dial_moves_the_result_far_more_than_the_tolerance(pair):
+    """Without this, agreement with the reference would say little."""
+    base = Setting(beta=0.5)
+    results = [
+        both_results(pair, setting)[0]
+        for setting in (
+            base,
+            base._replace(alpha=0.8),
+            base._replace(gamma=0.65),
+            base._replace(tau=1.2),
+            base._replace(beta=0.6),
+            base._replace(strength=0.8),
+            base._replace(mode="efdm"),
+        )
+    ]
+    for other in results[1:]:
+        assert difference(other, results[0]) > 200 * TOLERANCE
+
+
+RECONSTRUCTION_BOUNDS = {
+    ("ddim", 1): 0.6,
+    ("fixed_point", 1): 0.36,
+    ("fixed_point", 3): 0.17,
+    ("fixed_point", 8): 0.026,
+    ("fixed_point", 40): 1e-5,
+}
+"""Relative, for 4 steps up and back: as measured on these random weights (0.57, 0.34, 0.16, 0.024, 1.4e-6), which are no
+denoiser and make hard steps. Enough corrections solve the implicit step to rounding."""
+
+
+def test_content_comes_back_within_the_inversion_error(pair):
+    """gamma 1, alpha 0, no AdaIN is no worse than inversion and plain sampling back, whose error has a bound."""
+    content_itself = Dials(alpha=0, gamma=1)
+    for (method, corrections), bound in RECONSTRUCTION_BOUNDS.items():
+        clip = pair.host.record(CONTENT[:1], method, corrections)
+        plain = difference(sample(pair.host.engine.evaluate, clip.noise, clip.sigmas), CONTENT[:1])
+        injected = difference(pair.host.transfer(clip, single(pair.clips["a"]), content_itself, "none"), CONTENT[:1])
+        assert injected <= max(plain, 1e-6) <= bound, (method, corrections, injected, plain)
+
+
+def test_with_the_content_as_style_alpha_changes_nothing(pair):
+    content = pair.host.record(CONTENT[:1])
+    results = [pair.host.transfer(content, single(content), Dials(alpha)) for alpha in (0, 0.5, 0.9, 1)]
+    for result in results[1:]:
+        assert difference(result, results[0]) < 1e-5
+
+
+def test_full_guidance_ignores_the_contents_keys_and_values(pair):
+    """alpha 1 and gamma 0 is a pure key/value swap: of the content, only the start is left."""
+    elsewhere = pair.host.record(STYLE_B)._replace(noise=pair.clips["content"].noise)
+    swap = Dials(alpha=1, gamma=0)
+    a, b = (
+        pair.host.transfer(content, single(pair.clips["a"]), swap) for content in (pair.clips["content"], elsewhere)
+    )
+    assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("beta", "name"), [(0, "a"), (1, "b")])
+def test_beta_0_and_1_are_the_single_styles(pair, beta, name):
+    blended = blend(single(pair.clips["a"]), single(pair.clips["b"]), beta)
+    a, b = (pair.host.transfer(pair.clips["content"], style, Dials()) for style in (blended, single(pair.clips[name])))
+    assert torch.equal(a, b)
+
+
+def test_equal_inputs_give_equal_bits():
+    results = []
+    for _ in range(2):
+        host = Host(small_sd_unet().float())
+        results.append(host.transfer(host.record(CONTENT), single(host.record(STYLE_A)), Dials()))
+    assert torch.equal(*results)
+
+
+def test_recomputed_features_give_the_cached_result(pair):
+    bare = [pair.host.record(clip, keep=False) for clip in (CONTENT, STYLE_A)]
+    cached = pair.host.transfer(pair.clips["content"], single(pair.clips["a"]), Dials())
+    assert difference(pair.host.transfer(bare[0], single(bare[1]), Dials(), per_pass=1), cached) < 1e-5

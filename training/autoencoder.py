@@ -1,0 +1,123 @@
+"""Train the autoencoder: PCA of 8x8 patches first, then the residual networks by mean squared error.
+
+    python -m training.autoencoder --folder FOLDER --minutes 10 [--threads 1] [--decoder-only]
+
+reads FOLDER/data, writes FOLDER/autoencoder.pt every minute and goes on from it when started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stylus_ops.tiny.autoencoder import TinyAutoencoder
+
+from .windows import WIDTH, Recordings, Values, equaliser, mix, random_start, to_images
+
+CONFIG = {"encoder_width": 96, "encoder_depth": 3, "decoder_width": 192, "decoder_depth": 5}
+BATCH = 8
+LEARNING_RATE = 1e-3
+
+
+def random_window(recordings: Recordings, rng: np.random.Generator) -> Values:
+    """One window, at times a mixture of two recordings, at times equalised."""
+    piece = recordings.piece(rng)
+    rendering, start = int(rng.integers(len(piece))), random_start(rng, piece)
+    values = piece[rendering, :, start : start + WIDTH].astype(np.float32)
+    if rng.random() < 0.4:
+        values = mix(values, random_window(recordings, rng), rng.uniform(0.4, 1.2))
+    return values * equaliser(rng) if rng.random() < 0.6 else values
+
+
+def random_images(recordings: Recordings, rng: np.random.Generator, count: int) -> Tensor:
+    return to_images(np.stack([random_window(recordings, rng) for _ in range(count)]))
+
+
+@torch.no_grad()
+def initialise_linear(model: TinyAutoencoder, images: Tensor) -> None:
+    """Set the linear codec to the whitened principal components of the images' patches."""
+    patches = model.to_patches(images.mean(1, keepdim=True)).movedim(1, -1).flatten(0, 2).double()
+    mean = patches.mean(0)
+    variance, directions = torch.linalg.eigh((patches - mean).T @ (patches - mean) / len(patches))
+    scale, basis = variance[-4:].flip(0).sqrt(), directions[:, -4:].flip(1)
+    model.encoder.linear.weight.copy_((basis / scale).T[..., None, None])
+    model.encoder.linear.bias.copy_(-(mean @ basis) / scale)
+    model.decoder.linear.weight.copy_((basis * scale)[..., None, None])
+    model.decoder.linear.bias.copy_(mean)
+
+
+@torch.no_grad()
+def psnr(model: TinyAutoencoder, images: Tensor) -> float:
+    """Mean over images of the peak signal-to-noise ratio in dB of the round trip, for images of range 2."""
+    error = [(model(image[None]) - image).square().mean() for image in images]
+    return float((10 * torch.log10(4 / torch.stack(error))).mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--decoder-only", action="store_true", help="keep the latents that a UNet was trained on")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    rng = np.random.default_rng()
+    recordings = Recordings(args.folder / "data" / "train")
+    held_out = random_images(Recordings(args.folder / "data" / "held_out"), np.random.default_rng(0), 24)
+    real = torch.load(args.folder / "real_music.pt") if (args.folder / "real_music.pt").exists() else held_out
+    path = args.folder / "autoencoder.pt"
+
+    model = TinyAutoencoder(**CONFIG)
+    if path.exists():
+        model.load_state_dict(torch.load(path)["model"])
+    else:
+        initialise_linear(model, random_images(recordings, rng, 128))
+    print(f"start: held out {psnr(model, held_out):.2f} dB, real music {psnr(model, real):.2f} dB", flush=True)
+    model = model.to(memory_format=torch.channels_last)
+    model.encoder.requires_grad_(not args.decoder_only)
+    optimizer = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.0
+    )
+    begin = last = time.monotonic()
+    total, losses, step = args.minutes * 60, [], 0
+    while (elapsed := time.monotonic() - begin) < total:
+        warm, rest = min(1.0, (step + 1) / 100), max(0.0, 1 - elapsed / total)
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * warm * (0.02 + 0.98 * rest)
+        images = random_images(recordings, rng, BATCH).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = model.encode(images)
+            # A little noise keeps the decoder from leaning on digits that a diffusion model would not reproduce.
+            rebuilt = model.decode(latents + 0.02 * torch.randn_like(latents))
+        loss = (rebuilt.float()[:, 0] - images[:, 0]).square().mean()
+        # Latents of unit scale: the encoder must not drift from the whitened components' variance.
+        drift = (latents.float().var((0, 2, 3)).clamp(min=1e-6).log().square()).mean()
+        (loss + 1e-4 * drift).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+        step += 1
+        if time.monotonic() - last > 60:
+            last, mean = time.monotonic(), np.mean(losses)
+            torch.save({"model": model.state_dict(), "config": CONFIG}, path.with_suffix(".part"))
+            os.replace(path.with_suffix(".part"), path)
+            print(
+                f"{elapsed:.0f} s, step {step}: train {10 * np.log10(4 / mean):.2f} dB, held out "
+                f"{psnr(model, held_out):.2f} dB, real music {psnr(model, real):.2f} dB",
+                flush=True,
+            )
+            losses.clear()
+    torch.save({"model": model.state_dict(), "config": CONFIG}, path.with_suffix(".part"))
+    os.replace(path.with_suffix(".part"), path)
+    print(f"done: held out {psnr(model, held_out):.2f} dB, real music {psnr(model, real):.2f} dB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Make the training set: scores and textures, rendered and kept as mel spectrograms of whole recordings.
+
+    python -m training.data --out FOLDER [--workers 2]
+
+writes FOLDER/{train,held_out}/{music,texture}_NNNNN.npy: float16 [renderings, 256, frames], (mel amplitude) ** 0.25.
+The renderings of one music file play the same notes with other instruments. Needs the `fluidsynth` program and
+FluidR3_GM.sf2 (Debian: fluidsynth, fluid-soundfont-gm). Runs that were interrupted go on where they stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from stylus_ops.spectrogram import PRESETS, mel_amplitudes
+
+from .scores import Score, corpus_paths, corpus_score, random_score, write_midi
+from .textures import RATE, texture
+
+SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+HELD_OUT = json.loads(Path(__file__).with_name("held_out.json").read_text())
+PARAMS = PRESETS["tiny-256"]
+SECONDS = 26.0
+RENDERINGS = 3
+TRAIN_MUSIC, TRAIN_TEXTURES = 220, 72
+
+
+def render(score: Score, programs: list[int], folder: Path, wet: bool) -> np.ndarray:
+    """Play the score with fluidsynth; float32 [2, SECONDS * 44100]."""
+    midi, wav = folder / "score.mid", folder / "score.wav"
+    write_midi(score, programs, SECONDS, midi)
+    effects = ["-R", "1" if wet else "0", "-C", "1" if wet else "0"]
+    command = ["fluidsynth", "-ni", "-q", *effects, "-g", "0.6", "-r", str(RATE), "-F", str(wav)]
+    subprocess.run([*command, str(SOUNDFONT), str(midi)], check=True, stdout=subprocess.DEVNULL)
+    audio, _ = soundfile.read(wav, dtype="float32", always_2d=True)
+    samples = int(SECONDS * RATE)
+    return np.pad(audio[:samples].T, ((0, 0), (0, max(0, samples - len(audio)))))
+
+
+def quarter_power_mel(waveform: np.ndarray) -> np.ndarray:
+    """Waveform [channels, samples] at 44.1 kHz to float16 [256, frames]."""
+    mel = mel_amplitudes(torch.from_numpy(waveform).float()[None], PARAMS)[0]
+    return mel.pow(PARAMS.power).half().numpy()
+
+
+def choose_programs(rng: random.Random, voices: int, held_out: bool) -> list[int]:
+    """One program for all voices, or one each; never a held-out one for training."""
+    allowed = [p for p in range(128) if (p in HELD_OUT["programs"]) == held_out]
+    return [rng.choice(allowed)] * voices if rng.random() < 0.5 else [rng.choice(allowed) for _ in range(voices)]
+
+
+def choose_score(index: int, held_out: bool) -> Score:
+    """Every third score is a corpus piece, the others are written by rule; held-out pieces have their own seeds."""
+    seed = HELD_OUT["first_seed"] + index if held_out else index
+    if index % 3:
+        return random_score(seed, SECONDS)
+    rng = random.Random(seed)
+    by_composer: dict[str, list[Path]] = {}
+    for path in corpus_paths():
+        if (path.name in HELD_OUT["corpus"]) == held_out:
+            by_composer.setdefault(path.parts[path.parts.index("corpus") + 1], []).append(path)
+    while True:
+        path = rng.choice(by_composer[rng.choice(sorted(by_composer))])
+        score = corpus_score(path, seed, SECONDS)
+        if sum(len(voice.notes) for voice in score) >= 12:
+            return score
+
+
+def performances(index: int, held_out: bool) -> Iterator[np.ndarray]:
+    """The renderings of one score, float32 [2, samples] each."""
+    rng = random.Random(f"{index} {held_out}")
+    score = choose_score(index, held_out)
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(RENDERINGS):
+            yield render(score, choose_programs(rng, len(score), held_out), Path(folder), rng.random() < 0.6)
+
+
+def texture_recording(index: int, held_out: bool) -> np.ndarray:
+    """One texture, float32 [1, samples]."""
+    return texture(HELD_OUT["first_seed"] + index if held_out else index, SECONDS)[None].astype(np.float32)
+
+
+def make(job: tuple[str, int, bool, Path]) -> None:
+    """Write one file of the set, unless it is there."""
+    kind, index, held_out, out = job
+    path = out / ("held_out" if held_out else "train") / f"{kind}_{index:05d}.npy"
+    if path.exists():
+        return
+    torch.set_num_threads(1)
+    audio = [texture_recording(index, held_out)] if kind == "texture" else performances(index, held_out)
+    mels = [quarter_power_mel(waveform) for waveform in audio]
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.save(file, np.stack(mels))
+    os.replace(part, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    for part in ("train", "held_out"):
+        (args.out / part).mkdir(parents=True, exist_ok=True)
+    jobs = [("music", i, True, args.out) for i in range(HELD_OUT["music"])]
+    jobs += [("texture", i, True, args.out) for i in range(HELD_OUT["textures"])]
+    train = [("music", i, False, args.out) for i in range(TRAIN_MUSIC)]
+    train += [("texture", i, False, args.out) for i in range(TRAIN_TEXTURES)]
+    random.Random(0).shuffle(train)
+    with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
+        for done, _ in enumerate(pool.imap_unordered(make, jobs + train), 1):
+            print(f"{done}/{len(jobs) + len(train)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Render the pairs of docs/evaluation.md: scores, instruments and textures that the bundled prior never saw in training.
+
+    python -m training.evaluation_pairs --out FOLDER
+
+writes 20 contents, 20 styles and FOLDER/pairs.csv, which names 40 pairs of them. Contents are the public-domain scores held
+out from training (half of them as one voice alone) and a few written by rule, played by the held-out instruments; styles are
+other music on those instruments, drums, and synthesised textures. Needs what `training.data` needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import random
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stylus_ops.audio_io import write_audio
+from stylus_ops.output_files import write_atomically
+
+from .data import HELD_OUT, render
+from .scores import Score, corpus_paths, corpus_score, random_score
+from .textures import RATE, TEXTURES, texture
+
+SECONDS = 5.1  # one window of either preset
+STEP = 0.5  # seconds
+SCORE_SECONDS = 20.0
+PROGRAMS: list[int] = HELD_OUT["programs"]
+FIRST_SEED: int = HELD_OUT["first_seed"] + 1000  # training.data takes its held-out music from the seeds before
+POLYPHONIC_BY_RULE, DRUMS, TEXTURE_STYLES = 3, 4, 6
+PEAK = 0.7
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    contents = [
+        _music(args.out, f"content-{name}", score, index) for index, (name, score) in enumerate(content_scores())
+    ]
+    styles = [_music(args.out, f"style-{name}", score, index) for index, (name, score) in enumerate(style_scores())]
+    for kind, number in enumerate(np.linspace(0, len(TEXTURES), TEXTURE_STYLES, endpoint=False, dtype=int)):
+        seed = FIRST_SEED - FIRST_SEED % len(TEXTURES) + int(number)
+        name = f"style-texture-{kind}-{TEXTURES[number].__name__}.flac"
+        _write(args.out / name, texture(seed, SCORE_SECONDS)[None])
+        styles.append((name, None))
+    _write_pairs(args.out / "pairs.csv", contents, styles)
+
+
+def content_scores() -> list[tuple[str, Score]]:
+    """10 melodies of one voice, then 10 pieces of several."""
+    pieces = [
+        (path.stem, corpus_score(path, FIRST_SEED, SCORE_SECONDS))
+        for path in corpus_paths()
+        if path.name in HELD_OUT["corpus"]
+    ]
+    voices = [(f"voice-{name}-top", score[:1]) for name, score in pieces]
+    voices += [(f"voice-{name}-bottom", score[-1:]) for name, score in pieces]
+    seeds = (FIRST_SEED + offset for offset in range(100))
+    ensembles = (
+        (seed, tuple(voice for voice in random_score(seed, SCORE_SECONDS) if not voice.drums)) for seed in seeds
+    )
+    by_rule = [(f"rule-{seed}", score) for seed, score in ensembles if len(score) > 1][:POLYPHONIC_BY_RULE]
+    return voices[: len(PROGRAMS)] + [(f"score-{name}", score) for name, score in pieces] + by_rule
+
+
+def style_scores() -> list[tuple[str, Score]]:
+    """A piece for each held-out instrument, then drums."""
+    seeds = range(FIRST_SEED + 100, FIRST_SEED + 400)
+    scores = [(seed, random_score(seed, SCORE_SECONDS)) for seed in seeds]
+    music = [(f"rule-{seed}", score) for seed, score in scores if not any(voice.drums for voice in score)]
+    drums = [
+        (f"drums-{seed}", tuple(voice for voice in score if voice.drums))
+        for seed, score in scores
+        if any(voice.drums for voice in score)
+    ]
+    return music[: len(PROGRAMS)] + drums[:DRUMS]
+
+
+def _music(out: Path, name: str, score: Score, index: int) -> tuple[str, int | None]:
+    """Render a score on the held-out instrument of that number; returns the file's name and the instrument."""
+    program = None if score[0].drums else PROGRAMS[index % len(PROGRAMS)]
+    name = f"{name}.flac" if program is None else f"{name}-program-{program}.flac"
+    with tempfile.TemporaryDirectory() as folder:
+        _write(out / name, render(score, [program or 0] * len(score), Path(folder), wet=True))
+    return name, program
+
+
+def _write(path: Path, waveform: np.ndarray) -> None:
+    """The part of the recording [channels, samples] whose quietest half second is loudest."""
+    step, length = int(STEP * RATE), int(SECONDS * RATE)
+    blocks = waveform[:, : waveform.shape[1] // step * step].reshape(len(waveform), -1, step)
+    level = np.square(blocks).mean((0, 2))
+    width = -(-length // step)
+    starts = range(len(level) - width + 1)
+    first = max(starts, key=lambda start: level[start : start + width].min()) * step
+    part = torch.from_numpy(waveform[:, first : first + length]).float()
+    write_audio(path, PEAK * part / part.abs().max(), RATE, bit_depth="16")
+
+
+def _write_pairs(path: Path, contents: list[tuple[str, int | None]], styles: list[tuple[str, int | None]]) -> None:
+    """Every content with two styles of other instruments, every style with two contents."""
+    rng = random.Random(FIRST_SEED)
+    while True:
+        rounds = [rng.sample(styles, len(styles)) for _ in range(2)]
+        pairs = [(content, style) for order in rounds for content, style in zip(contents, order, strict=True)]
+        if len(set(pairs)) == len(pairs) and all(content[1] != style[1] for content, style in pairs):
+            break
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(("content", "style", "monophonic"))
+            for (content, _), (style, _) in pairs:
+                table.writerow((content, style, "yes" if content.startswith("content-voice") else "no"))
+
+    write_atomically(path, write)
+
+
+if __name__ == "__main__":
+    main()

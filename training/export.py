@@ -1,0 +1,49 @@
+"""Write the bundled weights: the averaged UNet under latent diffusion's names, the autoencoder and the context, in fp16.
+
+python -m training.export --folder FOLDER [--out stylus_ops/tiny/prior.safetensors]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from stylus_ops.tiny import AUTOENCODER, CONTEXT, FORMAT, UNET, WEIGHTS
+
+from .ldm_keys import ldm_key
+from .prior import UNET_CONFIG, make_unet
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    args = parser.parse_args()
+    codec = torch.load(args.folder / "autoencoder.pt")
+    prior = torch.load(args.folder / "prior.pt")
+    names = [name for name, _ in make_unet().named_parameters()]
+    *averages, context = prior["averages"]
+    tensors = {UNET + ldm_key(name): average for name, average in zip(names, averages, strict=True)}
+    tensors |= {AUTOENCODER + name: weight for name, weight in codec["model"].items()}
+    tensors[CONTEXT] = context
+    tensors = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
+    metadata = {
+        "format": FORMAT,
+        "licence": "MIT",
+        "unet_weights": str(len(names)),
+        "steps": str(prior["step"]),
+        "config": json.dumps({"autoencoder": codec["config"], "unet": UNET_CONFIG}),
+    }
+    part = args.out.with_suffix(".part")
+    save_file(tensors, part, metadata)
+    os.replace(part, args.out)
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, step {prior['step']}")
+
+
+if __name__ == "__main__":
+    main()
