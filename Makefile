@@ -14,6 +14,8 @@ test: lint
 lint: .venv/.installed-dev
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	mkdir -p .mypy_cache && ln -sfn .. .mypy_cache/stylus # the nodes are a part of a package, as ComfyUI imports them
+	MYPYPATH=.mypy_cache $(PY) -m mypy -p stylus.nodes
 
 # STYLUS_REQUIRE_COMFYUI turns "no ComfyUI found" from a skip into a failure.
 integration: .venv/.installed-dev

@@ -82,10 +82,10 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 def demo(args: argparse.Namespace) -> int:
-    from .demo import run_demo
+    from .demo import describe, run_demo
 
     table = run_demo(args.out, args.quiet)
-    print(f"Recordings, results and a picture are in {args.out.resolve()}\n\n{table}")
+    print(f"Recordings, results and a picture are in {args.out.resolve()}\n\n{describe(table)}")
     return 0
 
 

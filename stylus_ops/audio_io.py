@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .audio_backend import resample
+from .output_files import write_atomically
 
 SEEK_MARGIN = 0.5  # seconds decoded and dropped before the start, while a lossy decoder settles
 SAMPLES_PER_FRAME = 1 << 16
@@ -158,17 +158,11 @@ def write_audio(
     if form.single_tag and tags:
         tags = {"comment": json.dumps(dict(tags))}
 
+    codec = form.codecs[bit_depth if "" not in form.codecs else ""]
     try:
-        handle, temporary = tempfile.mkstemp(suffix=path.suffix, prefix=".", dir=path.parent)
+        write_atomically(path, lambda temporary: _encode(os.fspath(temporary), form, codec, waveform, rate, tags or {}))
     except OSError as error:
         raise OSError(f"cannot write to the folder {path.parent}: {error.strerror}. Choose another folder.") from error
-    os.close(handle)
-    try:
-        _encode(temporary, form, form.codecs[bit_depth if "" not in form.codecs else ""], waveform, rate, tags or {})
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _encode(

@@ -7,6 +7,7 @@ right rows. The loops of `inversion` and `sampling` call them once a node.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -130,7 +131,7 @@ class Stylizer:
             and self.dials.attend_style
             and all(clip.bank is None and clip.noise.shape[1:] == x.shape[1:] for clip in clips)
             and sum(len(clip.noise) for clip in clips) + len(x) <= per_pass
-            and bool(torch.isclose(sigma.cpu(), self.content.sigmas[node]))
+            and math.isclose(sigma, self.content.sigmas[node], rel_tol=1e-5)
         )
 
     def _evaluate_together(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, node: int) -> Tensor:

@@ -5,7 +5,7 @@ python -m pip install -r requirements.txt -r training/requirements.txt
 python -m training.data --out FOLDER/data
 python -m training.autoencoder --folder FOLDER --minutes 8
 python -m training.prior --folder FOLDER --minutes 80 --compile --width 128
-python -m training.autoencoder --folder FOLDER --minutes 6 --decoder-only
+python -m training.autoencoder --folder FOLDER --minutes 6 --rate 3e-4 --decoder-only
 python -m training.export --folder FOLDER
 python -m training.recordings
 python -m training.evaluate

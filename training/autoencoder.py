@@ -22,7 +22,6 @@ from .windows import WIDTH, Recordings, Values, equaliser, mix, random_start, to
 
 CONFIG = {"encoder_width": 96, "encoder_depth": 3, "decoder_width": 192, "decoder_depth": 5}
 BATCH = 8
-LEARNING_RATE = 1e-3
 
 
 def random_window(recordings: Recordings, rng: np.random.Generator) -> Values:
@@ -64,6 +63,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
     parser.add_argument("--decoder-only", action="store_true", help="keep the latents that a UNet was trained on")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -82,14 +82,14 @@ def main() -> None:
     model = model.to(memory_format=torch.channels_last)
     model.encoder.requires_grad_(not args.decoder_only)
     optimizer = torch.optim.AdamW(
-        [p for p in model.parameters() if p.requires_grad], LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.0
+        [p for p in model.parameters() if p.requires_grad], args.rate, betas=(0.9, 0.99), weight_decay=0.0
     )
     begin = last = time.monotonic()
     total, losses, step = args.minutes * 60, [], 0
     while (elapsed := time.monotonic() - begin) < total:
         warm, rest = min(1.0, (step + 1) / 100), max(0.0, 1 - elapsed / total)
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * warm * (0.02 + 0.98 * rest)
+            group["lr"] = args.rate * warm * (0.02 + 0.98 * rest)
         images = random_images(recordings, rng, BATCH).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             latents = model.encode(images)

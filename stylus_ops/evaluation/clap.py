@@ -27,14 +27,16 @@ class Clap:
 
     @torch.no_grad()
     def embed(self, waveform: Tensor, sample_rate: int) -> Tensor:
-        """Unit vector [D] of a waveform [C, T]; channels are averaged."""
-        rate = self.extractor.sampling_rate
-        samples = resample(waveform.mean(0, keepdim=True), sample_rate, rate)[0].numpy()
-        inputs = self.extractor(samples, sampling_rate=rate, return_tensors="pt", padding="repeatpad")
+        """Unit vector [D] of a waveform [C, T]; channels are averaged, and so are the parts of what is longer than the model
+        hears at once (the extractor itself would take a random one)."""
+        rate, longest = self.extractor.sampling_rate, self.extractor.nb_max_samples
+        samples = resample(waveform.mean(0, keepdim=True), sample_rate, rate)[0]
+        parts = [part.numpy() for part in samples.split(longest)]
+        inputs = self.extractor(parts, sampling_rate=rate, return_tensors="pt", padding="repeatpad")
         features = self.model.get_audio_features(**inputs)
-        # transformers 5 returns the encoder's whole output, transformers 4 the vector alone
+        # transformers 5 returns the encoder's whole output, transformers 4 the vectors alone.
         features = getattr(features, "pooler_output", features)
-        return normalize(features[0], dim=0)
+        return normalize(features.mean(0), dim=0)
 
 
 def clap_similarities(content: Tensor, style: Tensor, output: Tensor) -> dict[str, float]:

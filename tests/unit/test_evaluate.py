@@ -175,7 +175,9 @@ def test_a_recording_that_cannot_be_measured_does_not_stop_the_others(
 
 def test_a_transfer_that_changes_nothing_is_the_autoencoders_round_trip(folders: Path, tmp_path: Path):
     nothing = "stylus:alpha=0,adain=0,corrections=2"
-    assert main([*command(folders, tmp_path, "autoencoder", nothing, "stylus"), "--steps", "4", "--sweep-pairs", "0"]) == 0
+    assert (
+        main([*command(folders, tmp_path, "autoencoder", nothing, "stylus"), "--steps", "4", "--sweep-pairs", "0"]) == 0
+    )
     numbers = {row["method"]: row for row in rows(tmp_path / "results.csv") if row["pair"] == "low--reed"}
     for column in ("chroma_cosine", "style_taken", "spectral_convergence"):
         assert float(numbers[nothing][column]) == pytest.approx(float(numbers["autoencoder"][column]), abs=0.03)
@@ -299,7 +301,7 @@ def clap_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = ClapModel(ClapConfig(text_config={**text, "projection_dim": 16}, audio_config=audio, projection_dim=16))
     folder = tmp_path_factory.mktemp("clap")
     model.save_pretrained(folder)
-    ClapFeatureExtractor().save_pretrained(folder)
+    ClapFeatureExtractor(truncation="rand_trunc").save_pretrained(folder)
     return folder
 
 
@@ -323,6 +325,15 @@ def test_clap_hears_the_average_of_the_channels(clap_folder: Path):
     mono = tone(220, 3, 4)
     stereo = torch.cat([1.5 * mono, 0.5 * mono])
     torch.testing.assert_close(clap.embed(mono, RATE), clap.embed(stereo, RATE), atol=1e-4, rtol=1e-3)
+
+
+def test_clap_hears_all_of_a_long_clip(clap_folder: Path):
+    """Ten seconds at once: the average of two parts lies between them, and is the same every time."""
+    clap = Clap(str(clap_folder))
+    parts = [tone(hertz, 5, 1).repeat(1, 5) for hertz in (110, 880)]
+    first, second, both = (clap.embed(part, RATE) for part in (*parts, torch.cat(parts, 1)))
+    torch.testing.assert_close(both, torch.nn.functional.normalize(first + second, dim=0), atol=0.02, rtol=0.02)
+    assert not torch.allclose(first, second, atol=0.02)
 
 
 def test_directional_clap_is_the_cosine_of_two_ways():
