@@ -119,9 +119,7 @@ class LoadAudioMel(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, audio: str, start: float, duration: float, preset: str, overlap: int, short: str
-    ) -> io.NodeOutput:
+    def execute(cls, audio: str, start: float, duration: float, preset: str, overlap: int, short: str) -> io.NodeOutput:
         waveform, sample_rate = read_audio(recording_path(audio), start, duration)
         images, spectrogram = audio_to_windows(
             waveform, sample_rate, PRESETS[preset], overlap, short, host.check_interrupt

@@ -261,7 +261,7 @@ def _check_conditioning(conditioning: list) -> None:
 
 def _check_weights(patcher: ModelPatcher, stylizer: Stylizer) -> None:
     for name, clip in [("the inversion", stylizer.content)] + [("style", c) for c in stylizer.style.captures]:
-        if not clip.weights.match(patcher):
+        if not (isinstance(clip.weights, Weights) and clip.weights.match(patcher)):
             raise ValueError(
                 f"{name} was made with other model weights than the sampler's: put the same checkpoint and LoRA in front "
                 "of DDIM Invert, Capture Style KV and the sampler"

@@ -24,7 +24,7 @@ from .sites import Site
 
 
 class Evaluate(Protocol):
-    def __call__(self, x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
+    def __call__(self, x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None, /) -> Tensor:
         """Denoised prediction of latents [B, C, h, w] at a scalar sigma.
 
         `rows` says which rows of the caller's batch the last of these latents are, for conditioning that differs by row;

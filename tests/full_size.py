@@ -62,7 +62,7 @@ def through_comfyui(folder: Path, models: Path) -> dict[str, float | str]:
         seconds = time.perf_counter() - start
     if run.error:
         raise RuntimeError(run.error)
-    return {"host": f"ComfyUI {install.version}", "seconds": seconds, "peak_bytes": peak.end()}
+    return {"host": f"ComfyUI {install.version}", "wall_seconds": seconds, "peak_bytes": peak.end()}
 
 
 def through_the_command_line(folder: Path, models: Path) -> dict[str, float | str]:
@@ -76,7 +76,7 @@ def through_the_command_line(folder: Path, models: Path) -> dict[str, float | st
     command += ["--model", str(models / CHECKPOINT), "--steps", str(STEPS), "--dtype", "float32", "--json"]
     start = time.perf_counter()
     report = json.loads(subprocess.run(command, cwd=PACK, check=True, stdout=subprocess.PIPE).stdout)
-    return {"host": "command line", "seconds": time.perf_counter() - start, **report}
+    return {"host": "command line", "wall_seconds": time.perf_counter() - start, **report}
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -22,7 +22,7 @@ from ..settings import Settings
 from ..spectrogram import windows_to_mel
 from .baselines import Restyled, cross_synthesis, eq_match, style_itself
 
-PAPER = {
+PAPER: dict[str, Any] = {
     "alpha": 0.9,
     "gamma": 0.75,
     "temperature": 1.0,

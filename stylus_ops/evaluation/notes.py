@@ -38,8 +38,8 @@ class Notes:
         """Hz of every frame (pYIN); negative where it is a guess about an unvoiced frame."""
         hertz, voiced, _ = librosa.pyin(
             self.samples,
-            fmin=LOWEST,
-            fmax=HIGHEST,
+            fmin=float(LOWEST),
+            fmax=float(HIGHEST),
             sr=RATE,
             hop_length=HOP,
             resolution=PITCH_RESOLUTION,

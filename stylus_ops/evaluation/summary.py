@@ -18,7 +18,7 @@ class Median(NamedTuple):
     low: float
     """Ends of the 95 % percentile bootstrap interval of the median (Efron 1979); NaN for fewer than two values."""
     high: float
-    count: int
+    measured: int
     """Values that were measured."""
 
 
@@ -59,7 +59,7 @@ def markdown(summary: Mapping[str, Mapping[str, Median]], columns: Sequence[str]
 
 
 def _cell(value: Median) -> str:
-    if not value.count:
+    if not value.measured:
         return "-"
     interval = "" if math.isnan(value.low) else f" [{value.low:.3g}, {value.high:.3g}]"
     return f"{value.median:.3g}{interval}"

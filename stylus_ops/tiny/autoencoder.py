@@ -12,16 +12,22 @@ PATCH = 8
 CHANNELS = 4
 
 
+def zero_conv(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 3x3 convolution that starts at zero."""
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+    for parameter in conv.parameters():
+        nn.init.zeros_(parameter)
+    return conv
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside the identity; the second starts at zero, so no normalisation is needed."""
 
     def __init__(self, width: int):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1)
+            nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), zero_conv(width, width)
         )
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
@@ -37,10 +43,8 @@ class Codec(nn.Module):
             nn.Conv2d(inputs, width, 3, padding=1),
             *(ResidualBlock(width) for _ in range(depth)),
             nn.SiLU(),
-            nn.Conv2d(width, outputs, 3, padding=1),
+            zero_conv(width, outputs),
         )
-        nn.init.zeros_(self.network[-1].weight)
-        nn.init.zeros_(self.network[-1].bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(x) + self.network(x)

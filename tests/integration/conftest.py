@@ -21,7 +21,7 @@ def _unavailable(reason: str) -> NoReturn:
 
 @pytest.fixture(
     scope="session",
-    params=[*INSTALLS] or [None],
+    params=INSTALLS or (None,),
     ids=[f"ComfyUI-{install.version}" for install in INSTALLS] or ["no-ComfyUI"],
 )
 def install(request: pytest.FixtureRequest) -> ComfyInstall:

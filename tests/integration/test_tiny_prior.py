@@ -1,5 +1,7 @@
 """The bundled prior in ComfyUI: the same numbers as on diffusers, and on stock nodes."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from stylus_ops.inversion import invert
 from stylus_ops.schedule import ddim_sigmas
 
 from .comfy_server import ComfyServer, Graph
-from .graphs import png, saved_latent
+from .graphs import saved_latent
 
 STEPS = 4
 
@@ -32,7 +34,7 @@ def encoded(comfy: ComfyServer, width: int) -> tuple[Graph, str, str]:
     """A graph that encodes a picture: itself, its loader node and its latent node."""
     graph = Graph()
     loader = graph.add("StylusLoadTiny")
-    image = graph.add("LoadImage", image=comfy.upload(f"grey{width}.png", png(smooth_image(width))))
+    image = graph.add("LoadImage", image=comfy.upload(f"grey{width}.png", rgb_png(smooth_image(width))))
     return graph, loader, graph.add("VAEEncode", pixels=[image, 0], vae=[loader, 2])
 
 
@@ -99,6 +101,13 @@ def test_stock_ksampler_takes_the_prior(comfy: ComfyServer) -> None:
     latents = saved_latent(comfy, run, saved)
     assert latents.shape == (2, 4, 32, 32)
     assert 0.3 < latents.std() < 2  # the scale of spectrograms, not of noise at any level
+
+
+def rgb_png(grey: torch.Tensor) -> bytes:
+    """Three equal channels: ComfyUI reads those exactly, but a grey PNG through a conversion of its range."""
+    file = io.BytesIO()
+    Image.fromarray((grey * 255).round().byte().numpy()).convert("RGB").save(file, "PNG")
+    return file.getvalue()
 
 
 def read_image(path: object) -> torch.Tensor:

@@ -85,8 +85,7 @@ def test_a_bypassed_patch_leaves_no_trace(comfy: ComfyServer) -> None:
 
 def test_zero_alpha_gives_the_content_back(comfy: ComfyServer) -> None:
     graph = TransferGraph(comfy, steps=10)
-    for node in (graph.invert, graph.capture):
-        graph.set(node, corrections=5)
+    graph.set(graph.invert, corrections=5)
     graph.set(graph.sampler, alpha=0.0, gamma=1.0, adain_strength=0.0)
     source = graph.add("SaveLatent", samples=[graph.content, 0], filename_prefix="source")
     run = comfy.run(graph)
@@ -177,7 +176,7 @@ def test_a_mask_confines_the_style(comfy: ComfyServer) -> None:
 def test_other_families(comfy: ComfyServer, checkpoint: str, context: int, pooled: int) -> None:
     """SD 2.x predicting velocity, and SDXL with its pooled conditioning."""
     graph = TransferGraph(comfy, checkpoint=checkpoint, context=context)
-    graph.set(graph.prompt[0], pooled=pooled)
+    graph.set(str(graph.prompt[0]), pooled=pooled)
     run = comfy.run(graph)
     assert run.error is None
     assert saved_latent(comfy, run, graph.saved).isfinite().all()

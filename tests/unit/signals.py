@@ -16,11 +16,11 @@ def tones(duration: float, rate: int, channels: int = 2) -> Tensor:
     """Five steady sines of a singing range, panned differently."""
     time = seconds(duration, rate)
     sides = torch.linspace(0.2, 1.0, channels, dtype=torch.float64)[:, None]
-    wave = sum(
+    waves = [
         torch.sin(2 * math.pi * frequency * time + frequency) * sides.roll(index, 0)
         for index, frequency in enumerate((110.0, 220.5, 441.3, 660.0, 880.0))
-    )
-    return (0.1 * wave)[None].float()
+    ]
+    return (0.1 * torch.stack(waves).sum(0))[None].float()
 
 
 def chirp(duration: float, rate: int) -> Tensor:

@@ -169,7 +169,7 @@ def test_a_recording_that_cannot_be_measured_does_not_stop_the_others(
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert "silence--reed, content: the first clip is silent" in printed.err
-    assert json.loads(printed.out)["summary"]["content"]["chroma_cosine"]["count"] == 1
+    assert json.loads(printed.out)["summary"]["content"]["chroma_cosine"]["measured"] == 1
     assert [row["pair"] for row in rows(out / "results.csv")] == ["low--reed"]
 
 
@@ -205,10 +205,10 @@ def test_cross_synthesis_runs_from_the_content_to_the_styles_bands():
 def test_median_and_its_interval():
     values = [1.0, 2.0, 3.0, 4.0, math.nan]
     middle = median(values)
-    assert (middle.median, middle.count) == (2.5, 4)
+    assert (middle.median, middle.measured) == (2.5, 4)
     assert 1 <= middle.low < 2.5 < middle.high <= 4
     assert median([2.0])[0::3] == (2.0, 1)
-    assert median([math.nan]).count == 0
+    assert median([math.nan]).measured == 0
     # The interval of a median of many is about 1.96 * 1.2533 * s / sqrt(n) to either side.
     normal = torch.randn(1000, generator=torch.Generator().manual_seed(0)).tolist()
     wide = median(normal)

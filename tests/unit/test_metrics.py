@@ -19,7 +19,7 @@ FLUTE = (1.0, 0.1, 0.02)
 OBOE = (1.0, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.3)
 
 
-def play(keys: tuple[int, ...], partials: tuple[float, ...], beat: float = BEAT) -> Tensor:
+def play(keys: tuple[float, ...], partials: tuple[float, ...], beat: float = BEAT) -> Tensor:
     """[1, T]: one plucked note a beat."""
     time = torch.arange(int(beat * RATE)) / RATE
     envelope = torch.exp(-3 * time / beat) * (1 - torch.exp(-time / 0.003))
@@ -69,7 +69,7 @@ def test_a_transposed_copy_keeps_the_rhythm_but_not_the_pitch():
 
 
 def test_a_copy_a_third_of_a_semitone_higher_still_has_the_right_pitch():
-    higher = play(tuple(key + 1 / 3 for key in MELODY), FLUTE)  # type: ignore[arg-type]
+    higher = play(tuple(key + 1 / 3 for key in MELODY), FLUTE)
     assert raw_pitch_accuracy(FLUTE_NOTES, Notes(higher, RATE)) > 0.9
 
 

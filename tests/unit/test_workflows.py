@@ -24,7 +24,9 @@ def test_template_has_the_graphs_nodes_links_and_values(path: Path) -> None:
     template = json.loads(path.read_text(encoding="utf-8"))
     graph = json.loads((ROOT / "tests" / "workflows" / path.name).read_text(encoding="utf-8"))
     nodes = {str(node["id"]): node for node in template["nodes"] if node["type"] not in NOTES}
-    assert {key: node["type"] for key, node in nodes.items()} == {key: node["class_type"] for key, node in graph.items()}
+    assert {key: node["type"] for key, node in nodes.items()} == {
+        key: node["class_type"] for key, node in graph.items()
+    }
     links = {link[0]: [str(link[1]), link[2]] for link in template["links"]}
     for key, node in nodes.items():
         inputs = graph[key]["inputs"]
