@@ -35,7 +35,7 @@ def window_inputs() -> list[io.Input]:
             tooltip="Frames over which neighbouring windows cross-fade, at most half a window.",
         ),
         io.Combo.Input(
-            "short",
+            "short_clip",
             options=list(SHORT_CLIPS),
             default="pad",
             advanced=True,
@@ -73,12 +73,12 @@ class AudioToMel(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio: dict | None, preset: str, overlap: int, short: str) -> io.NodeOutput:
+    def execute(cls, audio: dict | None, preset: str, overlap: int, short_clip: str) -> io.NodeOutput:
         if audio is None:
             raise ValueError("audio is missing; the video or file that feeds it may have no sound track.")
         return io.NodeOutput(
             *audio_to_windows(
-                audio["waveform"], audio["sample_rate"], PRESETS[preset], overlap, short, host.check_interrupt
+                audio["waveform"], audio["sample_rate"], PRESETS[preset], overlap, short_clip, host.check_interrupt
             )
         )
 
@@ -119,10 +119,12 @@ class LoadAudioMel(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio: str, start: float, duration: float, preset: str, overlap: int, short: str) -> io.NodeOutput:
+    def execute(
+        cls, audio: str, start: float, duration: float, preset: str, overlap: int, short_clip: str
+    ) -> io.NodeOutput:
         waveform, sample_rate = read_audio(recording_path(audio), start, duration)
         images, spectrogram = audio_to_windows(
-            waveform, sample_rate, PRESETS[preset], overlap, short, host.check_interrupt
+            waveform, sample_rate, PRESETS[preset], overlap, short_clip, host.check_interrupt
         )
         return io.NodeOutput(images, spectrogram, {"waveform": waveform, "sample_rate": sample_rate})
 

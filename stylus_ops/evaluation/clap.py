@@ -8,6 +8,8 @@ from torch.nn.functional import cosine_similarity, normalize
 
 from ..audio_backend import resample
 
+LEVEL = 0.1  # root mean square of what the model hears
+
 
 class Clap:
     """A CLAP model of transformers, audio side.
@@ -27,10 +29,14 @@ class Clap:
 
     @torch.no_grad()
     def embed(self, waveform: Tensor, sample_rate: int) -> Tensor:
-        """Unit vector [D] of a waveform [C, T]; channels are averaged, and so are the parts of what is longer than the model
-        hears at once (the extractor itself would take a random one)."""
+        """Unit vector [D] of a waveform [C, T], whatever its level.
+
+        Channels are averaged, and so are the parts of what is longer than the model hears at once (the extractor itself would
+        take a random one).
+        """
         rate, longest = self.extractor.sampling_rate, self.extractor.nb_max_samples
         samples = resample(waveform.mean(0, keepdim=True), sample_rate, rate)[0]
+        samples = samples * (LEVEL / samples.square().mean().sqrt().clamp(min=1e-8))
         parts = [part.numpy() for part in samples.split(longest)]
         inputs = self.extractor(parts, sampling_rate=rate, return_tensors="pt", padding="repeatpad")
         features = self.model.get_audio_features(**inputs)

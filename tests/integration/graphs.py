@@ -47,12 +47,12 @@ class TransferGraph(Graph):
     ):
         super().__init__()
         self.loader = self.add("CheckpointLoaderSimple", ckpt_name=f"{checkpoint}.safetensors")
-        self.model = [self.loader, 0]
+        self.model: list[Any] = [self.loader, 0]
         if lora_strength is not None:
             lora = self.add("LoraLoaderModelOnly", model=self.model, lora_name="small.safetensors")
             self[lora]["inputs"]["strength_model"] = lora_strength
             self.model = [lora, 0]
-        self.prompt = [self.add("TestRandomConditioning", width=context, seed=0), 0]
+        self.prompt: list[Any] = [self.add("TestRandomConditioning", width=context, seed=0), 0]
         self.content = self.add("LoadLatent", latent=content or upload_latent(comfy, "content", seed=1))
         self.style_clip = self.add("LoadLatent", latent=style or upload_latent(comfy, "style", seed=2))
         shared: dict[str, Any] = {"model": self.model, "conditioning": self.prompt, "steps": steps}

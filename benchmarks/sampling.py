@@ -1,0 +1,78 @@
+"""What injection costs beside the bare U-Net.
+
+`python -m benchmarks.sampling` compares, node by node in one process, the evaluation with features from the bank against a bare
+one plus the second attention of the injected sites, and the one with features evaluated again against a bare three-row batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from stylus_ops.attention import Capture, Dials
+from stylus_ops.diffusers_engine import Engine
+from stylus_ops.transfer import Stylizer
+
+from .common import Rows, arguments, inverted, latents, nodes, random_sd15, report, seconds, single, sites, title
+
+
+def second_attention(engine: Engine, x: Tensor, sigma: Tensor) -> Callable[[], None]:
+    """The style's key and value projections and the attention to them at every injected site, and nothing else."""
+    capture = Capture(sites(engine))
+    engine.evaluate(x, sigma, hook=capture)
+
+    @torch.inference_mode()
+    def work() -> None:
+        for site, hidden in capture.features.items():
+            layer = engine.attention[site]
+            q, k, v = (
+                t.unflatten(-1, (layer.heads, -1)).transpose(1, 2)
+                for t in (hidden, layer.to_k(hidden), layer.to_v(hidden))
+            )
+            scaled_dot_product_attention(q, k, v)
+
+    return work
+
+
+def main() -> None:
+    options = arguments(__doc__, [4]).parse_args()
+    engine = random_sd15(options)
+    x = latents(engine, options, seed=0)
+    sigmas = nodes(engine, options.steps)
+    content, style = (inverted(engine, latents(engine, options, seed), sigmas, "cache") for seed in (1, 2))
+    cached = Stylizer(content, single(style), Dials())
+    recomputed = Stylizer(content._replace(bank=None), single(style._replace(bank=None)), Dials())
+    second = second_attention(engine, x, sigmas[0])
+    second()
+
+    work: dict[str, Callable[[Tensor, Tensor], object]] = {
+        "bare": engine.evaluate,
+        "second attention": lambda x, sigma: second(),
+        "cache": lambda x, sigma: cached(engine.evaluate, x, sigma, 1),
+        "bare, three rows": lambda x, sigma: engine.evaluate(x.expand(3, -1, -1, -1), sigma),
+        "recompute": lambda x, sigma: recomputed(engine.evaluate, x, sigma, 3),
+    }
+    spent = dict.fromkeys(work, 0.0)
+    for sigma in sigmas.flip(0):
+        for name, function in work.items():
+            spent[name] += seconds(engine, partial(function, x * sigma, sigma))
+
+    rows: Rows = [(name, value, "s") for name, value in spent.items()]
+    rows += [
+        ("second attention / bare", spent["second attention"] / spent["bare"], ""),
+        (
+            "cache / (bare + second attention), at most 1.05",
+            spent["cache"] / (spent["bare"] + spent["second attention"]),
+            "",
+        ),
+        ("recompute / bare three rows, at most 1.08", spent["recompute"] / spent["bare, three rows"], ""),
+    ]
+    report(title(options), options, rows)
+
+
+if __name__ == "__main__":
+    main()
