@@ -21,7 +21,7 @@ Values = NDArray[np.float32]
 
 
 class Recordings:
-    """The renderings in a folder of `training.data`, held in memory as float16."""
+    """The renderings in a folder of `training.data`, held in memory as float16; each is at least three windows long."""
 
     def __init__(self, folder: Path):
         self.music = [np.load(path) for path in sorted(folder.glob("music_*.npy"))]
@@ -50,7 +50,7 @@ def equaliser(rng: np.random.Generator, strength: float = 1.0) -> Values:
 def mix(first: Values, second: Values, gain: float) -> Values:
     """Two sounds at once: their powers add."""
     power = 2 / PARAMS.power
-    return (first**power + (gain * second) ** power) ** (1 / power)
+    return ((first**power + (gain * second) ** power) ** (1 / power)).astype(np.float32)
 
 
 def to_images(values: Values) -> Tensor:

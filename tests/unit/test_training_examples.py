@@ -16,7 +16,7 @@ def recordings(tmp_path: Path) -> Recordings:
     """Random smooth spectrograms: two pieces of three renderings, and a texture."""
     rng = np.random.default_rng(0)
     for name, renderings in (("music_00000", 3), ("music_00001", 3), ("texture_00000", 1)):
-        values = gaussian_filter1d(rng.random((renderings, 256, 700)), 4, axis=1) + 0.1
+        values = gaussian_filter1d(rng.random((renderings, 256, 800)), 4, axis=1) + 0.1
         np.save(tmp_path / f"{name}.npy", values.astype(np.float16))
     return Recordings(tmp_path)
 
