@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 ACTIVATIONS = 32
-"""Peak activations of one window: this many values per latent pixel and channel of the first level."""
+"""Activations of one window at their peak: this many values per latent pixel and channel of the first level (28 measured)."""
 
 
 class Engine:

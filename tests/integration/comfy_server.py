@@ -220,8 +220,15 @@ class ComfyServer:
         self._post("/interrupt", b"{}")
 
     def forget_outputs(self) -> None:
-        """Drop every cached output, as the Manager's "Free model and node cache" does, before the next prompt."""
+        """Drop every cached output, as the Manager's "Free model and node cache" does.
+
+        ComfyUI does it between prompts, and may have begun one that it was told of later: a small one goes first.
+        """
         self._post("/free", b'{"free_memory": true}')
+        small = Graph()
+        image = small.add("EmptyImage", width=8, height=8, batch_size=1, color=0)
+        small.add("PreviewImage", images=[image, 0])
+        self.run(small)
 
     @property
     def resident_memory(self) -> int:

@@ -96,8 +96,8 @@ def test_twenty_interrupts_leave_nothing_behind(comfy: ComfyServer) -> None:
     def interrupted(i: int) -> None:
         graph = TransferGraph(comfy, steps=40 if i % 2 else 3)
         graph.set(graph.sampler, alpha=0.5 + i / 100)
-        stop = (graph.invert, 8) if i % 2 else (graph.sampler, 1)
-        run = comfy.run(graph, on_progress=lambda node, value, _: comfy.interrupt() if (node, value) == stop else None)
+        stops = {(graph.invert, 8), (graph.capture, 8)} if i % 2 else {(graph.sampler, 1)}
+        run = comfy.run(graph, on_progress=lambda node, value, _: comfy.interrupt() if (node, value) in stops else None)
         assert run.interrupted
 
     for i in range(4):
