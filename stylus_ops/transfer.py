@@ -66,8 +66,9 @@ class Recorder:
     def inversion(
         self, trajectory: Trajectory, valid_width: int, conditioning: object = None, weights: object = None
     ) -> Inversion:
-        """The frozen result, in host memory."""
+        """The frozen result, in host memory. The recorder hands its features over: a host may keep it for longer."""
         bank: Bank | None = tuple(self._steps) if self.keep else None
+        self._steps = [()] * len(self._steps)
         if bank:
             logging.info("Stylus: recorded %.1f MB of features", bank_bytes(bank) / 1e6)
         evaluated, noise = (t.to("cpu", copy=True) for t in trajectory)
