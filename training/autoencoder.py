@@ -70,7 +70,6 @@ def main() -> None:
     rng = np.random.default_rng()
     recordings = Recordings(args.folder / "data" / "train")
     held_out = random_images(Recordings(args.folder / "data" / "held_out"), np.random.default_rng(0), 24)
-    real = torch.load(args.folder / "real_music.pt") if (args.folder / "real_music.pt").exists() else held_out
     path = args.folder / "autoencoder.pt"
 
     model = TinyAutoencoder(**CONFIG)
@@ -78,7 +77,7 @@ def main() -> None:
         model.load_state_dict(torch.load(path)["model"])
     else:
         initialise_linear(model, random_images(recordings, rng, 128))
-    print(f"start: held out {psnr(model, held_out):.2f} dB, real music {psnr(model, real):.2f} dB", flush=True)
+    print(f"start: held out {psnr(model, held_out):.2f} dB", flush=True)
     model = model.to(memory_format=torch.channels_last)
     model.encoder.requires_grad_(not args.decoder_only)
     optimizer = torch.optim.AdamW(
@@ -110,13 +109,13 @@ def main() -> None:
             os.replace(path.with_suffix(".part"), path)
             print(
                 f"{elapsed:.0f} s, step {step}: train {10 * np.log10(4 / mean):.2f} dB, held out "
-                f"{psnr(model, held_out):.2f} dB, real music {psnr(model, real):.2f} dB",
+                f"{psnr(model, held_out):.2f} dB",
                 flush=True,
             )
             losses.clear()
     torch.save({"model": model.state_dict(), "config": CONFIG}, path.with_suffix(".part"))
     os.replace(path.with_suffix(".part"), path)
-    print(f"done: held out {psnr(model, held_out):.2f} dB, real music {psnr(model, real):.2f} dB", flush=True)
+    print(f"done: held out {psnr(model, held_out):.2f} dB", flush=True)
 
 
 if __name__ == "__main__":

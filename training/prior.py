@@ -3,7 +3,7 @@
     python -m training.prior --folder FOLDER --minutes 90
 
 reads FOLDER/data and FOLDER/autoencoder.pt, writes FOLDER/prior.pt every five minutes and goes on from it when started
-again. bfloat16 with float32 master weights; on a CPU with AMX one thread does about a step a second.
+again. bfloat16 with float32 master weights: on one thread of a CPU with AMX, --compile and --width 128, 0.8 s a step.
 """
 
 from __future__ import annotations
