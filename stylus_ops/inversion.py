@@ -56,7 +56,7 @@ def invert(
         raise ValueError(f"corrections is {corrections}: fixed_point needs at least 1")
     fixed_point = method == "fixed_point"
     x, eps = latents, torch.zeros_like(latents)
-    previous = sigmas.new_zeros(()) if fixed_point else sigmas[0]
+    previous = sigmas.new_zeros(())
     evaluated = []
     for i, sigma in enumerate(sigmas):
         base, step = x, sigma - previous
