@@ -26,9 +26,9 @@ class PhaseDecode(io.ComfyNode):
                     "method",
                     options=list(METHODS),
                     default="phase",
-                    tooltip="phase: the images' magnitudes with the content's phase, as in the paper. "
+                    tooltip="phase: the images' magnitudes with the content's phase, and its detail where the images have none. "
                     "gain: filters the content by what changed; cleanest, but cannot add sound where the content is silent. "
-                    "griffin_lim: guesses the phase; a baseline to compare with.",
+                    "griffin_lim: guesses the phase; a baseline to compare with. phase_pinv: phase as in the paper.",
                 ),
                 io.Combo.Input(
                     "loudness",
@@ -42,8 +42,8 @@ class PhaseDecode(io.ComfyNode):
                     min=0,
                     max=256,
                     advanced=True,
-                    tooltip="Griffin-Lim iterations, for phase and griffin_lim. More bring the sound closer to the images "
-                    "and further from the content's phase. 0 means none for phase and 32 for griffin_lim.",
+                    tooltip="Griffin-Lim iterations, for all but gain. More bring the sound closer to the images "
+                    "and further from the content's phase. 0 means 32 for griffin_lim and none for the others.",
                 ),
                 io.Float.Input(
                     "gain_db",

@@ -1,4 +1,4 @@
-"""From pictures back to sound: three ways to turn a mel spectrogram into a change of the content's waveform.
+"""From pictures back to sound: ways to turn a mel spectrogram into a change of the content's waveform.
 
 Every method edits the content's spectrum inside the mel band at 44.1 kHz and adds the difference to the untouched
 waveform at its own rate, so that length, rate, channels and all that lies above the band survive.
@@ -17,10 +17,11 @@ from .loudness import MINUS_1_DBFS, limit_true_peak, loudness_gain, true_peak
 from .spectrogram import Spectrogram, SpectrogramParams, band_filters, channel_rms, mel_amplitudes, windows_to_mel
 from .stft import filter_stft
 
-METHODS = ("phase", "gain", "griffin_lim")
+METHODS = ("phase", "gain", "griffin_lim", "phase_pinv")
 LOUDNESS = ("match content", "none")
 GRIFFIN_LIM_ITERS = 32
 GAIN_FLOOR = 1e-5  # of the clip's peak, -100 dB: below it a ratio of two mel amplitudes means nothing
+DETAIL_GAIN = 60.0  # dB; the content's fine structure is amplified and attenuated by at most this much
 
 SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
 
@@ -42,12 +43,13 @@ def decode(
 
     Args:
         images: `[B * windows, n_mels, width, 3]` in 0..1, cut like the pictures of `spectrogram`.
-        method: "phase" keeps the content's phase and takes the pictures' magnitudes (Stylus, arXiv 2411.15913).
-            "gain" filters the content by the ratio of the pictures to the reference; it adds no energy where the
-            content has none. "griffin_lim" starts from random phase (Griffin & Lim 1984).
+        method: "phase" keeps the content's phase and takes the pictures' magnitudes, with the content's own detail where
+            a mel band has no say. "phase_pinv" takes the smallest magnitudes that have the pictures' mel, as the paper
+            does (Stylus, arXiv 2411.15913). "gain" filters the content by the ratio of the pictures to the reference; it
+            adds no energy where the content has none. "griffin_lim" starts from random phase (Griffin & Lim 1984).
         reference: pictures that stand for the unchanged content, such as its VAE round trip; only "gain" uses them.
             Without them the content itself is the reference.
-        phase_iters: Griffin-Lim iterations after the first estimate; 0 means none for "phase", 32 for "griffin_lim".
+        phase_iters: Griffin-Lim iterations after the first estimate; 0 means 32 for "griffin_lim", none for the others.
         gain_db: "gain" amplifies and attenuates by at most this much.
         above_band_db: level of what the content has above the mel band; 0 keeps it.
         loudness: "match content" (ITU-R BS.1770) or "none".
@@ -75,9 +77,8 @@ def decode(
     def change(clip: int, in_band: Tensor) -> Tensor:
         if method == "gain":
             return gain_change(in_band, gain[clip], params, on_block)
-        if method == "phase":
-            return magnitude_change(in_band, mel[clip], params, phase_iters, False, on_block)
-        return magnitude_change(in_band, mel[clip], params, phase_iters or GRIFFIN_LIM_ITERS, True, on_block)
+        iterations = phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
+        return magnitude_change(in_band, mel[clip], params, iterations, method, on_block)
 
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
@@ -125,38 +126,57 @@ def magnitude_change(
     mel: Tensor,
     params: SpectrogramParams,
     iterations: int = 0,
-    random_phase: bool = False,
+    method: str = "phase",
     on_block: OnBlock = None,
 ) -> Tensor:
     """What giving the waveform the magnitudes of `mel` adds to it.
 
-    The root mean square over the channels becomes `relu(pinv(filters) @ mel)`; each channel keeps its phase and its
-    proportion. An iteration takes the spectrum that the last one really had and imposes the magnitudes nearest to its
-    own that have the requested mel. Griffin & Lim impose the first magnitudes again and again; those of a mel are not
-    unique, and to leave them free brings the sound far closer to the mel.
+    A mel does not fix the magnitudes: 4000 bins have 512 mel bands. Of all that have it, "phase" takes those nearest to
+    the content's own after the gain of `gain_change`, so that an unchanged mel gives back the very waveform; "phase_pinv"
+    and "griffin_lim" take the smallest, `relu(pinv(filters) @ mel)`. They become the root mean square over the channels;
+    each channel keeps its phase ("griffin_lim": a random one) and its proportion.
+
+    An iteration takes the spectrum that the last one really had and imposes the magnitudes nearest to its own that have
+    the requested mel. Griffin & Lim impose the first magnitudes again and again; to leave free what the mel leaves free
+    brings the sound far closer to it.
 
     Shape: waveform `[C, T]` at `params.sample_rate`, mel `[n_mels, frames]` -> `[C, T]`
     """
-    filters, inverse, covered = band_filters(params), inverse_filters(params), covered_bins(params)
+    covered = covered_bins(params)
+    peak = mel.amax()[None]
     generator = torch.Generator().manual_seed(0)
 
     def first(spectrum: Tensor, frames: slice) -> Tensor:
-        wanted = (mel[:, frames].t() @ inverse).relu()
-        scale = torch.where(covered, wanted / channel_rms(spectrum).clamp(min=SILENT), 1)
-        if random_phase:
+        magnitude, wanted = channel_rms(spectrum), mel[:, frames]
+        if method == "phase":
+            own = (magnitude @ band_filters(params)).t()
+            gain = bounded_gain(wanted[None], own[None], peak, DETAIL_GAIN)[0]
+            start = magnitude * (gain.t() @ interpolation(params))
+        else:
+            start = torch.zeros_like(magnitude)
+        scale = torch.where(covered, nearest_magnitudes(start, wanted, params) / magnitude.clamp(min=SILENT), 1)
+        if method == "griffin_lim":
             scale = torch.polar(scale, 2 * torch.pi * torch.rand(scale.shape, generator=generator) * covered)
         return spectrum * (scale - 1)
 
     def again(spectrum: Tensor, frames: slice) -> Tensor:
         magnitude = channel_rms(spectrum)
-        missing = mel[:, frames].t() - magnitude @ filters
-        wanted = (magnitude + missing @ inverse).relu()
+        wanted = nearest_magnitudes(magnitude, mel[:, frames], params)
         return spectrum * (torch.where(covered, wanted / magnitude.clamp(min=SILENT), 1) - 1)
 
     estimate = waveform + filter_stft(waveform, first, params, on_block)
     for _ in range(iterations):
         estimate += filter_stft(estimate, again, params, on_block)
     return estimate - waveform
+
+
+def nearest_magnitudes(magnitude: Tensor, mel: Tensor, params: SpectrogramParams) -> Tensor:
+    """The magnitudes nearest to `magnitude`, in least squares, that have the mel; those below 0 are set to 0.
+
+    Shape: magnitude `[frames, band_bins]`, mel `[n_mels, frames]` -> `[frames, band_bins]`
+    """
+    missing = mel.t() - magnitude @ band_filters(params)
+    return (magnitude + missing @ inverse_filters(params)).relu()
 
 
 def scale_above_band(

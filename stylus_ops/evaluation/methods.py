@@ -31,7 +31,7 @@ PAPER: dict[str, Any] = {
     "start": 0.0,
     "end": 1.0,
     "inversion": "ddim",
-    "decode": "phase",
+    "decode": "phase_pinv",
     "phase_iters": 0,
 }
 """The headline run of arXiv 2411.15913; steps and sites are those of the evaluation."""
