@@ -33,6 +33,7 @@ def invert(
     method: str = "fixed_point",
     corrections: int = 1,
     on_step: OnStep | None = None,
+    before_provisional: Callable[[], None] | None = None,
 ) -> Trajectory:
     """Run the latents up the nodes.
 
@@ -46,6 +47,7 @@ def invert(
         sigmas: [N] ascending.
         method: "fixed_point" or "ddim".
         corrections: K >= 1, evaluations per node of `fixed_point`. `ddim` takes one a node whatever this is.
+        before_provisional: called before each evaluation that is not its node's last.
 
     Raises:
         ValueError: unknown method or `corrections` < 1.
@@ -55,13 +57,16 @@ def invert(
     if corrections < 1:
         raise ValueError(f"corrections is {corrections}: fixed_point needs at least 1")
     fixed_point = method == "fixed_point"
+    evaluations = corrections if fixed_point else 1
     x, eps = latents, torch.zeros_like(latents)
     previous = sigmas.new_zeros(())
     evaluated = []
     for i, sigma in enumerate(sigmas):
         base, step = x, sigma - previous
         x = base + step * eps
-        for _ in range(corrections if fixed_point else 1):
+        for left in reversed(range(evaluations)):
+            if left and before_provisional is not None:
+                before_provisional()
             point = x
             denoised = denoise(point, sigma)
             eps = (point - denoised) / sigma

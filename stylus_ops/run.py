@@ -121,6 +121,7 @@ class Transfer:
                 self.settings.inversion,
                 self.settings.corrections,
                 on_step=lambda i, x, denoised: bar.update(),
+                before_provisional=recorder.skip_next,
             )
         return recorder.inversion(trajectory, latents.shape[-1])
 

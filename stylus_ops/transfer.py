@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from .features import Bank, Inversion, Style, bank_bytes, check_same_schedule
 from .inversion import Trajectory
 from .schedule import nearest_node
 from .sites import Site
+from .streaming import Ahead, begin_copy, host_room
 
 
 class Evaluate(Protocol):
@@ -51,17 +53,27 @@ class Recorder:
     def __init__(self, sigmas: Tensor, sites: tuple[Site, ...], dtype: torch.dtype | None = None, keep: bool = True):
         self.sigmas, self.sites, self.dtype, self.keep = sigmas.cpu(), sites, dtype, keep
         self._steps: list[tuple[Tensor, ...]] = [()] * len(sigmas)
+        self._skip = False
+
+    def skip_next(self) -> None:
+        """Keep nothing of the next evaluation: a later one of the same node follows."""
+        self._skip = True
 
     def __call__(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, per_pass: int) -> Tensor:
-        outputs, parts = [], []
+        keep, self._skip = self.keep and not self._skip, False
+        outputs = []
         for rows in passes(len(x), per_pass):
-            hook = Capture(self.sites) if self.keep else None
+            hook = Capture(self.sites) if keep else None
             outputs.append(evaluate(x[rows], sigma, rows, hook))
             if hook is not None:
-                parts.append([hook.features[site].to("cpu", self.dtype, copy=True) for site in self.sites])
-        if parts:
-            self._steps[nearest_node(self.sigmas, sigma.cpu())] = tuple(torch.cat(p) for p in zip(*parts, strict=True))
+                self._keep(nearest_node(self.sigmas, sigma.cpu()), rows, len(x), hook.features)
         return torch.cat(outputs)
+
+    def _keep(self, node: int, rows: slice, windows: int, features: dict[Site, Tensor]) -> None:
+        if rows.start == 0:
+            self._steps[node] = tuple(host_room(features[site], windows, self.dtype) for site in self.sites)
+        for site, kept in zip(self.sites, self._steps[node], strict=True):
+            kept[rows] = features[site]
 
     def inversion(
         self, trajectory: Trajectory, valid_width: int, conditioning: object = None, weights: object = None
@@ -73,6 +85,23 @@ class Recorder:
             logging.info("Stylus: recorded %.1f MB of features", bank_bytes(bank) / 1e6)
         evaluated, noise = (t.to("cpu", copy=True) for t in trajectory)
         return Inversion(self.sigmas, evaluated, noise, self.sites, bank, valid_width, conditioning, weights)
+
+
+class Read(NamedTuple):
+    """Features of windows `start` to `stop` of a clip at a node, wanted on a device."""
+
+    clip: int
+    """0 is the content, the styles follow."""
+    node: int
+    start: int
+    stop: int
+    device: torch.device
+
+
+def _begin(clips: tuple[Inversion, ...], read: Read) -> Callable[[], list[Tensor]]:
+    bank = clips[read.clip].bank
+    assert bank is not None
+    return begin_copy([kept[read.start : read.stop] for kept in bank[read.node]], read.device)
 
 
 class Stylizer:
@@ -99,6 +128,8 @@ class Stylizer:
                 f"mask has {len(dials.mask)} images: give one for all windows, or one for each of the {len(content.noise)}"
             )
         self.content, self.style, self.dials, self.start, self.end = content, style, dials, start, end
+        self.clips = (content, *style.captures)
+        self._banked = Ahead(partial(_begin, self.clips))
 
     def __call__(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, per_pass: int, chunks: int = 1) -> Tensor:
         """`x` holds the content's B windows `chunks` times over (conditional and unconditional halves under cfg > 1)."""
@@ -109,34 +140,59 @@ class Stylizer:
                 "sample the latent that came with the style patch, without area conditioning"
             )
         node = nearest_node(self.content.sigmas, sigma.cpu())
-        steps = len(self.content.sigmas)
-        inject = self.start <= (steps - 1 - node) / steps < self.end
+        inject = self._injects(node)
         if inject and chunks == 1 and self._fits_one_batch(x, sigma, node, per_pass):
             return self._evaluate_together(evaluate, x, sigma, node)
-        captures = self.style.captures if inject and self.dials.attend_style else ()
-        styles = [self._features(evaluate, c, node, slice(None), x, per_pass) for c in captures]
+        parts = list(passes(windows, per_pass))
+        following = [*((node, rows) for rows in parts[1:]), (node - 1, parts[0])]
+        styles = [self._features(evaluate, read, x, per_pass) for read in self._style_reads(node, x.device)]
         outputs = x.new_empty((chunks, windows, *x.shape[1:]))
         batch = x.unflatten(0, (chunks, windows))
-        for rows in passes(windows, per_pass):
+        for rows, ahead in zip(parts, following, strict=True):
             hook = self._injection(evaluate, node, rows, styles, x, per_pass) if inject else None
+            self._expect(*ahead, x.device)
             for chunk in range(chunks):
                 offset = slice(chunk * windows + rows.start, chunk * windows + rows.stop)
                 outputs[chunk, rows] = evaluate(batch[chunk, rows], sigma, offset, hook)
         return outputs.flatten(0, 1)
 
+    def release(self) -> None:
+        """Let go of what was copied ahead, for a run that may have ended before the last node."""
+        self._banked.expect(())
+
+    def _injects(self, node: int) -> bool:
+        steps = len(self.content.sigmas)
+        return self.start <= (steps - 1 - node) / steps < self.end
+
+    def _style_reads(self, node: int, device: torch.device) -> list[Read]:
+        if not (self._injects(node) and self.dials.attend_style):
+            return []
+        return [Read(i, node, 0, len(clip.noise), device) for i, clip in enumerate(self.clips) if i > 0]
+
+    def _content_reads(self, node: int, rows: slice, device: torch.device) -> list[Read]:
+        if not (self._injects(node) and self.dials.read_content):
+            return []
+        return [Read(0, node, rows.start, rows.stop, device)]
+
+    def _expect(self, node: int, rows: slice, device: torch.device) -> None:
+        """Begin to copy what the pass over `rows` at `node` reads. Node -1, the end of the run, reads nothing."""
+        reads = self._content_reads(node, rows, device)
+        if rows.start == 0:
+            reads += self._style_reads(node, device)
+        self._banked.expect([read for read in reads if self.clips[read.clip].bank is not None])
+
     def _fits_one_batch(self, x: Tensor, sigma: Tensor, node: int, per_pass: int) -> bool:
         """Whether clips to be recomputed and sample have one size and noise level, and one pass has room for them all."""
-        clips = (self.content, *self.style.captures)
         return (
             self.dials.attend_content
             and self.dials.attend_style
-            and all(clip.bank is None and clip.noise.shape[1:] == x.shape[1:] for clip in clips)
-            and sum(len(clip.noise) for clip in clips) + len(x) <= per_pass
+            and all(clip.bank is None and clip.noise.shape[1:] == x.shape[1:] for clip in self.clips)
+            and sum(len(clip.noise) for clip in self.clips) + len(x) <= per_pass
             and math.isclose(sigma, self.content.sigmas[node], rel_tol=1e-5)
         )
 
     def _evaluate_together(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, node: int) -> Tensor:
-        clips = [clip.trajectory[node].to(x) for clip in (self.content, *self.style.captures)]
+        clips = [clip.trajectory[node].to(x) for clip in self.clips]
         batch = [*clips, x]
         height, width = x.shape[-2:]
         hook = JointInjection(
@@ -149,21 +205,21 @@ class Stylizer:
     ) -> Injection:
         mask = self.dials.mask
         dials = self.dials if mask is None or len(mask) == 1 else self.dials._replace(mask=mask[rows])
-        content = self._features(evaluate, self.content, node, rows, x, per_pass) if dials.read_content else {}
+        reads = self._content_reads(node, rows, x.device)
+        content = self._features(evaluate, reads[0], x, per_pass) if reads else {}
         height, width = x.shape[-2:]
         return Injection(content, styles, self.style.weights, dials, (height, width))
 
-    def _features(
-        self, evaluate: Evaluate, clip: Inversion, node: int, rows: slice, x: Tensor, per_pass: int
-    ) -> dict[Site, Tensor]:
-        """One node's features of some windows of a clip, on the model's device: from the bank, or evaluated again."""
+    def _features(self, evaluate: Evaluate, read: Read, x: Tensor, per_pass: int) -> dict[Site, Tensor]:
+        """From the bank, or evaluated again."""
+        clip = self.clips[read.clip]
         if clip.bank is not None:
-            return {site: kept[rows].to(x.device) for site, kept in zip(clip.sites, clip.bank[node], strict=True)}
-        points = clip.trajectory[node, rows].to(x.device, x.dtype)
+            return dict(zip(clip.sites, self._banked.take(read), strict=True))
+        points = clip.trajectory[read.node, read.start : read.stop].to(x.device, x.dtype)
         parts = []
         for part in passes(len(points), per_pass):
             hook = Capture(clip.sites)
-            evaluate(points[part], clip.sigmas[node].to(x.device), None, hook)
+            evaluate(points[part], clip.sigmas[read.node].to(x.device), None, hook)
             parts.append(hook.features)
         return {site: torch.cat([features[site] for features in parts]) for site in clip.sites}
 

@@ -40,7 +40,14 @@ def record(engine: Engine, clip: Tensor, features: str, method: str = "fixed_poi
     sigmas = ddim_sigmas(engine.model.sigmas, STEPS)
     dtype = torch.float16 if features == "cache fp16" else None
     recorder = Recorder(sigmas, resolve_sites("auto", engine.depths), dtype, keep=features != "recompute")
-    trajectory = invert(lambda x, sigma: recorder(engine.evaluate, x, sigma, 2), clip, sigmas, method, corrections)
+    trajectory = invert(
+        lambda x, sigma: recorder(engine.evaluate, x, sigma, 2),
+        clip,
+        sigmas,
+        method,
+        corrections,
+        before_provisional=recorder.skip_next,
+    )
     return recorder.inversion(trajectory, clip.shape[-1])
 
 
@@ -169,7 +176,6 @@ def test_features_are_freed_with_what_holds_them(engine):
     del content, style
     assert all(tensor() is not None for tensor in alive)
     del stylizer
-    gc.collect()
     assert not any(tensor() is not None for tensor in alive)
 
 
