@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 
 from ..stylus_ops.features import POLICIES, Inversion
@@ -83,9 +85,9 @@ def invert(
     corrections: int,
     features: str,
     windows_per_pass: int,
-    spectrogram: Spectrogram | None,
+    spectrogram: Spectrogram | None = None,
 ) -> Inversion:
-    """Run the shared inputs; see `host.invert_latent`."""
+    """Invert with the inputs of `inversion_inputs`; see `host.invert_latent`."""
     valid = 1.0
     if spectrogram is not None:
         windows = len(spectrogram.starts) * len(spectrogram.waveform)
@@ -126,20 +128,6 @@ class DDIMInvert(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls,
-        model: host.ModelPatcher,
-        conditioning: list,
-        latent: dict,
-        steps: int,
-        sites: str,
-        inversion: str,
-        corrections: int,
-        features: str,
-        windows_per_pass: int,
-        spectrogram: Spectrogram | None = None,
-    ) -> io.NodeOutput:
-        result = invert(
-            model, conditioning, latent, steps, sites, inversion, corrections, features, windows_per_pass, spectrogram
-        )
+    def execute(cls, model: host.ModelPatcher, **shared: Any) -> io.NodeOutput:
+        result = invert(model, **shared)
         return io.NodeOutput(result, host.noise_latent(model, result), host.host_sigmas(result))

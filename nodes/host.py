@@ -101,9 +101,11 @@ def invert_latent(
     table = _sigma_table(model)
     samples = _plain_latent(latent)
     _check_conditioning(conditioning)
-    chosen = resolve_sites(sites, decoder_attention(model))
+    attention = decoder_attention(model)
+    chosen = resolve_sites(sites, {block: len(layer.transformer_blocks) for block, layer in attention.items()})
     sigmas = ddim_sigmas(table, steps)
-    policy = _feature_policy(features, model, samples, chosen, steps)
+    needed = steps * len(samples) * model.model_dtype().itemsize * _feature_values(attention, chosen, samples)
+    policy = choose_policy(features, needed, comfy.model_management.get_free_memory(torch.device("cpu")))
     recorder = Recorder(sigmas, chosen, torch.float16 if policy == "cache fp16" else None, keep=policy != "recompute")
     recording = _unstyled(model)
     recording.model_options.pop("disable_cfg1_optimization", None)
@@ -122,6 +124,7 @@ def invert_latent(
             method,
             corrections,
             on_step=lambda i, x, denoised: preview(i, denoised, x, steps),
+            before_provisional=recorder.skip_next,
         )
         trajectories.append(trajectory)
         return trajectory.noise
@@ -159,12 +162,16 @@ def apply_style(
             )
     _check_weights(model, stylizer)
     styled = _unstyled(model)
-    _wrap(
-        styled,
-        lambda evaluate, x, sigma, per_pass, chunks: stylizer(evaluate, x, sigma, per_pass, chunks),
-        windows_per_pass,
-        before=lambda patcher: _check_weights(patcher, stylizer),
-    )
+    _wrap(styled, stylizer, windows_per_pass)
+
+    def run(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
+        _check_weights(executor.class_obj.model_patcher, stylizer)
+        try:
+            return executor(*args, **kwargs)
+        finally:
+            stylizer.release()
+
+    styled.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY, run)
     start = stylizer.start_latents(adain, adain_strength)
     return styled, {"samples": model.model.process_latent_out(start)}
 
@@ -185,14 +192,14 @@ def sample_latent(styled: ModelPatcher, conditioning: list, start: dict, sigmas:
     return {"samples": _run(styled, sampler, sigmas, conditioning, start["samples"])}
 
 
-def decoder_attention(model: ModelPatcher) -> dict[int, int]:
-    """Decoder block number -> number of transformer blocks, for the blocks of a MODEL's U-Net that have attention."""
-    depths = {}
-    for number, block in enumerate(_unet(model).output_blocks):
-        for layer in block:
-            if isinstance(layer, SpatialTransformer):
-                depths[number] = len(layer.transformer_blocks)
-    return depths
+def decoder_attention(model: ModelPatcher) -> dict[int, SpatialTransformer]:
+    """The attention of a MODEL's U-Net by decoder block number."""
+    return {
+        number: layer
+        for number, block in enumerate(_unet(model).output_blocks)
+        for layer in block
+        if isinstance(layer, SpatialTransformer)
+    }
 
 
 def same_conditioning(a: Any, b: Any) -> bool:
@@ -268,21 +275,10 @@ def _check_weights(patcher: ModelPatcher, stylizer: Stylizer) -> None:
             )
 
 
-def _feature_policy(features: str, model: ModelPatcher, samples: Tensor, sites: tuple[Site, ...], steps: int) -> str:
-    widths = _site_widths(model)
-    tokens = {b: _tokens(samples, b) for b, _ in sites}
-    itemsize = torch.empty((), dtype=model.model_dtype()).element_size()
-    needed = steps * len(samples) * itemsize * sum(tokens[b] * widths[b] for b, _ in sites)
-    return choose_policy(features, needed, comfy.model_management.get_free_memory(torch.device("cpu")))
-
-
-def _site_widths(model: ModelPatcher) -> dict[int, int]:
-    return {
-        number: layer.transformer_blocks[0].norm1.normalized_shape[0]
-        for number, block in enumerate(_unet(model).output_blocks)
-        for layer in block
-        if isinstance(layer, SpatialTransformer)
-    }
+def _feature_values(attention: dict[int, SpatialTransformer], sites: tuple[Site, ...], samples: Tensor) -> int:
+    """How many numbers the features of one window at one node are."""
+    widths = {block: layer.transformer_blocks[0].norm1.normalized_shape[0] for block, layer in attention.items()}
+    return sum(_tokens(samples, block) * widths[block] for block, _ in sites)
 
 
 def _tokens(samples: Tensor, block: int) -> int:
@@ -302,12 +298,7 @@ Step = Callable[[Evaluate, Tensor, Tensor, int, int], Tensor]
 """`step(evaluate, x, sigma, per_pass, chunks)`: one evaluation of the whole batch."""
 
 
-def _wrap(
-    patcher: ModelPatcher,
-    step: Step,
-    windows_per_pass: int,
-    before: Callable[[ModelPatcher], None] = lambda patcher: None,
-) -> None:
+def _wrap(patcher: ModelPatcher, step: Step, windows_per_pass: int) -> None:
     """Put `step` around the host's `apply_model`. Nothing is written into the model's own modules."""
 
     def wrapper(
@@ -321,7 +312,6 @@ def _wrap(
         **kwargs: Any,
     ) -> Tensor:
         base = executor.class_obj
-        before(base.current_patcher)
         chunks = transformer_options["cond_or_uncond"]
         windows = len(x) // len(chunks)
         conditional_row = chunks.index(0) * windows if 0 in chunks else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -105,9 +107,9 @@ def apply_style(
     start_percent: float,
     end_percent: float,
     windows_per_pass: int,
-    mask: Tensor | None,
+    mask: Tensor | None = None,
 ) -> tuple[host.ModelPatcher, dict]:
-    """The styled MODEL and the LATENT to start from; see `host.apply_style`."""
+    """Apply the inputs of `style_inputs`: the styled MODEL and the LATENT to start from; see `host.apply_style`."""
     stylizer = Stylizer(inversion, style, Dials(alpha, gamma, temperature, mask), start_percent, end_percent)
     return host.apply_style(model, stylizer, adain, adain_strength, windows_per_pass)
 
@@ -132,37 +134,9 @@ class InjectAttentionSampler(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls,
-        model: host.ModelPatcher,
-        conditioning: list,
-        inversion: Inversion,
-        style: Style,
-        alpha: float,
-        gamma: float,
-        temperature: float,
-        adain: str,
-        adain_strength: float,
-        start_percent: float,
-        end_percent: float,
-        windows_per_pass: int,
-        mask: Tensor | None = None,
-    ) -> io.NodeOutput:
+    def execute(cls, conditioning: list, inversion: Inversion, **shared: Any) -> io.NodeOutput:
         host.check_same_conditioning(inversion, conditioning)
-        styled, start = apply_style(
-            model,
-            inversion,
-            style,
-            alpha,
-            gamma,
-            temperature,
-            adain,
-            adain_strength,
-            start_percent,
-            end_percent,
-            windows_per_pass,
-            mask,
-        )
+        styled, start = apply_style(inversion=inversion, **shared)
         return io.NodeOutput(host.sample_latent(styled, conditioning, start, inversion.sigmas))
 
 
@@ -189,33 +163,5 @@ class ApplyStyleToModel(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls,
-        model: host.ModelPatcher,
-        inversion: Inversion,
-        style: Style,
-        alpha: float,
-        gamma: float,
-        temperature: float,
-        adain: str,
-        adain_strength: float,
-        start_percent: float,
-        end_percent: float,
-        windows_per_pass: int,
-        mask: Tensor | None = None,
-    ) -> io.NodeOutput:
-        styled, start = apply_style(
-            model,
-            inversion,
-            style,
-            alpha,
-            gamma,
-            temperature,
-            adain,
-            adain_strength,
-            start_percent,
-            end_percent,
-            windows_per_pass,
-            mask,
-        )
-        return io.NodeOutput(styled, start)
+    def execute(cls, **shared: Any) -> io.NodeOutput:
+        return io.NodeOutput(*apply_style(**shared))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 
 from ..stylus_ops.features import Style, blend
 from ..stylus_ops.spectrogram import Spectrogram
-from . import host, sockets
+from . import sockets
 from .ddim_invert import inversion_inputs, invert
 
 
@@ -39,25 +41,12 @@ class CaptureStyle(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls,
-        model: host.ModelPatcher,
-        conditioning: list,
-        latent: dict,
-        steps: int,
-        sites: str,
-        inversion: str,
-        corrections: int,
-        features: str,
-        windows_per_pass: int,
-        max_windows: int,
-        spectrogram: Spectrogram | None = None,
+        cls, latent: dict, max_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
     ) -> io.NodeOutput:
         used = {**latent, "samples": latent["samples"][:max_windows]}
         if spectrogram is not None:
             spectrogram = spectrogram._replace(starts=spectrogram.starts[:max_windows])
-        capture = invert(
-            model, conditioning, used, steps, sites, inversion, corrections, features, windows_per_pass, spectrogram
-        )
+        capture = invert(latent=used, spectrogram=spectrogram, **shared)
         return io.NodeOutput(Style((capture,), (1.0,)))
 
 

@@ -96,6 +96,14 @@ def test_transfer(comfy: ComfyServer, case: str) -> None:
     assert sorted(comfy.output.rglob("*")) == before
 
 
+def test_a_lora_after_the_patch(comfy: ComfyServer) -> None:
+    graph = TransferGraph(comfy, steps=2)
+    graph.add_patched_sampler()
+    lora = graph.add("LoraLoaderModelOnly", model=[graph.patch, 0], lora_name="small.safetensors", strength_model=0.5)
+    graph.set(graph.euler, model=[lora, 0])
+    assert "made with other model weights" in words(comfy, graph)
+
+
 @pytest.mark.parametrize(("file", "family"), [("flux-small", "Flux"), ("sd3-small", "SD3")])
 def test_flow_models_are_refused_by_name(comfy: ComfyServer, file: str, family: str) -> None:
     graph = TransferGraph(comfy, steps=2)
