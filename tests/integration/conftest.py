@@ -1,6 +1,7 @@
 """One ComfyUI server a session and version; the tests share it and its cache of outputs."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from .comfy_server import ComfyInstall, ComfyServer, ComfyUnavailable, find_installs
 
 INSTALLS = find_installs()
+
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: fixtures end, and their server with them
 
 
 def _unavailable(reason: str) -> NoReturn:
