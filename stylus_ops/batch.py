@@ -112,12 +112,12 @@ def _row(line: int, values: Mapping[str, str], folder: Path, out: Path, settings
     return Row(line, content, style, output, own)
 
 
-def is_finished(row: Row, model: str) -> bool:
-    """Whether an earlier run has written this row, with these settings."""
+def is_finished(row: Row, model: str, weights: str) -> bool:
+    """Whether an earlier run has written this row with these settings and the model of this name and digest."""
     if not (row.output.is_file() and row.report.is_file()):
         return False
     report = json.loads(row.report.read_text(encoding="utf-8"))
-    return report["request"] == _request(row, model)
+    return report["request"] == _request(row, model, weights)
 
 
 def run_rows(engine: Engine, rows: Sequence[Row], share: Share, quiet: bool = False) -> dict[str, Any]:
@@ -125,6 +125,7 @@ def run_rows(engine: Engine, rows: Sequence[Row], share: Share, quiet: bool = Fa
 
     Every row leaves its sound and, beside it, its report; finished rows are skipped.
     """
+    weights = engine.model.digest()
     summary: dict[str, Any] = {
         "process": share.process,
         "processes": share.processes,
@@ -135,7 +136,7 @@ def run_rows(engine: Engine, rows: Sequence[Row], share: Share, quiet: bool = Fa
     with tqdm(rows[share.process :: share.processes], desc="rows", file=sys.stderr, disable=quiet) as bar:
         for row in bar:
             bar.set_postfix_str(row.output.name)
-            if is_finished(row, engine.name):
+            if is_finished(row, engine.name, weights):
                 summary["skipped"].append(str(row.output))
                 continue
             try:
@@ -143,7 +144,7 @@ def run_rows(engine: Engine, rows: Sequence[Row], share: Share, quiet: bool = Fa
             except (ValueError, OSError) as error:
                 summary["failed"].append({"line": row.line, "output": str(row.output), "error": str(error)})
                 continue
-            write_report(row.report, {"request": _request(row, engine.name), **report})
+            write_report(row.report, {"request": _request(row, engine.name, weights), **report})
             summary["written"].append(str(row.output))
     return summary
 
@@ -153,10 +154,11 @@ def write_report(path: Path, report: Mapping[str, Any]) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def _request(row: Row, model: str) -> dict[str, Any]:
+def _request(row: Row, model: str, weights: str) -> dict[str, Any]:
     return {
         "content": str(row.content.resolve()),
         "style": str(row.style.resolve()),
         "model": model,
+        "weights": weights,
         "settings": asdict(row.settings),
     }

@@ -6,6 +6,7 @@ needs no network; a Hub id alone reaches out, because it was asked for.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
 from collections.abc import Mapping
@@ -56,7 +57,12 @@ FAMILIES = {
 }
 
 
+DIGESTED = 64  # values of each tensor
+
+
 class Autoencoder(Protocol):
+    def state_dict(self) -> Mapping[str, Tensor]: ...
+
     def encode(self, pixels: Tensor) -> Tensor:
         """[B, 3, H, W] in -1..1 to latents [B, 4, H/8, W/8] in the scale of the U-Net, without randomness."""
 
@@ -76,11 +82,21 @@ class LoadedModel(NamedTuple):
     preset: str
     """The spectrogram preset whose images it takes."""
 
+    def digest(self) -> str:
+        """Hexadecimal digest of some values of every weight, which tells apart models of one name."""
+        digest = hashlib.sha256()
+        for part in (self.unet, self.autoencoder):
+            for name, weight in part.state_dict().items():
+                some = weight.flatten()[:: max(1, weight.numel() // DIGESTED)]
+                digest.update(name.encode() + some.float().cpu().numpy().tobytes())
+        return digest.hexdigest()
 
-class ScaledAutoencoder:
+
+class ScaledAutoencoder(torch.nn.Module):
     """An AutoencoderKL in the mode of its posterior. Always in float32: Stable Diffusion's overflows in float16."""
 
     def __init__(self, vae: AutoencoderKL):
+        super().__init__()
         self.vae = vae
 
     def encode(self, pixels: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ def plan_of(args: argparse.Namespace, settings: Settings) -> Plan:
     swept = [kind for kind in SWEPT if any(method.kind == kind for method in methods)]
     sweep = [parse_method(f"{kind}:alpha={alpha}", settings) for kind in swept for alpha in ALPHAS]
     args.out.mkdir(parents=True, exist_ok=True)
-    return Plan(pairs, methods, sweep, args.sweep_pairs, args.out, args.model, args.clap)
+    return Plan(pairs, methods, sweep, args.sweep_pairs, args.out, args.model, clap=args.clap)
 
 
 def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], Engine]) -> int:
@@ -101,6 +101,8 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
     else:
         print("stylus: no CLAP columns: no weights were given with --clap", file=sys.stderr)
     engine = load() if plan.needs_model else None
+    if engine:
+        plan = replace(plan, weights=engine.model.digest())
     failures = run_share(plan, engine, clap, share, args.quiet)
     for failure in failures:
         print(f"stylus: {failure}", file=sys.stderr)

@@ -42,6 +42,8 @@ class Plan:
     sweep_pairs: int
     out: Path
     model: str
+    weights: str = ""
+    """Digest of the model's weights."""
     clap: str = ""
 
     @property
@@ -78,7 +80,7 @@ class Job(NamedTuple):
             "style": str(self.pair.style.resolve()),
             "monophonic": self.pair.monophonic,
             "settings": asdict(self.method.settings),
-            "model": self.plan.model if self.method.kind in NEED_MODEL else "",
+            "model": [self.plan.model, self.plan.weights] if self.method.kind in NEED_MODEL else [],
             "clap": self.plan.clap,
         }
 

@@ -267,6 +267,14 @@ def test_batch_resumes_and_redoes_what_changed(clips, engine):
     changed = [rows[0], rows[1]._replace(settings=Settings(steps=2, preset="tiny-256", alpha=0.1))]
     assert len(run_rows(engine, changed, Share(0, 1, 0), quiet=True)["written"]) == 2
 
+    bias = engine.model.unet.conv_out.bias
+    assert bias is not None
+    with torch.no_grad():
+        bias += 1
+        other_weights = run_rows(engine, changed, Share(0, 1, 0), quiet=True)
+        bias -= 1
+    assert len(other_weights["written"]) == 2
+
 
 def test_batch_goes_on_after_a_recording_that_cannot_be_read(clips, model, capsys):
     manifest = write_manifest(
@@ -297,7 +305,7 @@ def test_interrupted_batch_leaves_no_half_written_file(clips, engine, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         run_rows(engine, rows, Share(0, 1, 0), quiet=True)
     assert list((clips / "results").iterdir()) == []
-    assert not is_finished(rows[0], engine.name)
+    assert not is_finished(rows[0], engine.name, engine.model.digest())
 
 
 @pytest.mark.parametrize(
