@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import folder_paths
+from aiohttp import web
 from comfy_api.latest import io
 
 from ..stylus_ops.audio_io import read_audio
@@ -166,3 +167,11 @@ def recording_path(name: str) -> Path:
     if not path.is_file():
         raise ValueError(f"audio {name!r} is not in ComfyUI's input folder; upload the recording again.")
     return path
+
+
+async def send_bundled(request: web.Request) -> web.StreamResponse:
+    """A bundled recording for the browser, which ComfyUI gives nothing but files of its own folders."""
+    files = {path.name: path for path in BUNDLED.glob("*.flac")}
+    if (path := files.get(request.match_info["name"])) is None:
+        raise web.HTTPNotFound
+    return web.FileResponse(path, headers={"Content-Type": "audio/flac"})

@@ -195,9 +195,12 @@ class ComfyServer:
             raise TimeoutError(f"ComfyUI did not answer within 240 s:\n{self.log[-2000:]}")
         self._socket = websocket.create_connection(f"ws://{self._address}/ws?clientId={self._client}")
 
-    def get(self, route: str) -> Any:
+    def read(self, route: str) -> bytes:
         with urllib.request.urlopen(f"http://{self._address}{route}", timeout=60) as response:
-            return json.loads(response.read())
+            return response.read()
+
+    def get(self, route: str) -> Any:
+        return json.loads(self.read(route))
 
     def _post(self, route: str, body: bytes, content_type: str = "application/json") -> Any:
         request = urllib.request.Request(

@@ -1,3 +1,4 @@
+import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 
 // ComfyUI puts its audio player on its own nodes only, by name. The upload button looks for the player when it is
@@ -6,11 +7,32 @@ const NODES = ["StylusLoadAudioMel", "StylusSaveAudio"];
 
 app.registerExtension({
   name: "stylus.audioPlayer",
+
   beforeRegisterNodeDef(nodeType, nodeData) {
     if (!NODES.includes(nodeData.name)) return;
     const { upload, ...required } = nodeData.input.required;
     required.audioUI = ["AUDIO_UI", {}];
     if (upload) required.upload = upload;
     nodeData.input.required = required;
+  },
+
+  // ComfyUI looks for every recording in its input folder; the pack serves its own under another address.
+  nodeCreated(node) {
+    if (node.comfyClass !== "StylusLoadAudioMel") return;
+    const recording = node.widgets.find((widget) => widget.name === "audio");
+    const player = node.widgets.find((widget) => widget.name === "audioUI");
+    player.callback = () => {
+      if (!recording.value?.startsWith("stylus/")) return;
+      const url = api.apiURL(recording.value.replace("stylus/", "/stylus/recordings/"));
+      if (player.element.getAttribute("src") === url) return;
+      player.element.src = url; // the classic renderer plays the element, Nodes 2.0 the value
+      player.value = url;
+    };
+    // Until now the player had nowhere to keep the value that it was made with.
+    const onAdded = node.onAdded;
+    node.onAdded = function (...args) {
+      onAdded?.apply(this, args);
+      player.value = player.element.src;
+    };
   },
 });
