@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 import psutil
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from stylus_ops.diffusers_engine import DTYPES, Engine, choose_device
 from stylus_ops.features import Inversion, Style
@@ -157,6 +160,32 @@ class PeakMemory:
     def _poll(self) -> None:
         while not self._done.wait(0.005):
             self.bytes = max(self.bytes, self._held() - self._base)
+
+
+class LiveTensors(TorchDispatchMode):
+    """Peak bytes of the tensors that operations made and that were still held, without the model's weights and without what an
+    operation needs for itself or the allocator keeps back."""
+
+    def __init__(self, engine: Engine):
+        super().__init__()
+        self.peak = 0
+        self._held = 0
+        self._known = {weight.untyped_storage()._cdata for weight in engine.model.unet.parameters()}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in filter(torch.is_tensor, tree_leaves(result)):
+            storage = tensor.untyped_storage()
+            if storage._cdata not in self._known:
+                self._known.add(storage._cdata)
+                self._held += storage.nbytes()
+                weakref.finalize(storage, self._freed, storage._cdata, storage.nbytes())
+        self.peak = max(self.peak, self._held)
+        return result
+
+    def _freed(self, storage: int, nbytes: int) -> None:
+        self._known.discard(storage)
+        self._held -= nbytes
 
 
 def _return_freed_memory() -> None:

@@ -10,6 +10,7 @@ across  difference in dB between the half windows before and after a join, over 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def at_joins(waveform: Tensor, spectrogram: Spectrogram) -> dict[str, float]:
     mel = mel_amplitudes(resample(waveform, spectrogram.sample_rate, params.sample_rate), params)[0]
     level = 20 * mel.clamp(min=FLOOR * mel.max()).log10()
     joined = torch.zeros(mel.shape[-1] - 1, dtype=torch.bool)
-    for earlier, later in zip(starts, starts[1:], strict=False):
+    for earlier, later in itertools.pairwise(starts):
         joined[later - 1 : earlier + params.width] = True
     step = mel.diff().norm(dim=0)
     decibels = level.diff().abs().mean(0)
@@ -88,7 +89,7 @@ def at_joins(waveform: Tensor, spectrogram: Spectrogram) -> dict[str, float]:
     across = (
         (means[:, half:] - means[:, :-half]).abs().mean(0)
     )  # of the frames t .. t + half - 1 and the next half window
-    centres = [(later + earlier + params.width) // 2 - half for earlier, later in zip(starts, starts[1:], strict=False)]
+    centres = [(later + earlier + params.width) // 2 - half for earlier, later in itertools.pairwise(starts)]
     at = across[[centre for centre in centres if centre < len(across)]]
     return {
         "step": float(step[joined].median() / step[~joined].median()),

@@ -18,6 +18,7 @@ from stylus_ops.transfer import Stylizer
 
 from .common import (
     MB,
+    LiveTensors,
     PeakMemory,
     Rows,
     arguments,
@@ -48,13 +49,16 @@ def main() -> None:
     x = latents(engine, options, seed=0)
     three_rows = x.expand(3, -1, -1, -1)
     engine.evaluate(three_rows, torch.tensor(1.0))
-    with PeakMemory(engine) as bare:
+    with LiveTensors(engine) as bare_tensors:
         engine.evaluate(three_rows, torch.tensor(1.0))
-    rows: Rows = [("bare evaluation of three rows, peak", bare.bytes / MB, "MB")]
+    rows: Rows = [("bare evaluation of three rows, peak of its tensors", bare_tensors.peak / MB, "MB")]
 
     peaks, banks = [], []
     for steps in options.steps:
         sigmas = nodes(engine, steps)
+        with PeakMemory(engine) as bare:
+            for sigma in sigmas:
+                engine.evaluate(three_rows, sigma)
         with PeakMemory(engine) as cache:
             clips = [inverted(engine, latents(engine, options, seed), sigmas, "cache fp16") for seed in (1, 2)]
             restyled(engine, Stylizer(clips[0], single(clips[1]), Dials()))
@@ -72,12 +76,17 @@ def main() -> None:
                 per_pass=3,
                 on_step=lambda i, x, denoised: held.append(live_tensor_bytes() - before),  # noqa: B023
             )
+        stylizer = Stylizer(content, single(style), Dials())
+        with LiveTensors(engine) as joint_tensors:
+            stylizer(engine.evaluate, stylizer.start_latents().to(engine.device), sigmas[-1], 3)
         rows += [
+            (f"{steps} steps, bare evaluations of three rows: peak", bare.bytes / MB, "MB"),
             (f"{steps} steps, cache fp16: bank of content and style", banks[-1] / MB, "MB"),
             (f"{steps} steps, cache fp16: peak of the transfer", cache.bytes / MB, "MB"),
             (f"{steps} steps, recompute: peak of sampling", recompute.bytes / MB, "MB"),
             (f"{steps} steps, recompute: held between evaluations, at most 50", max(held) / MB, "MB"),
             (f"{steps} steps, recompute: peak / bare three rows, at most 1.1", recompute.bytes / bare.bytes, ""),
+            ("the same of the tensors of one evaluation", joint_tensors.peak / bare_tensors.peak, ""),
         ]
 
     per_step = banks[0] / options.steps[0]
