@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import comfy.model_management
@@ -17,6 +18,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import EPS
 from comfy.patcher_extension import WrappersMP
+from comfy_api.torch_helpers.torch_compile import COMPILE_KEY
 from torch import Tensor
 
 from ..stylus_ops.attention import Hook
@@ -322,12 +324,21 @@ def _wrap(patcher: ModelPatcher, step: Step, windows_per_pass: int) -> None:
             inputs = [_rows(value, index, len(x)) for value in (c_concat, c_crossattn, control)]
             extra = {name: _rows(value, index, len(x)) for name, value in kwargs.items()}
             options = _hooked(transformer_options, hook)
-            return executor(latents, sigma.reshape(1).expand(len(latents)), *inputs, options, **extra)
+            with nullcontext() if hook is None else _uncompiled(transformer_options):
+                return executor(latents, sigma.reshape(1).expand(len(latents)), *inputs, options, **extra)
 
         per_pass = windows_per_pass or _windows_that_fit(base, x)
         return step(evaluate, x, t[0], per_pass, len(chunks))
 
     patcher.add_wrapper_with_key(WrappersMP.APPLY_MODEL, WRAPPER_KEY, wrapper)
+
+
+def _uncompiled(transformer_options: dict) -> AbstractContextManager:
+    """Where the host compiles the model it drops torch.compile's guards on the transformer options, which carry the hook: one
+    graph would then serve for every hook and for none. Evaluations with a hook leave such graphs aside."""
+    if COMPILE_KEY not in transformer_options["wrappers"][WrappersMP.APPLY_MODEL]:
+        return nullcontext()
+    return torch.compiler.set_stance("force_eager")
 
 
 def _rows(value: Any, index: Tensor, batch: int) -> Any:

@@ -136,6 +136,24 @@ def test_a_checkpoint_loaded_again_is_the_same_model(comfy: ComfyServer, models:
     assert torch.equal(saved_latent(comfy, run, graph.saved), expected)
 
 
+def test_a_compiled_model_gives_the_same_result(comfy: ComfyServer) -> None:
+    """Compiled in front of every node, and after the patch."""
+    graph = TransferGraph(comfy)
+    patched = graph.add_patched_sampler()
+    expected = saved_latent(comfy, comfy.run(graph), graph.saved)
+    late = graph.add("TorchCompileModel", model=[graph.patch, 0], backend="inductor")
+    graph.set(graph.euler, model=[late, 0])
+    early = graph.add("TorchCompileModel", model=graph.model, backend="inductor")
+    for node in (graph.invert, graph.capture, graph.sampler):
+        graph.set(node, model=[early, 0])
+    run = comfy.run(graph)
+    assert run.error is None
+    assert {graph.invert, graph.capture, graph.sampler, graph.euler} <= {*run.executed}
+    for node in (graph.saved, patched):
+        result = saved_latent(comfy, run, node)
+        assert (result - expected).norm() < 1e-3 * expected.norm()
+
+
 def test_two_styles_blend(comfy: ComfyServer) -> None:
     graph = TransferGraph(comfy)
     other = graph.add("LoadLatent", latent=upload_latent(comfy, "other", seed=5))
