@@ -68,6 +68,7 @@ def _copy_stream(device: torch.device) -> torch.cuda.Stream:
 def host_room(part: Tensor, rows: int, dtype: torch.dtype | None) -> Tensor:
     """Uninitialised host memory [rows, ...] for tensors like `part` [B, ...], in their own dtype if `dtype` is None.
 
-    Pinned if `part` is on a CUDA device, or copies back could not run beside the model's work.
+    Pinned if `part` is on a CUDA device, or copies back could not run beside the model's work. PyTorch rounds a pinned block
+    up to a power of two bytes.
     """
     return torch.empty((rows, *part.shape[1:]), dtype=dtype or part.dtype, pin_memory=part.is_cuda)
