@@ -19,6 +19,7 @@ from .output_files import write_atomically
 
 SEEK_MARGIN = 0.5  # seconds decoded and dropped before the start, while a lossy decoder settles
 SAMPLES_PER_FRAME = 1 << 16
+UNKNOWN_LENGTH = (1 << 63) - 1  # what libsndfile takes a flac for that was written into a pipe
 
 
 def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float = 0.0) -> tuple[Tensor, int]:
@@ -48,9 +49,16 @@ def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float
 
 def _read_with_libsndfile(path: Path, start: float, duration: float) -> tuple[np.ndarray, int]:
     with soundfile.SoundFile(path) as file:
-        file.seek(min(round(start * file.samplerate), file.frames))
-        frames = round(duration * file.samplerate) if duration else -1
-        return np.ascontiguousarray(file.read(frames, dtype="float32", always_2d=True).T), file.samplerate
+        if file.frames == UNKNOWN_LENGTH:
+            return _read_with_ffmpeg(path, start, duration)
+        wanted = file.frames - file.seek(min(round(start * file.samplerate), file.frames))
+        if duration:
+            wanted = min(wanted, round(duration * file.samplerate))
+        samples, read = np.empty((file.channels, wanted), np.float32), 0
+        for block in file.blocks(SAMPLES_PER_FRAME, frames=wanted, dtype="float32", always_2d=True):
+            samples[:, read : read + len(block)] = block.T
+            read += len(block)
+        return samples[:, :read], file.samplerate
 
 
 def _read_with_ffmpeg(path: Path, start: float, duration: float) -> tuple[np.ndarray, int]:

@@ -116,6 +116,16 @@ def test_a_start_in_matroska_is_right_within_its_timestamps_of_1_ms(tmp_path):
     assert max(snr(whole[..., first : first + 44100], part) for first in range(66150 - 44, 66150 + 45)) > 15
 
 
+def test_a_flac_that_was_written_into_a_pipe_is_read_although_it_does_not_tell_its_length(tmp_path):
+    clip = melody(2.0, 44100)[0, [0, 0]]
+    write_with_ffmpeg(tmp_path / "a.flac", "flac", clip, 44100)
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])  # 36 bits of the header: samples in all, 0 for unknown
+    (tmp_path / "pipe.flac").write_bytes(content)
+    for part in ((0, 0), (0.5, 1)):
+        assert torch.equal(read_audio(tmp_path / "pipe.flac", *part)[0], read_audio(tmp_path / "a.flac", *part)[0])
+
+
 def test_eight_channels_are_read_through_ffmpeg(tmp_path):
     clip = melody(0.5, 48000)[0, [0, 1] * 4] * torch.linspace(0.1, 1, 8)[:, None]
     with av.open(str(tmp_path / "a.mka"), "w") as container:
