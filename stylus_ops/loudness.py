@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyloudnorm
-import torch
 from torch import Tensor
 
 from .audio_backend import resample
@@ -42,14 +41,14 @@ def true_peak(waveform: Tensor, sample_rate: int) -> float:
 
     Shape: `[C, T]`.
     """
-    peak = waveform.abs().max()
-    factor = max(1, -(-176400 // sample_rate))
-    for first in range(0, waveform.shape[-1] if factor > 1 else 0, PEAK_BLOCK):
+    factor, peak = max(1, -(-176400 // sample_rate)), 0.0
+    for first in range(0, waveform.shape[-1], PEAK_BLOCK):
         before = min(first, PEAK_MARGIN)
         block = waveform[:, first - before : first + PEAK_BLOCK + PEAK_MARGIN]
         oversampled = resample(block, sample_rate, sample_rate * factor)
-        peak = torch.maximum(peak, oversampled[:, before * factor :][:, : PEAK_BLOCK * factor].abs().max())
-    return float(peak)
+        oversampled = oversampled[:, before * factor :][:, : PEAK_BLOCK * factor]
+        peak = max(peak, float(block.abs().max()), float(oversampled.abs().max()))
+    return peak
 
 
 def limit_true_peak(waveform: Tensor, sample_rate: int, ceiling: float) -> Tensor:
