@@ -178,9 +178,9 @@ def windows_to_mel(images: Tensor, spectrogram: Spectrogram) -> Tensor:
             f"images of the shape {list(images.shape)} do not belong to this spectrogram, which has {expected[0]} "
             f"pictures of {params.width} x {params.n_mels}: connect both to the same recording."
         )
-    if not images.isfinite().all():
-        raise ValueError("images contain NaN or infinite values; run the VAE in float32 (--fp32-vae in ComfyUI).")
     grey = images.detach().to("cpu", torch.float32).mean(-1).unflatten(0, (batch, len(starts)))
+    if not grey.isfinite().all():
+        raise ValueError("images contain NaN or infinite values; run the VAE in float32 (--fp32-vae in ComfyUI).")
     mel = torch.empty(batch, params.n_mels, spectrogram.frames)
     end = 0
     for index, start in enumerate(starts):
