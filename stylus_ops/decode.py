@@ -83,8 +83,9 @@ def decode(
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
         content = scale_above_band(original, rate, above_band_db, params, on_block)
-        changed = resample(change(clip, resample(content, rate, params.sample_rate)), params.sample_rate, rate)
-        output = content + changed[:, : content.shape[-1]]
+        changed = change(clip, resample(content, rate, params.sample_rate))
+        output = resample(changed, params.sample_rate, rate)[:, : content.shape[-1]]
+        output += content
         if loudness == "match content":
             output *= loudness_gain(output, original, rate)
         decoded[clip] = limit_true_peak(output, rate, max(MINUS_1_DBFS, true_peak(original, rate)))
