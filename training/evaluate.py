@@ -45,7 +45,7 @@ MUSIC = {
     "warzone2100": Path("/usr/share/games/warzone2100/music"),
 }
 DISTANCES = ("mel spectrum", "mfcc means", "mfcc deviations")
-ALPHAS = (0.0, 0.3, 0.6, 0.9, 1.0)
+ALPHAS = (0.0, 0.3, 0.6, 0.9, 1.0, 1.2)
 DECODES = ("phase", "gain")
 INVERSION_STEPS = (10, 50)
 INVERTED_PAIRS = 8  # the inversion of the first contents is measured, the autoencoder on all
