@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from torch import Tensor
 from stylus_ops.audio_backend import resample
 from stylus_ops.audio_io import read_audio
 from stylus_ops.decode import decode, magnitude_change
+from stylus_ops.peak_memory import peak_memory
 from stylus_ops.spectrogram import (
     PRESETS,
     SpectrogramParams,
@@ -71,7 +71,7 @@ def measure(file: Path, options: argparse.Namespace, params: SpectrogramParams) 
     images, spectrogram = audio_to_windows(clip, rate, params)
     phase = decode(images, spectrogram, "phase")
     result["speed"] = result["duration"] / (time.perf_counter() - began)
-    result["MB"] = peak_megabytes()
+    result["MB"] = peak_memory() / 1e6
     if options.speed_only:
         return result
 
@@ -113,6 +113,7 @@ def authors_codec(waveform: Tensor, params: SpectrogramParams) -> float:
 
 
 def snr(wanted: Tensor, got: Tensor) -> float:
+    """Decibels of `wanted` over the difference; infinite when equal."""
     error = float((wanted.double() - got.double()).square().sum())
     return 10 * math.log10(float(wanted.double().square().sum()) / error) if error else math.inf
 
@@ -122,16 +123,6 @@ def below(waveform: Tensor, rate: int, frequency: float) -> Tensor:
     spectrum = torch.fft.rfft(waveform.double())
     spectrum[..., int(frequency * waveform.shape[-1] / rate) :] = 0
     return torch.fft.irfft(spectrum, n=waveform.shape[-1])
-
-
-def peak_megabytes() -> float:
-    """The largest resident memory of this process so far; not a number where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return math.nan
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
 if __name__ == "__main__":

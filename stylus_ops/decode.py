@@ -147,23 +147,25 @@ def magnitude_change(
     peak = mel.amax()[None]
     generator = torch.Generator().manual_seed(0)
 
+    def scale(magnitude: Tensor, start: Tensor, frames: slice) -> Tensor:
+        wanted = nearest_magnitudes(start, mel[:, frames], params)
+        return torch.where(covered, wanted / magnitude.clamp(min=SILENT), 1)
+
     def first(spectrum: Tensor, frames: slice) -> Tensor:
-        magnitude, wanted = channel_rms(spectrum), mel[:, frames]
+        magnitude = channel_rms(spectrum)
+        start = torch.zeros_like(magnitude)
         if method == "phase":
             own = (magnitude @ band_filters(params)).t()
-            gain = bounded_gain(wanted[None], own[None], peak, DETAIL_GAIN)[0]
+            gain = bounded_gain(mel[None, :, frames], own[None], peak, DETAIL_GAIN)[0]
             start = magnitude * (gain.t() @ interpolation(params))
-        else:
-            start = torch.zeros_like(magnitude)
-        scale = torch.where(covered, nearest_magnitudes(start, wanted, params) / magnitude.clamp(min=SILENT), 1)
+        factor = scale(magnitude, start, frames)
         if method == "griffin_lim":
-            scale = torch.polar(scale, 2 * torch.pi * torch.rand(scale.shape, generator=generator) * covered)
-        return spectrum * (scale - 1)
+            factor = torch.polar(factor, 2 * torch.pi * torch.rand(factor.shape, generator=generator) * covered)
+        return spectrum * (factor - 1)
 
     def again(spectrum: Tensor, frames: slice) -> Tensor:
         magnitude = channel_rms(spectrum)
-        wanted = nearest_magnitudes(magnitude, mel[:, frames], params)
-        return spectrum * (torch.where(covered, wanted / magnitude.clamp(min=SILENT), 1) - 1)
+        return spectrum * (scale(magnitude, magnitude, frames) - 1)
 
     estimate = waveform + filter_stft(waveform, first, params, on_block)
     for _ in range(iterations):

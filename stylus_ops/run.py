@@ -22,6 +22,7 @@ from .features import Inversion, Style, choose_policy
 from .figure import FIGURE_SUFFIXES, Panel, write_figure
 from .inversion import invert
 from .output_files import check_writable
+from .peak_memory import peak_memory
 from .sampling import sample
 from .schedule import ddim_sigmas
 from .settings import Settings
@@ -260,16 +261,6 @@ def normalised(weights: Sequence[float], styles: int) -> list[float]:
     if not (min(weights) >= 0 and 0 < total < float("inf")):
         raise ValueError(f"weights are {', '.join(map(str, weights))}: give numbers from 0 up, not all of them 0")
     return [weight / total for weight in weights]
-
-
-def peak_memory() -> int:
-    """The most memory this process has held so far, in bytes."""
-    if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _rows(inversion: Inversion, rows: slice, valid_width: int) -> Inversion:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.roundtrip import below, snr
 from stylus_ops import audio_backend
 from stylus_ops.audio_backend import mel_filterbank, mel_filterbank_with_librosa, resample, resample_with_soxr
-from tests.unit.signals import below, noise, seconds, snr
+from tests.unit.signals import noise, seconds
 
 needs_torchaudio = pytest.mark.skipif(audio_backend.torchaudio_functional is None, reason="torchaudio cannot load here")
 RATES = [(8000, 44100), (24000, 44100), (44100, 48000), (48000, 44100), (192000, 44100), (44100, 192000)]

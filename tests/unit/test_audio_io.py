@@ -9,9 +9,10 @@ import pytest
 import soundfile
 import torch
 
+from benchmarks.roundtrip import snr
 from stylus_ops.audio_backend import resample
 from stylus_ops.audio_io import read_audio, write_audio
-from tests.unit.signals import melody, snr
+from tests.unit.signals import melody
 
 TAGS = {"prompt": json.dumps({"1": "♪"}), "workflow": json.dumps({"nodes": ["x" * 100_000]})}
 

@@ -8,11 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.roundtrip import below, snr
 from stylus_ops.audio_backend import resample
 from stylus_ops.decode import METHODS, decode
 from stylus_ops.loudness import MINUS_1_DBFS, true_peak
 from stylus_ops.spectrogram import PRESETS, audio_to_windows, image_to_mel, mel_amplitudes, mel_to_image
-from tests.unit.signals import below, chirp, clicks, melody, mix, noise, seconds, snr, tones
+from tests.unit.signals import chirp, clicks, melody, mix, noise, seconds, tones
 
 SD = PRESETS["sd-512"]
 TINY = PRESETS["tiny-256"]

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from benchmarks.roundtrip import snr
 from stylus_ops.spectrogram import PRESETS
 from stylus_ops.stft import FRAMES_PER_BLOCK, filter_stft, frame_blocks, hann_window, stft
-from tests.unit.signals import melody, snr
+from tests.unit.signals import melody
 
 PARAMS = PRESETS["tiny-256"]
 WINDOW = hann_window(PARAMS.win_length)
