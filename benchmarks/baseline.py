@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from stylus_ops.adain import adain
-from stylus_ops.attention import Dials
-from stylus_ops.diffusers_engine import Engine
-from stylus_ops.sites import Site
-from stylus_ops.transfer import Stylizer
+from stylus_ops.diffusion.adain import adain
+from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.sites import Site
+from stylus_ops.diffusion.stylizer import Stylizer
+from stylus_ops.engine.engine import Engine
 
 from .common import (
     MB,

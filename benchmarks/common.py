@@ -20,14 +20,15 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from stylus_ops.diffusers_engine import DTYPES, Engine, choose_device
-from stylus_ops.features import Inversion, Style
-from stylus_ops.inversion import invert
-from stylus_ops.model_loading import CONFIGS, LoadedModel, UNet2DConditionModel, sd_sigmas
-from stylus_ops.sampling import sample
-from stylus_ops.schedule import ddim_sigmas
-from stylus_ops.sites import Site, resolve_sites
-from stylus_ops.transfer import Recorder, Stylizer
+from stylus_ops.diffusion.features import Inversion, Style
+from stylus_ops.diffusion.inversion import invert
+from stylus_ops.diffusion.recorder import Recorder
+from stylus_ops.diffusion.sampling import sample
+from stylus_ops.diffusion.schedule import ddim_sigmas
+from stylus_ops.diffusion.sites import Site, resolve_sites
+from stylus_ops.diffusion.stylizer import Stylizer
+from stylus_ops.engine.engine import DTYPES, Engine, choose_device
+from stylus_ops.engine.loading import CONFIGS, LoadedModel, UNet2DConditionModel, sd_sigmas
 
 MB = 1e6
 Rows = list[tuple[str, float, str]]

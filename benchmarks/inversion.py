@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from stylus_ops import tiny
-from stylus_ops.audio_io import read_audio
-from stylus_ops.diffusers_engine import DTYPES, Engine
-from stylus_ops.inversion import invert
-from stylus_ops.sampling import sample
-from stylus_ops.schedule import ddim_sigmas
-from stylus_ops.spectrogram import PRESETS, audio_to_windows
+from stylus_ops.audio.files import read_audio
+from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.diffusion.inversion import invert
+from stylus_ops.diffusion.sampling import sample
+from stylus_ops.diffusion.schedule import ddim_sigmas
+from stylus_ops.engine.engine import DTYPES, Engine
 
 from .common import Rows, options_of, report
 

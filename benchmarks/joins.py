@@ -17,13 +17,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stylus_ops.audio_backend import resample
-from stylus_ops.audio_io import read_audio, write_audio
-from stylus_ops.diffusers_engine import Engine
-from stylus_ops.features import Style
-from stylus_ops.run import Clip, Transfer
-from stylus_ops.settings import Settings
-from stylus_ops.spectrogram import Spectrogram, audio_to_windows, mel_amplitudes
+from stylus_ops.audio.backend import resample
+from stylus_ops.audio.files import read_audio, write_audio
+from stylus_ops.audio.mel import mel_amplitudes
+from stylus_ops.audio.windows import Spectrogram, audio_to_windows
+from stylus_ops.diffusion.features import Style
+from stylus_ops.engine.engine import Engine
+from stylus_ops.pipeline.settings import Settings
+from stylus_ops.pipeline.transfer import Clip, Transfer
 
 FLOOR = 1e-3  # of the peak
 

@@ -11,10 +11,10 @@ import gc
 import torch
 from torch import Tensor
 
-from stylus_ops.attention import Dials
-from stylus_ops.diffusers_engine import Engine
-from stylus_ops.features import Inversion, bank_bytes
-from stylus_ops.transfer import Stylizer
+from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.features import Inversion, bank_bytes
+from stylus_ops.diffusion.stylizer import Stylizer
+from stylus_ops.engine.engine import Engine
 
 from .common import (
     MB,

@@ -20,18 +20,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stylus_ops.audio_backend import resample
-from stylus_ops.audio_io import read_audio
-from stylus_ops.decode import decode, magnitude_change
-from stylus_ops.peak_memory import peak_memory
-from stylus_ops.spectrogram import (
-    PRESETS,
-    SpectrogramParams,
-    audio_to_windows,
-    image_to_mel,
-    mel_amplitudes,
-    mel_to_image,
-)
+from stylus_ops.audio.backend import resample
+from stylus_ops.audio.decode import decode, magnitude_change
+from stylus_ops.audio.files import read_audio
+from stylus_ops.audio.geometry import PRESETS, SpectrogramParams
+from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
+from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.engine.memory import peak_memory
 
 COLUMNS = ("phase", "gain", "pinv", "codec", "mel 0", "mel 16", "seams", "speed", "MB")
 

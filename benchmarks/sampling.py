@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from stylus_ops.attention import Capture, Dials
-from stylus_ops.diffusers_engine import Engine
-from stylus_ops.transfer import Stylizer
+from stylus_ops.diffusion.attention import Capture, Dials
+from stylus_ops.diffusion.stylizer import Stylizer
+from stylus_ops.engine.engine import Engine
 
 from .common import Rows, arguments, inverted, latents, nodes, random_sd15, report, seconds, single, sites, title
 

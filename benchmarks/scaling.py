@@ -6,8 +6,8 @@ exponent: 1 is linear.
 
 from __future__ import annotations
 
-from stylus_ops.attention import Dials
-from stylus_ops.transfer import Stylizer
+from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.stylizer import Stylizer
 
 from .common import (
     Rows,

@@ -10,9 +10,11 @@ import folder_paths
 from aiohttp import web
 from comfy_api.latest import io
 
-from ..stylus_ops.audio_io import read_audio
-from ..stylus_ops.spectrogram import PRESETS, SHORT_CLIPS, audio_to_windows
-from . import host, sockets
+from ..stylus_ops.audio.files import read_audio
+from ..stylus_ops.audio.geometry import PRESETS
+from ..stylus_ops.audio.windows import SHORT_CLIPS, audio_to_windows
+from . import sockets
+from .host.runs import check_interrupt
 
 BUNDLED = Path(__file__).parents[1] / "stylus_ops" / "tiny" / "recordings"
 BUNDLED_PREFIX = "stylus/"
@@ -79,7 +81,7 @@ class AudioToMel(io.ComfyNode):
             raise ValueError("audio is missing; the video or file that feeds it may have no sound track.")
         return io.NodeOutput(
             *audio_to_windows(
-                audio["waveform"], audio["sample_rate"], PRESETS[preset], overlap, short_clip, host.check_interrupt
+                audio["waveform"], audio["sample_rate"], PRESETS[preset], overlap, short_clip, check_interrupt
             )
         )
 
@@ -125,7 +127,7 @@ class LoadAudioMel(io.ComfyNode):
     ) -> io.NodeOutput:
         waveform, sample_rate = read_audio(recording_path(audio), start, duration)
         images, spectrogram = audio_to_windows(
-            waveform, sample_rate, PRESETS[preset], overlap, short_clip, host.check_interrupt
+            waveform, sample_rate, PRESETS[preset], overlap, short_clip, check_interrupt
         )
         return io.NodeOutput(images, spectrogram, {"waveform": waveform, "sample_rate": sample_rate})
 

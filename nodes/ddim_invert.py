@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from ..stylus_ops.features import POLICIES, Inversion
-from ..stylus_ops.inversion import METHODS
-from ..stylus_ops.spectrogram import Spectrogram
-from . import host, sockets
+from ..stylus_ops.audio.windows import Spectrogram
+from ..stylus_ops.diffusion.features import POLICIES, Inversion
+from ..stylus_ops.diffusion.inversion import METHODS
+from . import sockets
+from .host import runs
 
 
 def inversion_inputs() -> list[io.Input]:
@@ -76,7 +78,7 @@ def inversion_inputs() -> list[io.Input]:
 
 
 def invert(
-    model: host.ModelPatcher,
+    model: ModelPatcher,
     conditioning: list,
     latent: dict,
     steps: int,
@@ -87,7 +89,7 @@ def invert(
     windows_per_pass: int,
     spectrogram: Spectrogram | None = None,
 ) -> Inversion:
-    """Invert with the inputs of `inversion_inputs`; see `host.invert_latent`."""
+    """Invert with the inputs of `inversion_inputs`; see `runs.invert_latent`."""
     valid = 1.0
     if spectrogram is not None:
         windows = len(spectrogram.starts) * len(spectrogram.waveform)
@@ -96,7 +98,7 @@ def invert(
                 f"spectrogram has {windows} windows and latent {len(latent['samples'])}: wire both from the same Audio → Mel"
             )
         valid = spectrogram.valid_frames / spectrogram.params.width
-    return host.invert_latent(
+    return runs.invert_latent(
         model,
         conditioning,
         latent,
@@ -128,6 +130,6 @@ class DDIMInvert(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model: host.ModelPatcher, **shared: Any) -> io.NodeOutput:
+    def execute(cls, model: ModelPatcher, **shared: Any) -> io.NodeOutput:
         result = invert(model, **shared)
-        return io.NodeOutput(result, host.noise_latent(model, result), host.host_sigmas(result))
+        return io.NodeOutput(result, runs.noise_latent(model, result), runs.host_sigmas(result))

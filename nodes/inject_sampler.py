@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stylus_ops.adain import MODES
-from ..stylus_ops.attention import Dials
-from ..stylus_ops.features import Inversion, Style
-from ..stylus_ops.transfer import Stylizer
-from . import host, sockets
+from ..stylus_ops.diffusion.adain import MODES
+from ..stylus_ops.diffusion.attention import Dials
+from ..stylus_ops.diffusion.features import Inversion, Style
+from ..stylus_ops.diffusion.stylizer import Stylizer
+from . import sockets
+from .host import runs
+from .host.identity import check_same_conditioning
 
 
 def style_inputs() -> list[io.Input]:
@@ -96,7 +99,7 @@ def style_inputs() -> list[io.Input]:
 
 
 def apply_style(
-    model: host.ModelPatcher,
+    model: ModelPatcher,
     inversion: Inversion,
     style: Style,
     alpha: float,
@@ -108,10 +111,10 @@ def apply_style(
     end_percent: float,
     windows_per_pass: int,
     mask: Tensor | None = None,
-) -> tuple[host.ModelPatcher, dict]:
-    """Apply the inputs of `style_inputs`: the styled MODEL and the LATENT to start from; see `host.apply_style`."""
+) -> tuple[ModelPatcher, dict]:
+    """Apply the inputs of `style_inputs`: the styled MODEL and the LATENT to start from; see `runs.apply_style`."""
     stylizer = Stylizer(inversion, style, Dials(alpha, gamma, temperature, mask), start_percent, end_percent)
-    return host.apply_style(model, stylizer, adain, adain_strength, windows_per_pass)
+    return runs.apply_style(model, stylizer, adain, adain_strength, windows_per_pass)
 
 
 class InjectAttentionSampler(io.ComfyNode):
@@ -135,9 +138,9 @@ class InjectAttentionSampler(io.ComfyNode):
 
     @classmethod
     def execute(cls, conditioning: list, inversion: Inversion, **shared: Any) -> io.NodeOutput:
-        host.check_same_conditioning(inversion, conditioning)
+        check_same_conditioning(inversion, conditioning)
         styled, start = apply_style(inversion=inversion, **shared)
-        return io.NodeOutput(host.sample_latent(styled, conditioning, start, inversion.sigmas))
+        return io.NodeOutput(runs.sample_latent(styled, conditioning, start, inversion.sigmas))
 
 
 class ApplyStyleToModel(io.ComfyNode):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stylus_ops.decode import LOUDNESS, METHODS, decode
-from ..stylus_ops.spectrogram import Spectrogram
-from . import host, sockets
+from ..stylus_ops.audio.decode import LOUDNESS, METHODS, decode
+from ..stylus_ops.audio.windows import Spectrogram
+from . import sockets
+from .host.runs import check_interrupt
 
 
 class PhaseDecode(io.ComfyNode):
@@ -97,6 +98,6 @@ class PhaseDecode(io.ComfyNode):
             gain_db=gain_db,
             above_band_db=above_band_db,
             loudness=loudness,
-            on_block=host.check_interrupt,
+            on_block=check_interrupt,
         )
         return io.NodeOutput({"waveform": waveform, "sample_rate": spectrogram.sample_rate})

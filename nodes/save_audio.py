@@ -10,7 +10,7 @@ import folder_paths
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
-from ..stylus_ops.audio_io import FORMATS, write_audio
+from ..stylus_ops.audio.files import FORMATS, write_audio
 
 BIT_DEPTHS = ("24", "16", "float")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..stylus_ops.features import Style, blend
-from ..stylus_ops.spectrogram import Spectrogram
+from ..stylus_ops.audio.windows import Spectrogram
+from ..stylus_ops.diffusion.features import Style, blend
 from . import sockets
 from .ddim_invert import inversion_inputs, invert
 

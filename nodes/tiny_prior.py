@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..stylus_ops.tiny import load
-from .host_tiny import tiny_model, tiny_vae
+from .host.tiny import tiny_model, tiny_vae
 
 
 class LoadTiny(io.ComfyNode):

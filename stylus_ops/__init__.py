@@ -1,0 +1,51 @@
+"""Music style transfer by attention injection: the whole method, without ComfyUI.
+
+Wings, from the ground up; arrows run down only, and `audio` and `diffusion` never import each other
+(`tests/unit/test_architecture.py` holds this).
+
+`output_files`           files that are there in full or not at all
+
+`audio`                  sound
+  `audio.backend`        resampling and the mel filterbank, torchaudio's or soxr's and librosa's
+  `audio.geometry`       the geometry of a picture: presets, units, what follows from them
+  `audio.files`          reading and writing recordings
+  `audio.stft`           short-time Fourier transforms, block by block
+  `audio.mel`            mel filters and their inverse, amplitudes, pictures
+  `audio.windows`        a clip cut into a batch of pictures, and joined again
+  `audio.loudness`       loudness and true peak
+  `audio.decode`         pictures back to sound
+  `audio.metrics`        chroma and timbre in numbers
+  `audio.figure`         spectrograms drawn
+
+`diffusion`              the method
+  `diffusion.host`       what a host must supply
+  `diffusion.schedule`   noise levels
+  `diffusion.sites`      which self-attention layers take part
+  `diffusion.inversion`  from a clean latent to its noise
+  `diffusion.sampling`   and back
+  `diffusion.adain`      start noise with the style's statistics
+  `diffusion.attention`  style injection at one self-attention layer
+  `diffusion.features`   what is kept of a clip: trajectory, features, and what they were taken with
+  `diffusion.streaming`  features between host memory and the device
+  `diffusion.recorder`   the write pass
+  `diffusion.stylizer`   the read pass
+
+`tiny`                   the bundled prior: weights, autoencoder, recordings
+
+`engine`                 the diffusers host
+  `engine.loading`       where weights come from
+  `engine.tiny_unet`     the bundled prior as a diffusers U-Net
+  `engine.engine`        a loaded model as the method's host
+  `engine.memory`        what a process has needed
+
+`pipeline`               files to files
+  `pipeline.settings`    everything that shapes the sound
+  `pipeline.transfer`    one transfer
+  `pipeline.share`       how processes share work
+  `pipeline.batch`       many transfers from a table
+  `pipeline.demo`        the bundled recordings through the bundled model
+
+`evaluation`             transfers measured, beside other methods
+
+`__main__`               the command line
+"""

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .adain import MODES as ADAIN_MODES
-from .decode import METHODS as DECODE_METHODS
+from .audio.decode import METHODS as DECODE_METHODS
+from .audio.geometry import PRESETS
+from .diffusion.adain import MODES as ADAIN_MODES
+from .diffusion.features import POLICIES
+from .diffusion.inversion import METHODS as INVERSION_METHODS
 from .evaluation.command import add_arguments as add_evaluation_arguments
 from .evaluation.command import evaluate as run_evaluation
-from .features import POLICIES
-from .inversion import METHODS as INVERSION_METHODS
-from .settings import Settings
-from .spectrogram_params import PRESETS
+from .pipeline.settings import Settings
 
 # diffusers takes seconds to import: the commands do that themselves, after the arguments are known to be good.
 if TYPE_CHECKING:
-    from .diffusers_engine import Engine
+    from .engine.engine import Engine
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def transfer(args: argparse.Namespace) -> int:
     settings = _settings(args)
-    from .run import check_paths, normalised, transfer_files
+    from .pipeline.transfer import check_paths, normalised, transfer_files
 
     check_paths(args.content, args.style, args.output, args.figure)
     normalised(args.weights, len(args.style))
@@ -64,7 +64,8 @@ def transfer(args: argparse.Namespace) -> int:
 
 def batch(args: argparse.Namespace) -> int:
     settings = _settings(args)
-    from .batch import Share, read_manifest, run_rows
+    from .pipeline.batch import read_manifest, run_rows
+    from .pipeline.share import Share
 
     rows = read_manifest(args.manifest, args.out, settings)
     share = Share.of_this_process()
@@ -82,7 +83,7 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 def demo(args: argparse.Namespace) -> int:
-    from .demo import describe, run_demo
+    from .pipeline.demo import describe, run_demo
 
     table = run_demo(args.out, args.quiet)
     print(f"Recordings, results and a picture are in {args.out.resolve()}\n\n{describe(table)}")
@@ -91,8 +92,8 @@ def demo(args: argparse.Namespace) -> int:
 
 def _load(args: argparse.Namespace) -> tuple[Engine, float]:
     """The engine and the seconds it took; each process of a launch takes the next GPU of its machine."""
-    from .batch import Share
-    from .diffusers_engine import Engine
+    from .engine.engine import Engine
+    from .pipeline.share import Share
 
     if args.device == "auto" and torch.cuda.is_available():
         args.device = f"cuda:{Share.of_this_process().process_here % torch.cuda.device_count()}"

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, scaled_dot_product_attention
 
-from stylus_ops.attention import Hook
-from stylus_ops.features import Inversion
-from stylus_ops.inversion import invert
-from stylus_ops.sites import Site
-from stylus_ops.transfer import Recorder
+from stylus_ops.diffusion.features import Inversion
+from stylus_ops.diffusion.host import Hook
+from stylus_ops.diffusion.inversion import invert
+from stylus_ops.diffusion.recorder import Recorder
+from stylus_ops.diffusion.sites import Site
 
 COARSE: Site = (6, 0)
 FINE: Site = (9, 0)

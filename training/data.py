@@ -23,7 +23,8 @@ import numpy as np
 import soundfile
 import torch
 
-from stylus_ops.spectrogram import PRESETS, mel_amplitudes
+from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.mel import mel_amplitudes
 
 from .scores import Score, corpus_paths, corpus_score, random_score, write_midi
 from .textures import RATE, texture

@@ -22,18 +22,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylus_ops.audio_backend import resample
-from stylus_ops.audio_io import read_audio
-from stylus_ops.diffusers_engine import Engine
+from stylus_ops.audio.backend import resample
+from stylus_ops.audio.files import read_audio
+from stylus_ops.audio.metrics import chroma_cosine, closed_distances
+from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.diffusion.features import Style
+from stylus_ops.diffusion.inversion import METHODS, invert
+from stylus_ops.diffusion.sampling import sample
+from stylus_ops.diffusion.schedule import ddim_sigmas
+from stylus_ops.engine.engine import Engine
 from stylus_ops.evaluation.baselines import eq_match
-from stylus_ops.features import Style
-from stylus_ops.inversion import METHODS, invert
-from stylus_ops.metrics import chroma_cosine, closed_distances
-from stylus_ops.run import Clip, Transfer
-from stylus_ops.sampling import sample
-from stylus_ops.schedule import ddim_sigmas
-from stylus_ops.settings import Settings
-from stylus_ops.spectrogram import audio_to_windows
+from stylus_ops.pipeline.settings import Settings
+from stylus_ops.pipeline.transfer import Clip, Transfer
 
 from .data import performances, texture_recording
 from .textures import RATE

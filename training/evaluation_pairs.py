@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stylus_ops.audio_io import write_audio
+from stylus_ops.audio.files import write_audio
 from stylus_ops.output_files import write_atomically
 
 from .data import HELD_OUT, render

@@ -18,8 +18,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
+from stylus_ops.engine.tiny_unet import diffusers_config
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
-from stylus_ops.tiny.diffusers_unet import diffusers_config
 
 from .examples import random_example
 from .windows import Recordings, to_images

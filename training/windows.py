@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stylus_ops.spectrogram import PRESETS
+from stylus_ops.audio.geometry import PRESETS
 
 PARAMS = PRESETS["tiny-256"]
 WIDTH = PARAMS.width

@@ -1,0 +1,1 @@
+"""Transfers measured: metrics, methods to compare with, reports."""

@@ -12,10 +12,12 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from ..audio_backend import resample
-from ..decode import decode
-from ..loudness import MINUS_1_DBFS, limit_true_peak, loudness_gain, true_peak
-from ..spectrogram import PRESETS, Spectrogram, audio_to_windows, mel_to_image, windows_to_mel
+from ..audio.backend import resample
+from ..audio.decode import decode
+from ..audio.geometry import PRESETS
+from ..audio.loudness import MINUS_1_DBFS, limit_true_peak, loudness_gain, true_peak
+from ..audio.mel import mel_to_image
+from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
 
 PRESET = PRESETS["tiny-256"]
 SMOOTHING = 4.0  # mel bands; the curve of an equaliser with about a third of an octave's resolution at 1 kHz

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
-from ..audio_backend import resample
+from ..audio.backend import resample
 
 LEVEL = 0.1  # root mean square of what the model hears
 

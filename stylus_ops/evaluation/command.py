@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..settings import Settings
+from ..pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from ..diffusers_engine import Engine
+    from ..engine.engine import Engine
     from .evaluate import Plan, Results
 
 USER_ERROR = 2
@@ -83,7 +83,7 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
     Args:
         load: called only if a method needs a model.
     """
-    from ..batch import Share
+    from ..pipeline.share import Share
     from .clap import Clap
     from .evaluate import run_share, write_results
 

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, TextIO
 
 from tqdm import tqdm
 
-from ..audio_io import write_audio
-from ..batch import Share, write_report
-from ..diffusers_engine import Engine
+from ..audio.files import write_audio
+from ..engine.engine import Engine
 from ..output_files import write_atomically
+from ..pipeline.batch import write_report
+from ..pipeline.share import Share
 from .clap import Clap
 from .figures import write_extremes, write_trade_off
 from .measure import CLAP_COLUMNS, COLUMNS, Measure

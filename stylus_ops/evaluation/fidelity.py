@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..audio_backend import resample
-from ..loudness import integrated_loudness
-from ..spectrogram import SpectrogramParams, mel_amplitudes
+from ..audio.backend import resample
+from ..audio.geometry import SpectrogramParams
+from ..audio.loudness import integrated_loudness
+from ..audio.mel import mel_amplitudes
 
 FULL_SCALE = 0.999
 

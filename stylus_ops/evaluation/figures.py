@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..audio_backend import resample
-from ..audio_io import read_audio
-from ..figure import Panel, write_figure
+from ..audio.backend import resample
+from ..audio.figure import Panel, write_figure
+from ..audio.files import read_audio
+from ..audio.geometry import PRESETS
+from ..audio.mel import mel_amplitudes
 from ..output_files import write_atomically
-from ..spectrogram import PRESETS, mel_amplitudes
 
 PRESET = PRESETS["tiny-256"]
 

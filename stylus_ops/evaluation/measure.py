@@ -6,7 +6,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from ..metrics import Timbre, chroma_cosine, closed_shares, mfcc_frechet_distance, timbre
+from ..audio.metrics import Timbre, chroma_cosine, closed_shares, mfcc_frechet_distance, timbre
 from .baselines import Restyled
 from .clap import Clap, clap_similarities
 from .fidelity import clipped_share, loudness_difference, spectral_convergence

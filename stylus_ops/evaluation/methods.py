@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..audio_backend import resample
-from ..audio_io import read_audio
-from ..decode import decode
-from ..diffusers_engine import Engine
-from ..features import Inversion, Style
-from ..run import Clip, Transfer
-from ..settings import Settings
-from ..spectrogram import windows_to_mel
+from ..audio.backend import resample
+from ..audio.decode import decode
+from ..audio.files import read_audio
+from ..audio.windows import windows_to_mel
+from ..diffusion.features import Inversion, Style
+from ..engine.engine import Engine
+from ..pipeline.settings import Settings
+from ..pipeline.transfer import Clip, Transfer
 from .baselines import Restyled, cross_synthesis, eq_match, style_itself
 
 PAPER: dict[str, Any] = {

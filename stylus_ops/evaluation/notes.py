@@ -13,7 +13,7 @@ import mir_eval
 import numpy as np
 from torch import Tensor
 
-from ..audio_backend import resample
+from ..audio.backend import resample
 
 RATE = 22050
 HOP = 512

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import NamedTuple
 
-from ..audio_io import FORMATS
+from ..audio.files import FORMATS
 
 COLUMNS = ("content", "style", "monophonic")
 TRUE, FALSE = ("yes", "true", "1"), ("", "no", "false", "0")

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from stylus_ops.diffusers_engine import Engine
-from stylus_ops.features import Style
-from stylus_ops.model_loading import LoadedModel, predicts_velocity, sd_sigmas, unet_from_checkpoint
-from stylus_ops.run import Transfer
-from stylus_ops.settings import Settings
+from stylus_ops.diffusion.features import Style
+from stylus_ops.engine.engine import Engine
+from stylus_ops.engine.loading import LoadedModel, predicts_velocity, sd_sigmas, unet_from_checkpoint
+from stylus_ops.pipeline.settings import Settings
+from stylus_ops.pipeline.transfer import Transfer
 
 from .comfy_server import ComfyServer, Graph, Run
 from .graphs import STEPS, TransferGraph, saved_latent

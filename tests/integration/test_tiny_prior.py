@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
-from stylus_ops.diffusers_engine import Engine
-from stylus_ops.inversion import invert
-from stylus_ops.schedule import ddim_sigmas
+from stylus_ops.diffusion.inversion import invert
+from stylus_ops.diffusion.schedule import ddim_sigmas
+from stylus_ops.engine.engine import Engine
 
 from .comfy_server import ComfyServer, Graph
 from .graphs import saved_latent

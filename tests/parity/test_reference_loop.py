@@ -7,15 +7,16 @@ import torch
 from diffusers.models import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
-from stylus_ops.attention import Dials
-from stylus_ops.diffusers_engine import Engine
-from stylus_ops.features import Inversion, Style, blend
-from stylus_ops.inversion import invert
-from stylus_ops.model_loading import LoadedModel, ScaledAutoencoder
-from stylus_ops.sampling import sample
-from stylus_ops.schedule import ddim_sigmas, sigmas_from_alphas_cumprod
-from stylus_ops.sites import resolve_sites
-from stylus_ops.transfer import Recorder, Stylizer
+from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.features import Inversion, Style, blend
+from stylus_ops.diffusion.inversion import invert
+from stylus_ops.diffusion.recorder import Recorder
+from stylus_ops.diffusion.sampling import sample
+from stylus_ops.diffusion.schedule import ddim_sigmas, sigmas_from_alphas_cumprod
+from stylus_ops.diffusion.sites import resolve_sites
+from stylus_ops.diffusion.stylizer import Stylizer
+from stylus_ops.engine.engine import Engine
+from stylus_ops.engine.loading import LoadedModel, ScaledAutoencoder
 from tests.parity import reference
 from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
 

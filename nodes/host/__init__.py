@@ -1,0 +1,1 @@
+"""The only rooms that touch `comfy.*`: a MODEL as the core's host."""

@@ -1,0 +1,144 @@
+"""A MODEL as the core's `Evaluate`: our passes around the host's `apply_model`, the hook in its attention patches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import comfy.model_management
+import torch
+from comfy.ldm.modules.attention import optimized_attention
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+from comfy_api.torch_helpers.torch_compile import COMPILE_KEY
+from torch import Tensor
+
+from ...stylus_ops.diffusion.host import Evaluate, Hook
+
+WRAPPER_KEY = "stylus"
+
+
+MOST_WINDOWS_PER_PASS = 64
+
+
+TOKEN_CHANGING_PATCHES = {"tomesd": "Token Merging (ToMe)", "hypertile": "HyperTile"}
+
+
+def unstyled(model: ModelPatcher) -> ModelPatcher:
+    """A clone of a MODEL that carries no style yet."""
+    if model.get_wrappers(WrappersMP.APPLY_MODEL, WRAPPER_KEY):
+        raise ValueError("model already carries a style: wire the MODEL from before Apply Style to Model")
+    return model.clone()
+
+
+Step = Callable[[Evaluate, Tensor, Tensor, int, int], Tensor]
+"""`step(evaluate, x, sigma, per_pass, chunks)`: one evaluation of the whole batch."""
+
+
+def wrap(patcher: ModelPatcher, step: Step, windows_per_pass: int) -> None:
+    """Put `step` around the host's `apply_model`. Nothing is written into the model's own modules."""
+
+    def wrapper(
+        executor: Any,
+        x: Tensor,
+        t: Tensor,
+        c_concat: Any,
+        c_crossattn: Any,
+        control: Any,
+        transformer_options: dict,
+        **kwargs: Any,
+    ) -> Tensor:
+        base = executor.class_obj
+        chunks = transformer_options["cond_or_uncond"]
+        windows = len(x) // len(chunks)
+        conditional_row = chunks.index(0) * windows if 0 in chunks else 0
+
+        def evaluate(latents: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
+            own = torch.arange(len(x))[rows] if rows else torch.arange(0)
+            index = torch.cat([own.new_full((len(latents) - len(own),), conditional_row), own])
+            inputs = [_rows(value, index, len(x)) for value in (c_concat, c_crossattn, control)]
+            extra = {name: _rows(value, index, len(x)) for name, value in kwargs.items()}
+            options = _hooked(transformer_options, hook)
+            with nullcontext() if hook is None else _uncompiled(transformer_options):
+                return executor(latents, sigma.reshape(1).expand(len(latents)), *inputs, options, **extra)
+
+        per_pass = windows_per_pass or _windows_that_fit(base, x)
+        return step(evaluate, x, t[0], per_pass, len(chunks))
+
+    patcher.add_wrapper_with_key(WrappersMP.APPLY_MODEL, WRAPPER_KEY, wrapper)
+
+
+def _uncompiled(transformer_options: dict) -> AbstractContextManager:
+    """Where the host compiles the model it drops torch.compile's guards on the transformer options, which carry the hook: one
+    graph would then serve for every hook and for none. Evaluations with a hook leave such graphs aside."""
+    if COMPILE_KEY not in transformer_options["wrappers"][WrappersMP.APPLY_MODEL]:
+        return nullcontext()
+    return torch.compiler.set_stance("force_eager")
+
+
+def _rows(value: Any, index: Tensor, batch: int) -> Any:
+    """The batch rows `index` of every tensor in a conditioning value."""
+    if isinstance(value, Tensor):
+        return value[index.to(value.device)] if value.ndim and len(value) == batch else value
+    if isinstance(value, dict):
+        return {k: _rows(v, index, batch) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_rows(v, index, batch) for v in value)
+    return value
+
+
+def _windows_that_fit(base: Any, x: Tensor) -> int:
+    """Windows like those of `x` that one pass may hold, with the host's own margin of 1.5 on its own estimate."""
+    free = comfy.model_management.get_free_memory(x.device)
+    count = MOST_WINDOWS_PER_PASS
+    while count > 1 and base.memory_required([count, *x.shape[1:]]) * 1.5 > free:
+        count //= 2
+    return count
+
+
+def _hooked(transformer_options: dict, hook: Hook | None) -> dict:
+    """Transformer options with the hook as the last `attn1_patch` and the `attn1` replacement of its sites."""
+    if hook is None:
+        return transformer_options
+    sites = frozenset(hook.sites)
+
+    def tokens(n: Tensor, context: Tensor, value: Tensor, extra: dict) -> tuple[Tensor, Tensor, Tensor]:
+        site = (extra["block"][1], extra["block_index"])
+        if extra["block"][0] != "output" or site not in sites:
+            return n, context, value
+        query, source = hook.tokens(site, n)
+        return query, source, source
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
+        def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return optimized_attention(
+                q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"], transformer_options=extra
+            )
+
+        return hook.attend((extra["block"][1], extra["block_index"]), q, k, v, attention)
+
+    patches = dict(transformer_options.get("patches", {}))
+    earlier = patches.get("attn1_patch", [])
+    for patch in earlier:
+        name = getattr(patch, "__qualname__", type(patch).__qualname__).lower()
+        for fragment, title in TOKEN_CHANGING_PATCHES.items():
+            if fragment in name:
+                raise ValueError(f"model carries {title}, which changes the tokens Stylus records: remove it")
+    replacements = dict(transformer_options.get("patches_replace", {}))
+    attn1 = dict(replacements.get("attn1", {}))
+    for block, index in hook.sites:
+        if ("output", block) in attn1 or ("output", block, index) in attn1:
+            raise ValueError(
+                f"another patch already replaces self-attention of decoder block {block}: remove it, or choose other sites"
+            )
+        attn1["output", block, index] = attend
+    return {
+        **transformer_options,
+        "patches": {**patches, "attn1_patch": [*earlier, tokens]},
+        "patches_replace": {**replacements, "attn1": attn1},
+    }
+
+
+def denoise(denoiser: Callable, extra_args: dict) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda x, sigma: denoiser(x, sigma * x.new_ones(len(x)), **extra_args)

@@ -1,0 +1,186 @@
+"""From pictures back to sound: ways to turn a mel spectrogram into a change of the content's waveform.
+
+Every method edits the content's spectrum inside the mel band at 44.1 kHz and adds the difference to the untouched
+waveform at its own rate, so that length, rate, channels and all that lies above the band survive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .backend import resample
+from .geometry import SpectrogramParams
+from .loudness import MINUS_1_DBFS, limit_true_peak, loudness_gain, true_peak
+from .mel import band_filters, channel_rms, covered_bins, interpolation, mel_amplitudes, nearest_magnitudes
+from .stft import filter_stft
+from .windows import Spectrogram, windows_to_mel
+
+METHODS = ("phase", "gain", "griffin_lim", "phase_pinv")
+LOUDNESS = ("match content", "none")
+GRIFFIN_LIM_ITERS = 32
+GAIN_FLOOR = 1e-5  # of the clip's peak, -100 dB: below it a ratio of two mel amplitudes means nothing
+DETAIL_GAIN = 60.0  # dB; the content's fine structure is amplified and attenuated by at most this much
+
+SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
+
+OnBlock = Callable[[], None] | None
+
+
+def decode(
+    images: Tensor,
+    spectrogram: Spectrogram,
+    method: str = "phase",
+    reference: Tensor | None = None,
+    phase_iters: int = 0,
+    gain_db: float = 24.0,
+    above_band_db: float = 0.0,
+    loudness: str = "match content",
+    on_block: OnBlock = None,
+) -> Tensor:
+    """The sound of `images`, heard through the recording that `spectrogram` keeps.
+
+    Args:
+        images: `[B * windows, n_mels, width, 3]` in 0..1, cut like the pictures of `spectrogram`.
+        method: "phase" keeps the content's phase and takes the pictures' magnitudes, with the content's own detail where
+            a mel band has no say. "phase_pinv" takes the smallest magnitudes that have the pictures' mel, as the paper
+            does (Stylus, arXiv 2411.15913). "gain" filters the content by the ratio of the pictures to the reference; it
+            adds no energy where the content has none. "griffin_lim" starts from random phase (Griffin & Lim 1984).
+        reference: pictures that stand for the unchanged content, such as its VAE round trip; only "gain" uses them.
+            Without them the content itself is the reference.
+        phase_iters: Griffin-Lim iterations after the first estimate; 0 means 32 for "griffin_lim", none for the others.
+        gain_db: "gain" amplifies and attenuates by at most this much.
+        above_band_db: level of what the content has above the mel band; 0 keeps it.
+        loudness: "match content" (ITU-R BS.1770) or "none".
+    Returns:
+        `[B, C, T]` float32 at `spectrogram.sample_rate`, with the content's batch, channels and samples. Its true peak
+        stays below the larger of -1 dBFS and the content's own.
+    Raises:
+        ValueError: a value outside its range, or pictures that are not those of this spectrogram.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; choose one of {', '.join(METHODS)}.")
+    if loudness not in LOUDNESS:
+        raise ValueError(f"loudness is {loudness!r}; choose one of {', '.join(LOUDNESS)}.")
+    if phase_iters < 0:
+        raise ValueError(f"phase_iters is {phase_iters}; choose 0 or more.")
+    if not 0 <= gain_db <= 120:
+        raise ValueError(f"gain_db is {gain_db}; choose 0 to 120 dB.")
+    if not -120 <= above_band_db <= 0:
+        raise ValueError(f"above_band_db is {above_band_db}; choose -120 to 0 dB.")
+    params, rate = spectrogram.params, spectrogram.sample_rate
+    mel = windows_to_mel(images, spectrogram)
+    if method == "gain":
+        gain = bounded_gain(mel, _reference_mel(reference, spectrogram, on_block), spectrogram.peak, gain_db)
+
+    def change(clip: int, in_band: Tensor) -> Tensor:
+        if method == "gain":
+            return gain_change(in_band, gain[clip], params, on_block)
+        iterations = phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
+        return magnitude_change(in_band, mel[clip], params, iterations, method, on_block)
+
+    decoded = torch.empty_like(spectrogram.waveform)
+    for clip, original in enumerate(spectrogram.waveform):
+        content = scale_above_band(original, rate, above_band_db, params, on_block)
+        changed = change(clip, resample(content, rate, params.sample_rate))
+        output = resample(changed, params.sample_rate, rate)[:, : content.shape[-1]]
+        output += content
+        if loudness == "match content":
+            output *= loudness_gain(output, original, rate)
+        decoded[clip] = limit_true_peak(output, rate, max(MINUS_1_DBFS, true_peak(original, rate)))
+    return decoded
+
+
+def _reference_mel(reference: Tensor | None, spectrogram: Spectrogram, on_block: OnBlock) -> Tensor:
+    if reference is not None:
+        return windows_to_mel(reference, spectrogram)
+    params = spectrogram.params
+    waveform = resample(spectrogram.waveform, spectrogram.sample_rate, params.sample_rate)
+    return mel_amplitudes(waveform, params, on_block)
+
+
+def bounded_gain(mel: Tensor, reference: Tensor, peak: Tensor, gain_db: float) -> Tensor:
+    """`mel / reference` as a factor within `gain_db`; 1 where both are silent.
+
+    Shape: mel, reference `[B, n_mels, frames]`, peak `[B]` -> `[B, n_mels, frames]`
+    """
+    floor = (GAIN_FLOOR * peak).clamp(min=torch.finfo(torch.float32).tiny)[:, None, None]
+    limit = 10 ** (gain_db / 20)
+    return ((mel + floor) / (reference + floor)).clamp(1 / limit, limit)
+
+
+def gain_change(waveform: Tensor, gain: Tensor, params: SpectrogramParams, on_block: OnBlock = None) -> Tensor:
+    """What filtering by `gain`, interpolated between the mel centres, adds to the waveform.
+
+    Shape: waveform `[C, T]` at `params.sample_rate`, gain `[n_mels, frames]` -> `[C, T]`
+    """
+
+    def change(spectrum: Tensor, frames: slice) -> Tensor:
+        return spectrum * ((gain[:, frames].t() - 1) @ interpolation(params))
+
+    return filter_stft(waveform, change, params, on_block)
+
+
+def magnitude_change(
+    waveform: Tensor,
+    mel: Tensor,
+    params: SpectrogramParams,
+    iterations: int = 0,
+    method: str = "phase",
+    on_block: OnBlock = None,
+) -> Tensor:
+    """What giving the waveform the magnitudes of `mel` adds to it.
+
+    A mel does not fix the magnitudes: 4000 bins have 512 mel bands. Of all that have it, "phase" takes those nearest to
+    the content's own after the gain of `gain_change`, so that an unchanged mel gives back the very waveform; "phase_pinv"
+    and "griffin_lim" take the smallest, `relu(pinv(filters) @ mel)`. They become the root mean square over the channels;
+    each channel keeps its phase ("griffin_lim": a random one) and its proportion.
+
+    An iteration takes the spectrum that the last one really had and imposes the magnitudes nearest to its own that have
+    the requested mel. Griffin & Lim impose the first magnitudes again and again; to leave free what the mel leaves free
+    brings the sound far closer to it.
+
+    Shape: waveform `[C, T]` at `params.sample_rate`, mel `[n_mels, frames]` -> `[C, T]`
+    """
+    covered = covered_bins(params)
+    peak = mel.amax()[None]
+    generator = torch.Generator().manual_seed(0)
+
+    def scale(magnitude: Tensor, start: Tensor, frames: slice) -> Tensor:
+        wanted = nearest_magnitudes(start, mel[:, frames], params)
+        return torch.where(covered, wanted / magnitude.clamp(min=SILENT), 1)
+
+    def first(spectrum: Tensor, frames: slice) -> Tensor:
+        magnitude = channel_rms(spectrum)
+        start = torch.zeros_like(magnitude)
+        if method == "phase":
+            own = (magnitude @ band_filters(params)).t()
+            gain = bounded_gain(mel[None, :, frames], own[None], peak, DETAIL_GAIN)[0]
+            start = magnitude * (gain.t() @ interpolation(params))
+        factor = scale(magnitude, start, frames)
+        if method == "griffin_lim":
+            factor = torch.polar(factor, 2 * torch.pi * torch.rand(factor.shape, generator=generator) * covered)
+        return spectrum * (factor - 1)
+
+    def again(spectrum: Tensor, frames: slice) -> Tensor:
+        magnitude = channel_rms(spectrum)
+        return spectrum * (scale(magnitude, magnitude, frames) - 1)
+
+    estimate = waveform + filter_stft(waveform, first, params, on_block)
+    for _ in range(iterations):
+        estimate += filter_stft(estimate, again, params, on_block)
+    return estimate - waveform
+
+
+def scale_above_band(
+    waveform: Tensor, sample_rate: int, decibels: float, params: SpectrogramParams, on_block: OnBlock = None
+) -> Tensor:
+    """The waveform with everything above `f_max` changed by `decibels`. Shape: `[C, T]` -> `[C, T]`"""
+    if decibels == 0:
+        return waveform
+    at_mel_rate = resample(waveform, sample_rate, params.sample_rate)
+    band = filter_stft(at_mel_rate, lambda spectrum, frames: spectrum, params, on_block)
+    band = resample(band, params.sample_rate, sample_rate)[:, : waveform.shape[-1]]
+    return band + 10 ** (decibels / 20) * (waveform - band)

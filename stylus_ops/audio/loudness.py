@@ -1,0 +1,57 @@
+"""Loudness (ITU-R BS.1770 through pyloudnorm) and true peak."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyloudnorm
+from torch import Tensor
+
+from .backend import resample
+
+MINUS_1_DBFS = 10 ** (-1 / 20)
+LOUDNESS_BLOCK = 0.4  # seconds; BS.1770 measures nothing shorter
+LOUDNESS_CHANNELS = 5  # BS.1770 has weights for no more
+PEAK_BLOCK = 1 << 18
+PEAK_MARGIN = 1024  # samples; longer than the resampler's kernel
+
+
+def loudness_gain(waveform: Tensor, target: Tensor, sample_rate: int) -> float:
+    """The factor that gives `waveform` the loudness of `target`; 1 where either is silent.
+
+    Where BS.1770 measures nothing (less than 0.4 s, or more than 5 channels) the root mean square is matched.
+
+    Shape: both `[C, T]`.
+    """
+    if waveform.shape[-1] < LOUDNESS_BLOCK * sample_rate or waveform.shape[0] > LOUDNESS_CHANNELS:
+        level, wanted = (float(x.double().square().mean().sqrt()) for x in (waveform, target))
+        return wanted / level if level > 0 and wanted > 0 else 1.0
+    decibels = integrated_loudness(target, sample_rate) - integrated_loudness(waveform, sample_rate)
+    return 10 ** (decibels / 20) if np.isfinite(decibels) else 1.0
+
+
+def integrated_loudness(waveform: Tensor, sample_rate: int) -> float:
+    """LUFS of `[C, T]`, at least 0.4 s; minus infinity below the absolute gate of -70 LUFS."""
+    meter = pyloudnorm.Meter(sample_rate, block_size=LOUDNESS_BLOCK)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(meter.integrated_loudness(waveform.t().numpy()))
+
+
+def true_peak(waveform: Tensor, sample_rate: int) -> float:
+    """The largest magnitude between the samples too, oversampled to at least 176.4 kHz (BS.1770-4, annex 2).
+
+    Shape: `[C, T]`.
+    """
+    factor, peak = max(1, -(-176400 // sample_rate)), 0.0
+    for first in range(0, waveform.shape[-1], PEAK_BLOCK):
+        before = min(first, PEAK_MARGIN)
+        block = waveform[:, first - before : first + PEAK_BLOCK + PEAK_MARGIN]
+        oversampled = resample(block, sample_rate, sample_rate * factor)
+        oversampled = oversampled[:, before * factor :][:, : PEAK_BLOCK * factor]
+        peak = max(peak, float(block.abs().max()), float(oversampled.abs().max()))
+    return peak
+
+
+def limit_true_peak(waveform: Tensor, sample_rate: int, ceiling: float) -> Tensor:
+    """Scale the whole clip, never clip it, so that its true peak stays at or below `ceiling`."""
+    peak = true_peak(waveform, sample_rate)
+    return waveform * (ceiling / peak) if peak > ceiling else waveform

@@ -1,0 +1,142 @@
+"""Cutting a clip into a batch of mel-spectrogram pictures, and joining pictures to one mel spectrogram again.
+
+One normalisation (the clip's peak) serves all windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .backend import resample
+from .geometry import SpectrogramParams
+from .mel import image_to_mel, mel_amplitudes, mel_to_image
+
+SAMPLE_RATES = (4000, 384000)
+
+
+SHORT_CLIPS = ("pad", "loop")
+
+
+class Spectrogram(NamedTuple):
+    """What the pictures of a clip do not hold: its waveform, and how it was cut."""
+
+    waveform: Tensor  # [B, C, T] float32 on the CPU, at its own sample rate
+    sample_rate: int
+    params: SpectrogramParams
+    frames: int  # mel frames of the clip
+    starts: tuple[int, ...]  # first frame of each window
+    overlap: int  # frames over which neighbouring windows cross-fade
+    peak: Tensor  # [B] largest mel amplitude of each clip
+
+    @property
+    def valid_frames(self) -> int:
+        """Frames of each window that hold sound; the rest is the padding of a clip shorter than a window."""
+        return min(self.frames, self.params.width)
+
+
+def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
+    """The waveform as float32 on the CPU; ValueError if it is no finite `[B, C, T]` at a usable rate."""
+    if waveform.ndim != 3 or 0 in waveform.shape:
+        raise ValueError(
+            f"audio has the shape {list(waveform.shape)}; it must be [batch, channels, samples] with at least one of "
+            "each. Is the file empty?"
+        )
+    low, high = SAMPLE_RATES
+    if not low <= sample_rate <= high:
+        raise ValueError(f"audio has a sample rate of {sample_rate} Hz; resample it to between {low} and {high} Hz.")
+    waveform = waveform.detach().to("cpu", torch.float32)
+    if not waveform.isfinite().all():
+        raise ValueError("audio contains NaN or infinite samples; repair or export the recording again.")
+    return waveform
+
+
+def audio_to_windows(
+    waveform: Tensor,
+    sample_rate: int,
+    params: SpectrogramParams,
+    overlap: int = 64,
+    short: str = "pad",
+    on_block: Callable[[], None] | None = None,
+) -> tuple[Tensor, Spectrogram]:
+    """Cut clips into overlapping windows; the last one ends where the clip ends.
+
+    Args:
+        waveform: `[B, C, T]` at any `sample_rate`.
+        overlap: frames that neighbouring windows share, 0 to half a window.
+        short: a clip shorter than a window is completed with silence ("pad") or with itself ("loop").
+    Returns:
+        Pictures `[B * windows, n_mels, width, 3]` float32 in 0..1, clip by clip, and the Spectrogram that
+        `windows_to_mel` and `decode` need.
+    Raises:
+        ValueError: waveform, overlap or short are not what is asked for here.
+    """
+    waveform = check_waveform(waveform, sample_rate)
+    if not 0 <= overlap <= params.width // 2:
+        raise ValueError(f"overlap is {overlap} frames; choose 0 to {params.width // 2}, half a window.")
+    if short not in SHORT_CLIPS:
+        raise ValueError(f"short is {short!r}; choose one of {', '.join(SHORT_CLIPS)}.")
+    mel = mel_amplitudes(resample(waveform, sample_rate, params.sample_rate), params, on_block)
+    frames = mel.shape[-1]
+    peak = mel.amax((1, 2))
+    image = mel_to_image(mel, peak, params)
+    if frames < params.width:
+        image = _complete(image, params.width, short)
+    starts = window_starts(frames, params.width, overlap)
+    windows = torch.stack([image[..., start : start + params.width] for start in starts], 1)
+    pictures = windows.flatten(0, 1).unsqueeze(-1).repeat(1, 1, 1, 3)
+    return pictures, Spectrogram(waveform, sample_rate, params, frames, starts, overlap, peak)
+
+
+def window_starts(frames: int, width: int, overlap: int) -> tuple[int, ...]:
+    """First frames of the windows that cover a clip, the last one aligned with the clip's end."""
+    if frames <= width:
+        return (0,)
+    return (*range(0, frames - width, width - overlap), frames - width)
+
+
+def _complete(image: Tensor, width: int, short: str) -> Tensor:
+    if short == "loop":
+        return image[..., torch.arange(width) % image.shape[-1]]
+    return torch.nn.functional.pad(image, (0, width - image.shape[-1]), value=1.0)
+
+
+def windows_to_mel(images: Tensor, spectrogram: Spectrogram) -> Tensor:
+    """Join the windows of every clip with raised-cosine cross-fades of mel amplitudes.
+
+    Shape: images `[B * windows, n_mels, width, 3]` -> `[B, n_mels, frames]`
+    Raises:
+        ValueError: the pictures are not those of this spectrogram, or hold NaN.
+    """
+    params, starts = spectrogram.params, spectrogram.starts
+    batch = spectrogram.waveform.shape[0]
+    expected = (batch * len(starts), params.n_mels, params.width)
+    if images.ndim != 4 or tuple(images.shape[:3]) != expected:
+        raise ValueError(
+            f"images of the shape {list(images.shape)} do not belong to this spectrogram, which has {expected[0]} "
+            f"pictures of {params.width} x {params.n_mels}: connect both to the same recording."
+        )
+    grey = images.detach().to("cpu", torch.float32).mean(-1).unflatten(0, (batch, len(starts)))
+    if not grey.isfinite().all():
+        raise ValueError("images contain NaN or infinite values; run the VAE in float32 (--fp32-vae in ComfyUI).")
+    mel = torch.empty(batch, params.n_mels, spectrogram.frames)
+    end = 0
+    for index, start in enumerate(starts):
+        window = image_to_mel(grey[:, index], spectrogram.peak, params)[..., : spectrogram.frames]
+        shared = end - start
+        if shared > 0:
+            fade = _fade_in(shared, spectrogram.overlap)
+            window[..., :shared] = torch.lerp(mel[..., start:end], window[..., :shared], fade)
+        end = start + window.shape[-1]
+        mel[..., start:end] = window
+    return mel
+
+
+def _fade_in(shared: int, length: int) -> Tensor:
+    """Weights of the later window over `shared` frames: a raised cosine of `length` frames in the middle."""
+    length = max(1, min(shared, length))
+    position = (torch.arange(shared) - (shared - length) / 2 + 0.5) / length
+    return 0.5 - 0.5 * torch.cos(torch.pi * position.clamp(0, 1))

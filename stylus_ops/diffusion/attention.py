@@ -1,0 +1,197 @@
+"""Style injection into self-attention: the read and write pass of one evaluation of the model.
+
+A host calls the hook at every chosen self-attention layer, twice: `tokens` with the normed hidden states before projection,
+`attend` with what the layer's own projections made of the result. `to_q`, `to_k` and `to_v` have no bias, so mixing hidden
+states before projection equals mixing queries after it, and one stored hidden state serves for all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from .host import Attend
+from .sites import Site
+
+
+class Dials(NamedTuple):
+    """What the listener turns. Defaults are the paper's headline run."""
+
+    alpha: float = 0.9
+    """Style guidance (Stylus Eq. 3): 0 is the content, 1 a pure key/value swap, above 1 exaggerates."""
+    gamma: float = 0.75
+    """Query preservation (Stylus Eq. 1): share of the content's own query, 0 to 1."""
+    tau: float = 1.0
+    """Attention temperature, multiplies the logits; above 1 sharpens."""
+    mask: Tensor | None = None
+    """[B or 1, H, W] in 0..1: multiplies alpha over time (W) and frequency (H)."""
+
+    def check(self) -> None:
+        """Raises ValueError naming the dial that is out of range."""
+        for name, value, low, high in (
+            ("alpha", self.alpha, 0.0, 2.0),
+            ("gamma", self.gamma, 0.0, 1.0),
+            ("temperature", self.tau, 0.1, 10.0),
+        ):
+            if not low <= value <= high:
+                raise ValueError(f"{name} is {value}: choose a number from {low} to {high}")
+
+    @property
+    def attend_content(self) -> bool:
+        """Whether content keys and values have a share in the result."""
+        return self.alpha != 1 or self.mask is not None
+
+    @property
+    def attend_style(self) -> bool:
+        return self.alpha != 0
+
+    @property
+    def read_content(self) -> bool:
+        """Whether the content's features are needed at all: as queries, or as keys and values."""
+        return self.attend_content or self.gamma != 0
+
+
+class Capture:
+    """Write pass: keeps the hidden states of every site and changes nothing."""
+
+    def __init__(self, sites: Sequence[Site]):
+        self.sites = tuple(sites)
+        self.features: dict[Site, Tensor] = {}
+
+    def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        self.features[site] = hidden
+        return hidden, hidden
+
+    def attend(self, site: Site, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
+        return attend(q, k, v)
+
+
+class Injection:
+    """Read pass: queries of the running sample, keys and values of content and styles.
+
+    Args:
+        content: per site [B, Tc, C], one row for each row of the sample; empty if the dials don't read it.
+        styles: per style and site [windows, Ts, C]; a style's windows are one long sequence of tokens for every row. Empty
+            if the dials don't attend to it.
+        weights: of the styles, summing to 1.
+        dials: `mask`, if any, has 1 row or B rows.
+        latent_size: (h, w) of the latents, to lay the mask over each site's tokens.
+    """
+
+    def __init__(
+        self,
+        content: Mapping[Site, Tensor],
+        styles: Sequence[Mapping[Site, Tensor]],
+        weights: Sequence[float],
+        dials: Dials,
+        latent_size: tuple[int, int],
+    ):
+        self.sites = tuple(content or styles[0])
+        self.content, self.styles, self.weights = content, styles, weights
+        self.dials, self.latent_size = dials, latent_size
+
+    def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Query preservation `gamma * h_content + (1 - gamma) * h`, and all sources' tokens packed as one row [1, sum, C],
+        so that a style shared by many windows is projected once."""
+        query, packed = hidden, []
+        if self.content:
+            content = self.content[site]
+            if hidden.shape != content.shape:
+                raise ValueError(
+                    f"decoder block {site[0]} sees {hidden.shape[1]} tokens where {content.shape[1]} were recorded: "
+                    "remove patches that merge or tile tokens (ToMe, HyperTile) and area conditioning, "
+                    "and give the sampler the inversion's own latent size"
+                )
+            content = content.to(hidden.dtype)
+            query = torch.lerp(hidden, content, self.dials.gamma)
+            if self.dials.attend_content:
+                packed.append(content)
+        if self.dials.attend_style:
+            packed += [style[site].to(hidden.dtype) for style in self.styles]
+        return query, torch.cat([source.flatten(0, 1) for source in packed])[None]
+
+    def attend(self, site: Site, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
+        """`phi_c + alpha * (phi_s - phi_c)` (Stylus Eq. 3, StyleID's key/value swap at alpha 1)."""
+        q = q * self.dials.tau
+        rows, tokens = q.shape[:2]
+        sizes = [rows * tokens] if self.dials.attend_content else []
+        if self.dials.attend_style:
+            sizes += [style[site].shape[0] * style[site].shape[1] for style in self.styles]
+        keys, values = list(k.split(sizes, dim=1)), list(v.split(sizes, dim=1))
+        content = q.new_zeros(())
+        if self.dials.attend_content:
+            content_k, content_v = (t.pop(0).reshape(rows, tokens, -1) for t in (keys, values))
+            content = attend(q, content_k, content_v)
+        if not self.dials.attend_style:
+            return content
+        style = sum(
+            (w * attend(q, key.expand(rows, -1, -1), value.expand(rows, -1, -1)))
+            for w, key, value in zip(self.weights, keys, values, strict=True)
+        )
+        if not self.dials.attend_content:
+            return torch.as_tensor(style)
+        return content + self._alpha(tokens, q) * (style - content)
+
+    def _alpha(self, tokens: int, like: Tensor) -> Tensor | float:
+        """Scalar, or one value per query token [B, N, 1]."""
+        if self.dials.mask is None:
+            return self.dials.alpha
+        mask = self.dials.mask.to(like.device, torch.float32)[:, None]
+        per_token = interpolate(mask, size=site_size(tokens, self.latent_size), mode="area").flatten(2).movedim(1, 2)
+        return (self.dials.alpha * per_token).to(like.dtype)
+
+
+class JointInjection:
+    """Read and write pass in one: the batch holds the clips at the sample's own noise level and, last, the sample.
+
+    Args:
+        sites: where it is injected.
+        rows: of the batch: the content's windows, each style's, and the sample's, which are as many as the content's.
+        weights, dials, latent_size: as for `Injection`; the dials attend to content and style.
+    """
+
+    def __init__(
+        self,
+        sites: Sequence[Site],
+        rows: Sequence[int],
+        weights: Sequence[float],
+        dials: Dials,
+        latent_size: tuple[int, int],
+    ):
+        self.sites, self.rows = tuple(sites), list(rows)
+        self.weights, self.dials, self.latent_size = weights, dials, latent_size
+
+    def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        *clips, sample = hidden.split(self.rows)
+        content, *styles = ({site: clip} for clip in clips)
+        self.injection = Injection(content, styles, self.weights, self.dials, self.latent_size)
+        query, packed = self.injection.tokens(site, sample)
+        return torch.cat([*clips, query]), packed
+
+    def attend(self, site: Site, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
+        """The packed keys and values are those of the clips' rows, in order: they serve both."""
+        *clips, sample = q.split(self.rows)
+        own = torch.cat(clips)
+        attended = attend(own, k.reshape(own.shape), v.reshape(own.shape))
+        return torch.cat([attended, self.injection.attend(site, sample, k, v, attend)])
+
+
+def site_size(tokens: int, latent_size: tuple[int, int]) -> tuple[int, int]:
+    """(h, w) of a site's token grid: the latent halved, rounding up, until the count fits.
+
+    Raises:
+        ValueError: no halving gives that count.
+    """
+    h, w = latent_size
+    while h * w > tokens and h * w > 1:
+        h, w = -(-h // 2), -(-w // 2)
+    if h * w != tokens:
+        raise ValueError(
+            f"a site has {tokens} tokens, which is no halving of the {latent_size[0]}x{latent_size[1]} latent; "
+            "a mask needs a plain U-Net without token merging"
+        )
+    return h, w

@@ -1,0 +1,75 @@
+"""DDIM inversion: from a clean latent to the noise that samples back to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .host import Denoise, OnStep
+
+METHODS = ("fixed_point", "ddim")
+
+
+class Trajectory(NamedTuple):
+    """Shapes: evaluated [N, B, C, h, w], noise [B, C, h, w]."""
+
+    evaluated: Tensor
+    """Per node, the point of its last evaluation: where its features come from."""
+    noise: Tensor
+    """The point at the last node, from which sampling starts."""
+
+
+def invert(
+    denoise: Denoise,
+    latents: Tensor,
+    sigmas: Tensor,
+    method: str = "fixed_point",
+    corrections: int = 1,
+    on_step: OnStep | None = None,
+    before_provisional: Callable[[], None] | None = None,
+) -> Trajectory:
+    """Run the latents up the nodes.
+
+    `ddim` is the explicit step `x_{i+1} = x_i + (sigma_{i+1} - sigma_i) eps(x_i, sigma_i)` from `x_0 = latents`
+    (Song et al. 2021). `fixed_point` solves the exact inverse of the sampling step,
+    `x_i = x_{i-1} + (sigma_i - sigma_{i-1}) eps(x_i, sigma_i)` with `x_{-1} = latents` at sigma 0, predicting with the
+    previous node's eps and correcting `corrections` times (the idea of ReNoise, Garibi et al. 2024).
+
+    Args:
+        latents: [B, C, h, w] in the model's own scale.
+        sigmas: [N] ascending.
+        method: "fixed_point" or "ddim".
+        corrections: K >= 1, evaluations per node of `fixed_point`. `ddim` takes one a node whatever this is.
+        before_provisional: called before each evaluation that is not its node's last.
+
+    Raises:
+        ValueError: unknown method or `corrections` < 1.
+    """
+    if method not in METHODS:
+        raise ValueError(f"inversion is {method!r}: choose one of {', '.join(METHODS)}")
+    if corrections < 1:
+        raise ValueError(f"corrections is {corrections}: fixed_point needs at least 1")
+    fixed_point = method == "fixed_point"
+    evaluations = corrections if fixed_point else 1
+    x, eps = latents, torch.zeros_like(latents)
+    previous = sigmas.new_zeros(())
+    evaluated = []
+    for i, sigma in enumerate(sigmas):
+        base, step = x, sigma - previous
+        x = base + step * eps
+        for left in reversed(range(evaluations)):
+            if left and before_provisional is not None:
+                before_provisional()
+            point = x
+            denoised = denoise(point, sigma)
+            eps = (point - denoised) / sigma
+            if fixed_point:
+                x = base + step * eps
+        evaluated.append(point)
+        previous = sigma
+        if on_step is not None:
+            on_step(i, x, denoised)
+    return Trajectory(torch.stack(evaluated), x)

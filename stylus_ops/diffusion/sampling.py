@@ -1,0 +1,29 @@
+"""Deterministic DDIM sampling over the same nodes, as Euler steps in sigma."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .host import Denoise, OnStep
+from .schedule import sampling_sigmas
+
+
+def sample(denoise: Denoise, noise: Tensor, sigmas: Tensor, on_step: OnStep | None = None) -> Tensor:
+    """Evaluate at nodes N-1 .. 0, the last step going to sigma 0.
+
+    Args:
+        noise: [B, C, h, w] at `sigmas[-1]`.
+        sigmas: [N] ascending.
+
+    Returns:
+        Clean latents, same shape.
+    """
+    x = noise
+    descending = sampling_sigmas(sigmas)
+    for i in range(len(sigmas)):
+        denoised = denoise(x, descending[i])
+        eps = (x - denoised) / descending[i]
+        x = x + (descending[i + 1] - descending[i]) * eps
+        if on_step is not None:
+            on_step(i, x, denoised)
+    return x

@@ -1,0 +1,193 @@
+"""The diffusers host: how to evaluate a U-Net with the hook at its decoder's self-attention, and the autoencoder around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from ..diffusion.host import Hook
+from ..diffusion.schedule import nearest_node
+from ..diffusion.sites import Site
+from .loading import LoadedModel, load_model
+
+if TYPE_CHECKING:
+    from diffusers.models.attention_processor import Attention
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+ACTIVATIONS = 32
+"""Activations of one window at their peak: this many values per latent pixel and channel of the first level (28 measured)."""
+
+
+class Engine:
+    """A loaded model as the core's `Evaluate`, and its autoencoder.
+
+    Latents are float32 on `device`, in the U-Net's own scale and the variance-exploding form of `schedule`.
+    """
+
+    def __init__(self, name: str, model: LoadedModel, device: torch.device, dtype: torch.dtype):
+        self.name, self.model, self.device, self.dtype = name, model, device, dtype
+        self.attention = decoder_attention(model.unet)
+        self.evaluations = 0
+        """Windows evaluated by the U-Net so far."""
+
+    @classmethod
+    def load(cls, name: str, device: str = "auto", dtype: str = "auto") -> Engine:
+        """Load a model; see `loading.load_model`.
+
+        Args:
+            device: "auto", "cpu", "cuda", "cuda:1" or "mps". auto takes the accelerator that is there.
+            dtype: "auto", "float32", "float16" or "bfloat16". auto is float16 on CUDA and float32 elsewhere.
+
+        Raises:
+            ValueError: device or dtype that this machine has not, or a model that can't be loaded.
+        """
+        chosen = choose_device(device)
+        if dtype not in ("auto", *DTYPES):
+            raise ValueError(f"dtype is {dtype!r}: choose auto, {', '.join(DTYPES)}")
+        precision = DTYPES.get(dtype, torch.float16 if chosen.type == "cuda" else torch.float32)
+        return cls(name, load_model(name, chosen, precision), chosen, precision)
+
+    def describe(self) -> dict[str, str]:
+        """What was loaded, for reports."""
+        return {
+            "name": self.name,
+            "prediction": self.model.prediction,
+            "device": str(self.device),
+            "dtype": str(self.dtype).removeprefix("torch."),
+        }
+
+    @property
+    def depths(self) -> dict[int, int]:
+        """Decoder block number -> transformer blocks in it, for the blocks with attention."""
+        return {block: index + 1 for block, index in self.attention}
+
+    @torch.no_grad()
+    def evaluate(self, x: Tensor, sigma: Tensor, rows: slice | None = None, hook: Hook | None = None) -> Tensor:
+        """Denoised prediction of latents [B, 4, h, w] at a scalar sigma; `host.Evaluate`.
+
+        All rows share the empty prompt, so `rows` makes no difference here.
+        """
+        self.evaluations += len(x)
+        scale = (sigma**2 + 1).sqrt()
+        timestep = nearest_node(self.model.sigmas, sigma.cpu())
+        with self._hooked(hook):
+            output = self.model.unet(
+                (x / scale).to(self.dtype), timestep, self.model.context.expand(len(x), -1, -1), return_dict=False
+            )[0].float()
+        if self.model.prediction == "v_prediction":
+            return x / scale**2 - output * sigma / scale
+        return x - output * sigma
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """Images [B, H, W, 3] in 0..1 to latents [B, 4, H/8, W/8], a window at a time."""
+        pixels = 2 * images.movedim(-1, 1) - 1
+        return torch.cat([self.model.autoencoder.encode(window.to(self.device)) for window in pixels.split(1)])
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents back to images [B, H, W, 3] in 0..1 on the CPU, a window at a time."""
+        pixels = torch.cat([self.model.autoencoder.decode(window).cpu() for window in latents.split(1)])
+        return (pixels.movedim(1, -1) / 2 + 0.5).clamp(0, 1)
+
+    def free_memory(self) -> int:
+        """Bytes that are free on the device."""
+        if self.device.type == "cuda":
+            return torch.cuda.mem_get_info(self.device)[0]
+        return psutil.virtual_memory().available
+
+    def windows_that_fit(self, height: int, width: int) -> int:
+        """Windows of latents [4, height, width] that one evaluation may hold within half of the free memory."""
+        channels = self.model.unet.config["block_out_channels"][0]
+        window = ACTIVATIONS * height * width * channels * self.dtype.itemsize
+        return max(1, self.free_memory() // 2 // window)
+
+    def peak_device_memory(self) -> int | None:
+        """Bytes of CUDA memory held at most since loading began; None on other devices."""
+        return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
+
+    def feature_bytes(self, sites: tuple[Site, ...], height: int, width: int) -> int:
+        """Size of the features of one window of latents [4, height, width] at one node, in the U-Net's dtype."""
+        levels = len(self.model.unet.up_blocks)
+        per_level = self.model.unet.config["layers_per_block"] + 1
+        total = 0
+        for block, index in sites:
+            halvings = levels - 1 - block // per_level
+            tokens = -(-height // 2**halvings) * -(-width // 2**halvings)
+            total += tokens * self.attention[block, index].to_q.in_features
+        return total * self.dtype.itemsize
+
+    @contextmanager
+    def _hooked(self, hook: Hook | None) -> Iterator[None]:
+        """The hook in the attention processors of its sites, which get their own back afterwards."""
+        if hook is None:
+            yield
+            return
+        earlier = {site: self.attention[site].processor for site in hook.sites}
+        try:
+            for site in hook.sites:
+                self.attention[site].set_processor(HookedSelfAttention(hook, site))  # type: ignore[arg-type]
+            yield
+        finally:
+            for site, processor in earlier.items():
+                self.attention[site].set_processor(processor)
+
+
+class HookedSelfAttention:
+    """An attention processor that lets the hook choose what is attended to.
+
+    Same arithmetic as diffusers' own processor for a transformer block's first attention: no mask, no group norm.
+    """
+
+    def __init__(self, hook: Hook, site: Site):
+        self.hook, self.site = hook, site
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            q, k, v = (t.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for t in (q, k, v))
+            return scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+        query, source = self.hook.tokens(self.site, hidden_states)
+        output = self.hook.attend(self.site, attn.to_q(query), attn.to_k(source), attn.to_v(source), attend)
+        return attn.to_out[1](attn.to_out[0](output))
+
+
+def decoder_attention(unet: UNet2DConditionModel) -> dict[Site, Attention]:
+    """The self-attention layers of the decoder by site."""
+    layers = {}
+    number = 0
+    block: Any
+    for block in unet.up_blocks:
+        for offset, transformer in enumerate(getattr(block, "attentions", ())):
+            for index, layer in enumerate(transformer.transformer_blocks):
+                layers[number + offset, index] = layer.attn1
+        number += len(block.resnets)
+    return layers
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; "auto" is CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        ValueError: no such device on this machine.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {name!r} is not there: choose auto, cpu, cuda or mps") from error
+    return torch.device(name)

@@ -1,0 +1,262 @@
+"""Where the weights of the command line come from: the bundled prior, a checkpoint file, a diffusers folder or the Hub.
+
+Only safetensors are read. The configurations of Stable Diffusion 1.x and 2.x lie in `configs/`, so that a checkpoint file
+needs no network; a Hub id alone reaches out, because it was asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from ..audio.backend import torchaudio_functional
+from ..diffusion.schedule import TRAIN_STEPS, sigmas_from_alphas_cumprod
+
+if torchaudio_functional is None:
+    # transformers imports whatever torchaudio it finds; one that can't load would take diffusers down with it.
+    sys.modules.setdefault("torchaudio", None)  # type: ignore[arg-type]
+
+from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import CLIPTextModel
+from transformers.utils import logging as transformers_logging
+
+from .. import tiny
+from .tiny_unet import diffusers_unet
+
+CONFIGS = Path(__file__).with_name("configs")
+UNET = "model.diffusion_model."
+SD_SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+START_TOKEN, END_TOKEN, PROMPT_TOKENS = 49406, 49407, 77
+PADDING_TOKENS = {768: END_TOKEN, 1024: 0}
+"""What fills a prompt up, by context width: SD 1.x repeats the end token, SD 2.x uses 0."""
+
+PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+NEEDED = "use a Stable Diffusion 1.x or 2.x model, or tiny"
+FAMILIES = {
+    "double_blocks.0.img_attn.norm.key_norm.weight": "Flux, a transformer without the U-Net decoder that carries the style",
+    "joint_blocks.0.context_block.attn.qkv.weight": "Stable Diffusion 3, a transformer without the U-Net decoder that "
+    "carries the style",
+    "label_emb.0.0.weight": "Stable Diffusion XL or another model with extra size or image conditioning, which the command "
+    "line does not give it",
+    "down_blocks.0.resnets.0.conv1.weight": "a U-Net alone, in diffusers' layout; give the folder that holds its vae and "
+    "text_encoder too",
+}
+
+
+DIGESTED = 64  # values of each tensor
+
+
+class Autoencoder(Protocol):
+    def state_dict(self) -> Mapping[str, Tensor]: ...
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """[B, 3, H, W] in -1..1 to latents [B, 4, H/8, W/8] in the scale of the U-Net, without randomness."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """The way back; values may leave -1..1."""
+
+
+class LoadedModel(NamedTuple):
+    unet: UNet2DConditionModel
+    autoencoder: Autoencoder
+    context: Tensor
+    """The empty prompt, [1, tokens, width]."""
+    sigmas: Tensor
+    """[1000], ascending."""
+    prediction: str
+    """"epsilon" or "v_prediction"."""
+    preset: str
+    """The spectrogram preset whose images it takes."""
+
+    def digest(self) -> str:
+        """Hexadecimal digest of some values of every weight, which tells apart models of one name."""
+        digest = hashlib.sha256()
+        for part in (self.unet, self.autoencoder):
+            for name, weight in part.state_dict().items():
+                some = weight.flatten()[:: max(1, weight.numel() // DIGESTED)]
+                digest.update(name.encode() + some.float().cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+
+class ScaledAutoencoder(torch.nn.Module):
+    """An AutoencoderKL in the mode of its posterior. Always in float32: Stable Diffusion's overflows in float16."""
+
+    def __init__(self, vae: AutoencoderKL):
+        super().__init__()
+        self.vae = vae
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        return self.vae.encode(pixels).latent_dist.mode() * self.vae.config["scaling_factor"]
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.vae.decode(latents / self.vae.config["scaling_factor"]).sample
+
+
+def load_model(name: str, device: torch.device, dtype: torch.dtype) -> LoadedModel:
+    """Load a model for inference.
+
+    Args:
+        name: "tiny", a `.safetensors` checkpoint, a diffusers folder, or a Hub id such as `owner/model`.
+        dtype: of the U-Net; the autoencoder stays in float32.
+
+    Raises:
+        ValueError: not found, not safetensors, damaged, or of a family that has no place to inject into.
+    """
+    for logging in (diffusers_logging, transformers_logging):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+    if name == "tiny":
+        return _tiny(device, dtype)
+    path = Path(name).expanduser()
+    if path.suffix in (".ckpt", ".pt", ".pth", ".bin"):
+        raise ValueError(f"model {name} is a pickle, which can run any code when opened: use its .safetensors version")
+    if path.suffix == ".safetensors":
+        return _from_file(path, device, dtype)
+    if path.is_dir():
+        return _from_pretrained(str(path), device, dtype, local_files_only=True)
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return _from_pretrained(name, device, dtype, local_files_only=False)
+    raise ValueError(
+        f"model {name} is neither tiny, nor a file or folder that exists, nor a Hub id such as owner/model"
+    )
+
+
+def _tiny(device: torch.device, dtype: torch.dtype) -> LoadedModel:
+    prior = tiny.load(device, dtype)
+    return LoadedModel(
+        diffusers_unet(prior), prior.autoencoder, prior.context, sd_sigmas(), prediction="epsilon", preset="tiny-256"
+    )
+
+
+def _from_file(path: Path, device: torch.device, dtype: torch.dtype) -> LoadedModel:
+    weights = read_safetensors(path)
+    for key, family in FAMILIES.items():
+        if key in weights or UNET + key in weights:
+            raise ValueError(f"model {path.name} is {family}: {NEEDED}")
+    if (first := f"{UNET}input_blocks.0.0.weight") not in weights:
+        raise ValueError(f"model {path.name} holds no Stable Diffusion U-Net: {NEEDED}")
+    if (channels := weights[first].shape[1]) != 4:
+        raise ValueError(f"model {path.name} takes {channels} input channels (inpainting or editing), not 4: {NEEDED}")
+    width = context_width(weights)
+    if width not in PADDING_TOKENS:
+        raise ValueError(f"model {path.name} reads prompts {width} wide: {NEEDED}")
+    for part, key in (("a VAE", "first_stage_model.decoder.conv_in.weight"), ("a text encoder", "cond_stage_model.")):
+        if not any(name.startswith(key) for name in weights):
+            raise ValueError(f"model {path.name} comes without {part}: use a full checkpoint, or a diffusers folder")
+
+    where = _bundled_config(width)
+    text_encoder = create_diffusers_clip_model_from_ldm(
+        CLIPTextModel, weights, subfolder="text_encoder", torch_dtype=torch.float32, **where
+    )
+    vae = AutoencoderKL.from_single_file(weights, subfolder="vae", torch_dtype=torch.float32, **where)
+    unet: Any = unet_from_checkpoint(weights, dtype)
+    return LoadedModel(
+        unet.to(device),
+        ScaledAutoencoder(vae.to(device)),
+        empty_prompt(text_encoder).to(device, dtype),
+        sd_sigmas(),
+        "v_prediction" if predicts_velocity(weights) else "epsilon",
+        "sd-512",
+    )
+
+
+def _from_pretrained(name: str, device: torch.device, dtype: torch.dtype, local_files_only: bool) -> LoadedModel:
+    where: dict[str, Any] = {"local_files_only": local_files_only}
+    try:
+        index: Any = DiffusionPipeline.load_config(name, **where)
+        if index["_class_name"] not in PIPELINES:
+            raise ValueError(f"model {name} is made for {index['_class_name']}: {NEEDED}")
+        scheduler = DDIMScheduler.from_pretrained(name, subfolder="scheduler", **where)
+        where["use_safetensors"] = True
+        text_encoder = CLIPTextModel.from_pretrained(name, subfolder="text_encoder", torch_dtype=torch.float32, **where)
+        vae = AutoencoderKL.from_pretrained(name, subfolder="vae", torch_dtype=torch.float32, **where)
+        unet = UNet2DConditionModel.from_pretrained(name, subfolder="unet", torch_dtype=dtype, **where)
+    except OSError as error:
+        place = "folder" if local_files_only else "Hub model (or folder)"
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{place} {name} can't be loaded; it needs model_index.json and, as safetensors, unet, vae and text_encoder. "
+            f"{reason}"
+        ) from error
+    if len(scheduler.alphas_cumprod) != TRAIN_STEPS or scheduler.config.prediction_type == "sample":
+        raise ValueError(
+            f"model {name} has a schedule of {len(scheduler.alphas_cumprod)} steps and predicts "
+            f"{scheduler.config.prediction_type}: {NEEDED}"
+        )
+    return LoadedModel(
+        unet.to(device),
+        ScaledAutoencoder(vae.to(device)),
+        empty_prompt(text_encoder).to(device, dtype),
+        sigmas_from_alphas_cumprod(scheduler.alphas_cumprod),
+        scheduler.config.prediction_type,
+        "sd-512",
+    )
+
+
+def sd_sigmas() -> Tensor:
+    """Stable Diffusion's noise levels, [1000] ascending."""
+    return sigmas_from_alphas_cumprod(DDIMScheduler(**SD_SCHEDULE).alphas_cumprod)
+
+
+def context_width(weights: Mapping[str, Tensor]) -> int:
+    """What a checkpoint's cross-attention reads: 768 for SD 1.x, 1024 for SD 2.x."""
+    return weights[f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"].shape[1]
+
+
+def unet_from_checkpoint(weights: Mapping[str, Tensor], dtype: torch.dtype) -> UNet2DConditionModel:
+    """The U-Net of an SD 1.x or 2.x checkpoint; its widths are read off the weights."""
+    widths: list[int] = []
+    while (key := f"{UNET}input_blocks.{3 * len(widths) + 1}.0.out_layers.3.weight") in weights:
+        widths.append(weights[key].shape[0])
+    context = context_width(weights)
+    heads = {} if context == 768 else {"attention_head_dim": [width // 64 for width in widths]}
+    return UNet2DConditionModel.from_single_file(
+        dict(weights),
+        subfolder="unet",
+        torch_dtype=dtype,
+        block_out_channels=widths,
+        **heads,
+        **_bundled_config(context),
+    )
+
+
+def _bundled_config(context_width: int) -> dict[str, Any]:
+    return {"config": str(CONFIGS / ("sd1" if context_width == 768 else "sd2")), "local_files_only": True}
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file. Raises ValueError when it is missing or damaged."""
+    if not path.is_file():
+        raise ValueError(f"model {path} does not exist: check its name and folder")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"model {path} is no safetensors file, or is cut off ({error}): download it again") from error
+
+
+def predicts_velocity(weights: Mapping[str, Tensor]) -> bool:
+    """Whether an SD 2.x U-Net predicts v, read off the spread of one bias, as ComfyUI reads it."""
+    bias = weights[f"{UNET}output_blocks.11.1.transformer_blocks.0.norm1.bias"]
+    return context_width(weights) == 1024 and bool(bias.float().std(unbiased=False) > 0.09)
+
+
+@torch.no_grad()
+def empty_prompt(text_encoder: CLIPTextModel) -> Tensor:
+    """The text encoder's reading of no words, [1, 77, width]."""
+    padding = PADDING_TOKENS.get(text_encoder.config.hidden_size, END_TOKEN)
+    tokens = [START_TOKEN, END_TOKEN] + [padding] * (PROMPT_TOKENS - 2)
+    return text_encoder(torch.tensor([tokens])).last_hidden_state

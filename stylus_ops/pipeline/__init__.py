@@ -1,0 +1,1 @@
+"""The transfer from files to files, one or many."""

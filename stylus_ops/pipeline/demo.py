@@ -1,0 +1,65 @@
+"""The bundled melody in the timbre of two bundled styles, with the bundled prior: sound, a picture and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..audio.figure import write_figure
+from ..audio.files import write_audio
+from ..audio.metrics import chroma_cosine, closed_distances
+from ..diffusion.features import Style
+from ..engine.engine import Engine
+from ..tiny import RECORDINGS
+from .settings import Settings
+from .transfer import Transfer
+
+CONTENT = "melody"
+STYLES = ("style_a", "style_b")
+SETTINGS = Settings(steps=25)
+
+
+Numbers = dict[str, float]
+
+
+def run_demo(folder: Path, quiet: bool = False) -> dict[str, Numbers]:
+    """Write the recordings, the results and `spectrograms.png` to `folder`, made if need be.
+
+    All three inversions run as one batch.
+
+    Returns:
+        Of each result, by file name, its `chroma_cosine` to the melody and its `closed_distances` to the style.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Transfer(Engine.load("tiny"), SETTINGS, quiet)
+    content, *styles = run.read(RECORDINGS / f"{CONTENT}.flac", [RECORDINGS / f"{name}.flac" for name in STYLES])
+    inversion, *captures = run.invert([content, *styles])
+
+    rate = content.spectrogram.sample_rate
+    melody = content.spectrogram.waveform[0]
+    panels = [content.panel()]
+    table: dict[str, Numbers] = {}
+    for clip, capture in zip(styles, captures, strict=True):
+        waveform, images = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), content)
+        path = folder / f"{CONTENT}--{Path(clip.name).stem}.flac"
+        write_audio(path, waveform, rate)
+        panels += [clip.panel(), content.panel(images, path.name)]
+        closed = closed_distances(melody, clip.spectrogram.waveform[0], waveform, rate)
+        table[path.name] = {"chroma cosine": chroma_cosine(melody, waveform, rate), **closed}
+    for clip in (content, *styles):
+        write_audio(folder / clip.name, clip.spectrogram.waveform[0], clip.spectrogram.sample_rate)
+    write_figure(folder / "spectrograms.png", panels)
+    return table
+
+
+def describe(table: Mapping[str, Numbers]) -> str:
+    """A line for each number, a column for each result."""
+    lines = [" " * 18 + "".join(f"{name:>24}" for name in table)]
+    for number in next(iter(table.values())):
+        lines.append(f"{number:18}" + "".join(f"{column[number]:24.2f}" for column in table.values()))
+    lines.append("")
+    lines.append("chroma cosine: 1 keeps the melody's harmony in every frame, unrelated music reaches about 0.6.")
+    lines.append(
+        "All others: share of the distance from the melody to the style that is closed; 1 is the style's own sound."
+    )
+    return "\n".join(lines)

@@ -1,0 +1,273 @@
+"""One transfer from files to a file, on the diffusers host: read, invert, restyle, decode, write."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..audio.decode import decode
+from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
+from ..audio.files import FORMATS, read_audio, write_audio
+from ..audio.geometry import PRESETS
+from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
+from ..diffusion.features import Inversion, Style, choose_policy
+from ..diffusion.inversion import invert
+from ..diffusion.recorder import Recorder
+from ..diffusion.sampling import sample
+from ..diffusion.schedule import ddim_sigmas
+from ..diffusion.sites import resolve_sites
+from ..diffusion.stylizer import Stylizer
+from ..engine.engine import Engine
+from ..engine.memory import peak_memory
+from ..output_files import check_writable
+from .settings import Settings
+
+AUDIO_SUFFIXES = tuple(f".{name}" for name in FORMATS)
+
+
+class Clip(NamedTuple):
+    """A recording as the model sees it: its windows [W, n_mels, width, 3], and what they do not hold."""
+
+    name: str
+    images: Tensor
+    spectrogram: Spectrogram
+
+    def first(self, count: int | None) -> Clip:
+        """The clip cut to its first windows; None for all."""
+        starts = self.spectrogram.starts[:count]
+        frames = min(self.spectrogram.frames, starts[-1] + self.spectrogram.params.width)
+        return Clip(self.name, self.images[:count], self.spectrogram._replace(starts=starts, frames=frames))
+
+    def panel(self, images: Tensor | None = None, title: str = "") -> Panel:
+        """Its picture, or that of other images cut like its own."""
+        mel = windows_to_mel(self.images if images is None else images, self.spectrogram)
+        return Panel(title or self.name, mel[0], self.spectrogram.params)
+
+    def valid_columns(self, width: int) -> int:
+        """Latent columns of `width` that are not padding."""
+        return max(1, round(width * self.spectrogram.valid_frames / self.spectrogram.params.width))
+
+
+class Transfer:
+    """The stages of a transfer, each timed, with a progress bar on standard error.
+
+    Args:
+        quiet: no progress bars.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings, quiet: bool = False):
+        self.engine, self.settings, self.quiet = engine, settings, quiet
+        preset = engine.model.preset if settings.preset == "auto" else settings.preset
+        self.params = PRESETS[preset]
+        self.sites = resolve_sites(settings.sites, engine.depths)
+        self.seconds: dict[str, float] = {}
+        """Wall time of each stage so far."""
+        self.chosen: dict[str, Any] = {"preset": preset, "sites": sorted({block for block, _ in self.sites})}
+        """What the settings that say "auto" came to."""
+        self._evaluated_before = engine.evaluations
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[tqdm]:
+        began = time.perf_counter()
+        with tqdm(total=total, desc=name, file=sys.stderr, disable=self.quiet) as bar:
+            yield bar
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+    def read(self, content: Path, styles: Sequence[Path]) -> list[Clip]:
+        """The content and the styles, in this order. A style shorter than a window is looped, a content padded."""
+        clips = []
+        with self.stage("read", 1 + len(styles)) as bar:
+            for number, path in enumerate((content, *styles)):
+                short, most = ("loop", self.settings.style_windows) if number else ("pad", None)
+                waveform, rate = read_audio(path)
+                try:
+                    images, spectrogram = audio_to_windows(waveform, rate, self.params, self.settings.overlap, short)
+                except ValueError as error:
+                    raise ValueError(f"{path}: {error}") from error
+                clips.append(Clip(path.name, images, spectrogram).first(most))
+                bar.update()
+        return clips
+
+    def invert(self, clips: Sequence[Clip]) -> list[Inversion]:
+        """All clips up the noise levels as one batch, with their features."""
+        counts = [len(clip.images) for clip in clips]
+        together = self.invert_latents(self._encode(clips))
+        width = together.noise.shape[-1]
+        ends = torch.tensor(counts).cumsum(0).tolist()
+        return [
+            _rows(together, slice(end - count, end), clip.valid_columns(width))
+            for clip, count, end in zip(clips, counts, ends, strict=True)
+        ]
+
+    def invert_latents(self, latents: Tensor) -> Inversion:
+        """Latents [B, 4, h, w] up the noise levels, as one clip without padding."""
+        sigmas = ddim_sigmas(self.engine.model.sigmas, self.settings.steps).to(self.engine.device)
+        dtype = torch.float16 if self.settings.features == "cache fp16" else None
+        policy = self._feature_policy(latents)
+        per_pass = self._windows_per_pass(latents)
+        recorder = Recorder(sigmas, self.sites, dtype, keep=policy != "recompute")
+        with self.stage("inversion", len(sigmas)) as bar:
+            trajectory = invert(
+                lambda x, sigma: recorder(self.engine.evaluate, x, sigma, per_pass),
+                latents,
+                sigmas,
+                self.settings.inversion,
+                self.settings.corrections,
+                on_step=lambda i, x, denoised: bar.update(),
+                before_provisional=recorder.skip_next,
+            )
+        return recorder.inversion(trajectory, latents.shape[-1])
+
+    def restyle(self, content: Inversion, style: Style) -> Tensor:
+        """Latents of the content in the style's timbre."""
+        stylizer = Stylizer(content, style, self.settings.dials, self.settings.start, self.settings.end)
+        noise = stylizer.start_latents(self.settings.adain_mode, self.settings.adain).to(self.engine.device)
+        per_pass = self._windows_per_pass(noise)
+        with self.stage("sampling", self.settings.steps) as bar:
+            return sample(
+                lambda x, sigma: stylizer(self.engine.evaluate, x, sigma, per_pass),
+                noise,
+                content.sigmas.to(self.engine.device),
+                on_step=lambda i, x, denoised: bar.update(),
+            )
+
+    def decode(self, latents: Tensor, content: Clip) -> tuple[Tensor, Tensor]:
+        """Waveform [C, T] at the content's rate, and the images it was made of."""
+        with self.stage("decode", 1) as bar:
+            images = self.engine.decode(latents)
+            reference = None
+            if self.settings.decode == "gain":
+                reference = self.engine.decode(self.engine.encode(content.images))
+            waveform = decode(
+                images,
+                content.spectrogram,
+                self.settings.decode,
+                reference,
+                self.settings.phase_iters,
+                self.settings.gain_db,
+            )
+            bar.update()
+        return waveform[0], images
+
+    def report(self) -> dict[str, Any]:
+        """Settings in full, seconds of each stage, evaluations (of one window by the U-Net) and peak memory."""
+        return {
+            "model": self.engine.describe(),
+            "settings": asdict(self.settings),
+            "chosen": self.chosen,
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "evaluations": self.engine.evaluations - self._evaluated_before,
+            "peak_memory_bytes": peak_memory(),
+            "peak_device_memory_bytes": self.engine.peak_device_memory(),
+        }
+
+    def _encode(self, clips: Sequence[Clip]) -> Tensor:
+        with self.stage("encode", len(clips)) as bar:
+            latents = []
+            for clip in clips:
+                latents.append(self.engine.encode(clip.images))
+                bar.update()
+        return torch.cat(latents)
+
+    def _feature_policy(self, latents: Tensor) -> str:
+        per_window = self.engine.feature_bytes(self.sites, *latents.shape[-2:])
+        needed = self.settings.steps * len(latents) * per_window
+        policy = choose_policy(self.settings.features, needed, psutil.virtual_memory().available)
+        self.chosen["features"] = policy
+        return policy
+
+    def _windows_per_pass(self, latents: Tensor) -> int:
+        per_pass = self.settings.windows_per_pass or self.engine.windows_that_fit(*latents.shape[-2:])
+        largest = max(self.chosen.get("windows_per_pass", 0), min(per_pass, len(latents)))
+        self.chosen["windows_per_pass"] = largest
+        return per_pass
+
+
+def transfer_files(
+    engine: Engine,
+    content: Path,
+    styles: Sequence[Path],
+    weights: Sequence[float],
+    output: Path,
+    settings: Settings,
+    figure: Path | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Write the content in the timbre of the styles to `output`; returns the report.
+
+    Args:
+        weights: of the styles, one each, not all zero; only their proportions matter.
+
+    Raises:
+        ValueError, OSError: in words, before anything is written.
+    """
+    run = Transfer(engine, settings, quiet)
+    shares = normalised(weights, len(styles))
+    weighted = [(style, share) for style, share in zip(styles, shares, strict=True) if share > 0]
+    clips = run.read(content, [style for style, _ in weighted])
+    inversion, *captures = run.invert(clips)
+    latents = run.restyle(inversion, Style(tuple(captures), tuple(share for _, share in weighted)))
+    waveform, images = run.decode(latents, clips[0])
+    rate = clips[0].spectrogram.sample_rate
+    with run.stage("write", 1) as bar:
+        write_audio(output, waveform, rate)
+        if figure is not None:
+            write_figure(figure, [*(clip.panel() for clip in clips), clips[0].panel(images, output.name)])
+        bar.update()
+    return {
+        "content": str(content),
+        "styles": [{"path": str(style), "weight": share} for style, share in weighted],
+        "output": str(output),
+        "figure": str(figure) if figure else None,
+        "sample_rate": rate,
+        "channels": waveform.shape[0],
+        "samples": waveform.shape[1],
+        "windows": len(clips[0].images),
+        **run.report(),
+    }
+
+
+def check_paths(content: Path, styles: Sequence[Path], output: Path, figure: Path | None = None) -> None:
+    """Raises ValueError or OSError, in words, unless the recordings exist and the results can be written."""
+    for recording in (content, *styles):
+        if not recording.is_file():
+            raise FileNotFoundError(f"recording {recording} does not exist: check its name and folder")
+        if output.resolve() == recording.resolve():
+            raise ValueError(f"output {output} is one of the recordings: choose another name")
+    check_writable("output", output, AUDIO_SUFFIXES)
+    if figure is not None:
+        check_writable("figure", figure, FIGURE_SUFFIXES)
+
+
+def normalised(weights: Sequence[float], styles: int) -> list[float]:
+    """Weights that sum to 1; equal ones where none are given.
+
+    Raises:
+        ValueError: another number of weights than styles, one below 0, or all of them 0.
+    """
+    if not weights:
+        return [1 / styles] * styles
+    if len(weights) != styles:
+        raise ValueError(f"weights are {len(weights)} numbers for {styles} styles: give one for each")
+    total = sum(weights)
+    if not (min(weights) >= 0 and 0 < total < float("inf")):
+        raise ValueError(f"weights are {', '.join(map(str, weights))}: give numbers from 0 up, not all of them 0")
+    return [weight / total for weight in weights]
+
+
+def _rows(inversion: Inversion, rows: slice, valid_width: int) -> Inversion:
+    """The windows of one clip out of a batch of several."""
+    bank = inversion.bank and tuple(tuple(features[rows] for features in step) for step in inversion.bank)
+    return inversion._replace(
+        trajectory=inversion.trajectory[:, rows], noise=inversion.noise[rows], bank=bank, valid_width=valid_width
+    )

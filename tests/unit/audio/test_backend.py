@@ -1,0 +1,78 @@
+"""Both backends against each other, and against the formulas they stand for."""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.roundtrip import below, snr
+from stylus_ops.audio import backend
+from stylus_ops.audio.backend import mel_filterbank, mel_filterbank_with_librosa, resample, resample_with_soxr
+from tests.unit.signals import noise, seconds
+
+needs_torchaudio = pytest.mark.skipif(backend.torchaudio_functional is None, reason="torchaudio cannot load here")
+RATES = [(8000, 44100), (24000, 44100), (44100, 48000), (48000, 44100), (192000, 44100), (44100, 192000)]
+
+
+@needs_torchaudio
+@pytest.mark.parametrize(("from_rate", "to_rate"), RATES)
+def test_torchaudio_and_soxr_resample_alike(from_rate, to_rate):
+    wave = below(noise(1.0, from_rate), from_rate, 0.88 * min(from_rate, to_rate) / 2).float()
+    wave *= torch.hann_window(wave.shape[-1])
+    first, second = resample(wave, from_rate, to_rate), resample_with_soxr(wave, from_rate, to_rate)
+    assert first.shape == second.shape
+    assert snr(first, second) > 75
+
+
+@needs_torchaudio
+@pytest.mark.parametrize("n_mels", [256, 512])
+def test_torchaudio_and_librosa_build_the_same_filterbank(n_mels):
+    arguments = (8821, 0.0, 10000.0, n_mels, 44100)
+    torch.testing.assert_close(mel_filterbank(*arguments), mel_filterbank_with_librosa(*arguments), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("filterbank", [mel_filterbank, mel_filterbank_with_librosa])
+def test_filters_are_triangles_between_htk_mel_points(filterbank):
+    top = 2595 * math.log10(1 + 10000 / 700)
+    points = 700 * (10 ** (torch.linspace(0, top, 34, dtype=torch.float64) / 2595) - 1)
+    frequencies = torch.linspace(0, 22050, 8821, dtype=torch.float64)[:, None]
+    low, centre, high = points[:-2], points[1:-1], points[2:]
+    expected = torch.minimum((frequencies - low) / (centre - low), (high - frequencies) / (high - centre)).clamp(min=0)
+    torch.testing.assert_close(filterbank(8821, 0.0, 10000.0, 32, 44100).double(), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("resampler", [resample, resample_with_soxr])
+@pytest.mark.parametrize(("from_rate", "to_rate"), [*RATES, (44099, 44100)])
+def test_a_sine_is_the_same_sine_at_another_rate(resampler, from_rate, to_rate):
+    def sine(rate):
+        return (0.5 * torch.sin(2 * math.pi * 1000 * seconds(0.5, rate))).float()[None]
+
+    got, wanted = resampler(sine(from_rate), from_rate, to_rate), sine(to_rate)
+    assert got.shape[-1] == math.ceil(sine(from_rate).shape[-1] * to_rate / from_rate)
+    middle = slice(to_rate // 10, to_rate // 10 * 4)
+    assert snr(wanted[:, middle], got[:, middle]) > 90
+
+
+def test_equal_rates_return_the_waveform_itself():
+    wave = noise(0.01, 44100)
+    assert resample(wave, 44100, 44100) is wave
+
+
+def test_a_torchaudio_that_cannot_load_is_replaced(tmp_path):
+    (tmp_path / "torchaudio").mkdir()
+    (tmp_path / "torchaudio" / "__init__.py").write_text("raise RuntimeError('built for another torch')")
+    root = Path(backend.__file__).parents[2]
+    script = (
+        "import torch; from stylus_ops.audio.backend import mel_filterbank, resample, torchaudio_functional\n"
+        "assert torchaudio_functional is None\n"
+        "print(tuple(resample(torch.zeros(2, 480), 48000, 44100).shape), mel_filterbank(8821, 0., 1e4, 8, 44100).shape[1])"
+    )
+    path = os.pathsep.join([str(tmp_path), str(root)])
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "(2, 441) 8", done.stderr

@@ -1,0 +1,56 @@
+"""Loudness and true peak of signals whose values are known."""
+
+import math
+
+import pytest
+import torch
+
+from stylus_ops.audio.loudness import integrated_loudness, limit_true_peak, loudness_gain, true_peak
+from tests.unit.signals import noise, seconds
+
+
+def sine(frequency, duration, rate, amplitude=1.0, phase=0.0):
+    return (amplitude * torch.sin(2 * math.pi * frequency * seconds(duration, rate) + phase)).float()[None]
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+def test_a_full_scale_sine_of_1_khz_measures_minus_3_lufs(rate):
+    # BS.1770-4, annex 1: 997 Hz at 0 dBFS in one channel reads -3.01.
+    assert integrated_loudness(sine(997, 2, rate), rate) == pytest.approx(-3.01, abs=0.1)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 8])
+@pytest.mark.parametrize("duration", [0.1, 2.0])
+def test_the_gain_undoes_a_change_of_level(channels, duration):
+    clip = noise(duration, 44100, channels)[0]
+    assert loudness_gain(0.3 * clip, clip, 44100) == pytest.approx(1 / 0.3, rel=1e-3)
+
+
+@pytest.mark.parametrize("duration", [0.1, 2.0])
+def test_silence_asks_for_no_gain(duration):
+    clip = noise(duration, 44100)[0]
+    assert loudness_gain(0 * clip, clip, 44100) == 1
+    assert loudness_gain(clip, 0 * clip, 44100) == 1
+    assert loudness_gain(0 * clip, 0 * clip, 44100) == 1
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 48000])
+def test_the_true_peak_lies_between_the_samples(rate):
+    wave = sine(rate / 4, 0.5, rate, phase=math.pi / 4)
+    fade = torch.hann_window(wave.shape[-1]) ** 0.1
+    assert float((wave * fade).abs().max()) < 0.72
+    assert true_peak(wave * fade, rate) == pytest.approx(1, abs=0.01)
+
+
+def test_the_true_peak_of_a_long_clip_is_that_of_its_loudest_part():
+    wave = 0.1 * noise(15, 44100)[0]
+    wave[0, 600000:600100] += sine(11025, 100 / 44100, 44100, phase=math.pi / 4)[0]
+    assert true_peak(wave, 44100) == pytest.approx(true_peak(wave[:, 599000:601000], 44100), rel=1e-3)
+
+
+def test_the_ceiling_scales_and_never_clips():
+    wave = sine(100, 0.5, 44100, amplitude=2.0)
+    limited = limit_true_peak(wave, 44100, 0.5)
+    torch.testing.assert_close(limited, wave * (limited.abs().max() / wave.abs().max()))
+    assert true_peak(limited, 44100) == pytest.approx(0.5, rel=1e-4)
+    assert limit_true_peak(wave, 44100, 3.0) is wave

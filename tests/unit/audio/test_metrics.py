@@ -1,0 +1,170 @@
+"""Every metric on recordings for which its value is known."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.mel import mel_amplitudes
+from stylus_ops.audio.metrics import chroma_cosine, closed_distances, mfcc_frechet_distance, timbre
+from stylus_ops.evaluation.baselines import style_itself
+from stylus_ops.evaluation.fidelity import clipped_share, loudness_difference, spectral_convergence
+from stylus_ops.evaluation.measure import COLUMNS, Measure
+from stylus_ops.evaluation.notes import Notes, onset_f1, raw_pitch_accuracy, tempo_difference
+
+RATE = 22050
+BEAT = 0.5  # seconds
+MELODY = (60, 64, 67, 72, 71, 67, 65, 62)  # MIDI keys
+FLUTE = (1.0, 0.1, 0.02)
+OBOE = (1.0, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.3)
+
+
+def play(keys: tuple[float, ...], partials: tuple[float, ...], beat: float = BEAT) -> Tensor:
+    """[1, T]: one plucked note a beat."""
+    time = torch.arange(int(beat * RATE)) / RATE
+    envelope = torch.exp(-3 * time / beat) * (1 - torch.exp(-time / 0.003))
+    notes = [
+        sum(
+            level * torch.sin(2 * torch.pi * 440 * 2 ** ((key - 69) / 12) * n * time)
+            for n, level in enumerate(partials, 1)
+        )
+        * envelope
+        for key in keys
+    ]
+    melody = torch.cat(notes)
+    return (0.3 * melody / melody.abs().max())[None]
+
+
+def noise(samples: int) -> Tensor:
+    return 0.1 * torch.randn(1, samples, generator=torch.Generator().manual_seed(0))
+
+
+FLUTE_MELODY = play(MELODY, FLUTE)
+OBOE_MELODY = play(MELODY, OBOE)
+SAMPLES = FLUTE_MELODY.shape[1]
+FLUTE_NOTES = Notes(FLUTE_MELODY, RATE)
+
+
+def test_the_clip_itself_keeps_everything():
+    assert chroma_cosine(FLUTE_MELODY, FLUTE_MELODY, RATE) == pytest.approx(1, abs=1e-5)
+    assert onset_f1(FLUTE_NOTES, FLUTE_NOTES) == 1
+    assert raw_pitch_accuracy(FLUTE_NOTES, FLUTE_NOTES) == 1
+    assert tempo_difference(FLUTE_NOTES, FLUTE_NOTES) == 0
+
+
+def test_the_same_notes_on_another_instrument_keep_pitch_and_rhythm_but_not_timbre():
+    oboe = Notes(OBOE_MELODY, RATE)
+    assert chroma_cosine(FLUTE_MELODY, OBOE_MELODY, RATE) > 0.8
+    assert onset_f1(FLUTE_NOTES, oboe) > 0.9
+    assert raw_pitch_accuracy(FLUTE_NOTES, oboe) > 0.9
+    assert mfcc_frechet_distance(timbre(FLUTE_MELODY, RATE), timbre(OBOE_MELODY, RATE)) > 1000
+
+
+def test_a_transposed_copy_keeps_the_rhythm_but_not_the_pitch():
+    higher = play(tuple(key + 6 for key in MELODY), FLUTE)
+    notes = Notes(higher, RATE)
+    assert chroma_cosine(FLUTE_MELODY, higher, RATE) < 0.3
+    assert raw_pitch_accuracy(FLUTE_NOTES, notes) < 0.1
+    assert onset_f1(FLUTE_NOTES, notes) > 0.9
+
+
+def test_a_copy_a_third_of_a_semitone_higher_still_has_the_right_pitch():
+    higher = play(tuple(key + 1 / 3 for key in MELODY), FLUTE)
+    assert raw_pitch_accuracy(FLUTE_NOTES, Notes(higher, RATE)) > 0.9
+
+
+@pytest.mark.parametrize(("delay", "kept"), [(0.02, True), (0.1, False)])
+def test_onsets_may_be_50_ms_late(delay: float, kept: bool):
+    late = torch.nn.functional.pad(FLUTE_MELODY, (int(delay * RATE), 0))[:, :SAMPLES]
+    f1 = onset_f1(FLUTE_NOTES, Notes(late, RATE))
+    assert f1 > 0.9 if kept else f1 < 0.2
+
+
+def test_a_copy_delayed_by_a_note_has_other_harmony_but_the_same_timbre():
+    late = FLUTE_MELODY.roll(int(BEAT * RATE), dims=1)
+    assert chroma_cosine(FLUTE_MELODY, late, RATE) < 0.4
+    closed = closed_distances(OBOE_MELODY, FLUTE_MELODY, late, RATE)
+    assert all(value > 0.9 for value in closed.values()), closed
+
+
+def test_a_reversed_copy_has_the_long_term_spectrum_but_not_the_onsets():
+    rhythm = (0.5, 0.25, 0.75, 0.3, 0.6, 0.35, 0.85, 0.4)
+    melody = torch.cat([play((key,), FLUTE, beat) for key, beat in zip(MELODY, rhythm, strict=True)], 1)
+    reverse = melody.flip(1)
+    closed = closed_distances(OBOE_MELODY, melody, reverse, RATE)
+    assert closed["mel spectrum"] > 0.95
+    assert closed["centroid"] > 0.95
+    assert onset_f1(Notes(melody, RATE), Notes(reverse, RATE)) < 0.5
+
+
+def test_noise_has_no_harmony_and_a_flat_spectrum():
+    hiss = noise(SAMPLES)
+    assert chroma_cosine(FLUTE_MELODY, hiss, RATE) < 0.6
+    assert raw_pitch_accuracy(FLUTE_NOTES, Notes(hiss, RATE)) < 0.1
+    flatness = timbre(hiss, RATE).descriptions["flatness"]
+    assert -1 < flatness.item() <= 0  # dB; white noise averaged over time is flat
+    assert timbre(FLUTE_MELODY, RATE).descriptions["flatness"].item() < -20
+
+
+def test_tempo_difference_is_in_beats_a_minute():
+    faster = play(MELODY * 2, FLUTE, beat=0.4)
+    slow = Notes(play(MELODY * 2, FLUTE), RATE)
+    assert slow.tempo == pytest.approx(120, rel=0.03)
+    assert tempo_difference(slow, Notes(faster, RATE)) == pytest.approx(30, abs=5)
+
+
+def test_the_centroid_is_that_of_a_tone():
+    tone = torch.hann_window(2 * RATE) * torch.sin(2 * torch.pi * 1000 * torch.arange(2 * RATE) / RATE)
+    assert 2 ** timbre(tone, RATE).descriptions["centroid"].item() == pytest.approx(1000, rel=0.02)
+
+
+def test_closed_distances_run_from_content_to_style():
+    at_content = closed_distances(FLUTE_MELODY, OBOE_MELODY, FLUTE_MELODY, RATE)
+    at_style = closed_distances(FLUTE_MELODY, OBOE_MELODY, OBOE_MELODY, RATE)
+    assert at_content == dict.fromkeys(at_content, 0)
+    assert at_style == dict.fromkeys(at_style, 1)
+    louder = closed_distances(FLUTE_MELODY, OBOE_MELODY, 2 * OBOE_MELODY, RATE)
+    assert louder == pytest.approx(at_style, abs=1e-4)
+
+
+def test_closed_distances_mean_nothing_between_equal_clips():
+    closed = closed_distances(FLUTE_MELODY, FLUTE_MELODY, OBOE_MELODY, RATE)
+    assert all(np.isnan(value) for value in closed.values())
+
+
+def test_mfcc_fd_of_known_gaussians():
+    """Of equal covariances it is the squared distance of the means; of equal means of one dimension, (s1 - s2) ** 2."""
+    flute = timbre(FLUTE_MELODY, RATE)
+    assert mfcc_frechet_distance(flute, flute) == pytest.approx(0, abs=1e-3)
+    assert mfcc_frechet_distance(flute, flute._replace(mfcc=flute.mfcc + 2)) == pytest.approx(19 * 4, rel=1e-3)
+    middle = flute.mfcc.mean(1, keepdims=True)
+    wider = flute._replace(mfcc=middle + 3 * (flute.mfcc - middle))
+    variance = np.trace(np.cov(flute.mfcc))
+    assert mfcc_frechet_distance(flute, wider) == pytest.approx(4 * variance, rel=1e-3)
+
+
+def test_spectral_convergence_of_a_realised_and_of_an_unrelated_request():
+    params = PRESETS["tiny-256"]
+    requested = mel_amplitudes(FLUTE_MELODY[None], params)[0]
+    assert spectral_convergence(requested, FLUTE_MELODY, params.sample_rate, params) == pytest.approx(0, abs=1e-5)
+    assert spectral_convergence(requested, 0.1 * FLUTE_MELODY, params.sample_rate, params) == pytest.approx(0, abs=1e-5)
+    assert spectral_convergence(requested, noise(SAMPLES), params.sample_rate, params) > 0.7
+    assert spectral_convergence(requested, 0 * FLUTE_MELODY, params.sample_rate, params) == 1
+
+
+def test_clipping_and_loudness():
+    clip = FLUTE_MELODY.clone()
+    assert clipped_share(clip) == 0
+    clip[:, : SAMPLES // 4] = -1
+    assert clipped_share(clip) == pytest.approx(0.25, abs=1e-3)
+    assert loudness_difference(FLUTE_MELODY, 2 * FLUTE_MELODY, RATE) == pytest.approx(6.02, abs=0.01)
+    assert np.isnan(loudness_difference(FLUTE_MELODY, 0 * FLUTE_MELODY, RATE))
+
+
+def test_pitch_accuracy_is_left_out_for_several_voices():
+    for monophonic in (True, False):
+        measure = Measure(FLUTE_MELODY, OBOE_MELODY, RATE, monophonic)
+        numbers = measure(style_itself(FLUTE_MELODY, OBOE_MELODY, RATE))
+        assert set(numbers) == set(COLUMNS)
+        assert np.isnan(numbers["raw_pitch_accuracy"]) != monophonic

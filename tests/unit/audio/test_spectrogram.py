@@ -1,0 +1,163 @@
+"""Mel spectrograms against librosa, and windows that lose nothing."""
+
+import math
+from itertools import pairwise
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.mel import band_filters, image_to_mel, mel_amplitudes, mel_to_image
+from stylus_ops.audio.windows import Spectrogram, audio_to_windows, window_starts, windows_to_mel
+from tests.unit.signals import melody, noise, tones
+
+TINY = PRESETS["tiny-256"]
+SD = PRESETS["sd-512"]
+
+
+@pytest.mark.parametrize("params", PRESETS.values(), ids=PRESETS)
+def test_mel_amplitudes_are_librosas(params):
+    clip = melody(1.0, 44100)[0, :1]
+    transform = librosa.stft(
+        clip[0].numpy(),
+        n_fft=params.n_fft,
+        hop_length=params.hop_length,
+        win_length=params.win_length,
+        pad_mode="constant",
+    )
+    filters = librosa.filters.mel(
+        sr=44100, n_fft=params.n_fft, n_mels=params.n_mels, fmax=params.f_max, htk=True, norm=None
+    )
+    expected = filters @ np.abs(transform)
+    np.testing.assert_allclose(mel_amplitudes(clip[None], params)[0], expected, atol=2e-4 * expected.max())
+
+
+@pytest.mark.parametrize("frequency", [220.0, 1000.0, 5000.0])
+def test_a_tone_darkens_the_row_of_its_pitch(frequency):
+    time = torch.arange(22050) / 44100
+    images, _ = audio_to_windows(torch.sin(2 * math.pi * frequency * time)[None, None], 44100, SD)
+    mel = 2595 * math.log10(1 + frequency / 700) / (2595 * math.log10(1 + 10000 / 700))
+    from_below = mel * (SD.n_mels + 1) - 1
+    assert abs(SD.n_mels - 1 - int(images[0, :, 25, 0].argmin()) - from_below) <= 1
+
+
+def test_channels_out_of_phase_are_seen():
+    left = melody(0.5, 44100)[:, :1]
+    both = mel_amplitudes(torch.cat([left, -left], 1), TINY)
+    torch.testing.assert_close(both, mel_amplitudes(left, TINY))
+    one_side = mel_amplitudes(torch.cat([left, 0 * left], 1), TINY)
+    torch.testing.assert_close(one_side, both / math.sqrt(2))
+
+
+def test_images_and_mel_amplitudes_are_inverses():
+    mel = torch.rand(2, TINY.n_mels, 40) ** 6 * torch.tensor([3.0, 0.2])[:, None, None]
+    image = mel_to_image(mel, mel.amax((1, 2)), TINY)
+    assert image.min() == 0
+    assert image.max() <= 1
+    torch.testing.assert_close(image_to_mel(image, mel.amax((1, 2)), TINY), mel, atol=1e-6, rtol=1e-4)
+
+
+def test_clips_of_a_batch_are_normalised_each_by_its_own_peak():
+    images, spectrogram = audio_to_windows(torch.cat([tones(1, 44100), tones(1, 44100) / 64]), 44100, TINY)
+    torch.testing.assert_close(images[0], images[1])
+    assert spectrogram.peak[1] == pytest.approx(spectrogram.peak[0] / 64)
+
+
+def test_silence_is_white():
+    images, spectrogram = audio_to_windows(torch.zeros(1, 2, 3000), 44100, TINY)
+    assert (images == 1).all()
+    assert (windows_to_mel(images, spectrogram) == 0).all()
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.integers(1, 3000), st.integers(2, 300), st.data())
+def test_windows_cover_the_clip_and_end_with_it(frames, width, data):
+    overlap = data.draw(st.integers(0, width // 2))
+    starts = window_starts(frames, width, overlap)
+    assert starts[0] == 0
+    assert starts[-1] == max(0, frames - width)
+    assert all(0 < later - earlier <= width - overlap for earlier, later in pairwise(starts))
+
+
+def windows_of(frames, overlap, batch=1):
+    """A spectrogram of `frames` without a recording behind it."""
+    starts = window_starts(frames, TINY.width, overlap)
+    return Spectrogram(torch.zeros(batch, 1, frames * 882), 44100, TINY, frames, starts, overlap, torch.ones(batch))
+
+
+@settings(deadline=None, derandomize=True, max_examples=25)
+@given(st.integers(1, 1200), st.integers(0, TINY.width // 2))
+def test_cross_fades_add_up_to_one(frames, overlap):
+    spectrogram = windows_of(frames, overlap)
+    images = torch.full((len(spectrogram.starts), TINY.n_mels, TINY.width, 3), 0.25)
+    torch.testing.assert_close(windows_to_mel(images, spectrogram), torch.full((1, TINY.n_mels, frames), 0.75**4))
+
+
+def test_the_cross_fade_is_a_raised_cosine_of_mel_amplitudes():
+    spectrogram = windows_of(448, 64)
+    images = torch.stack([torch.ones(TINY.n_mels, TINY.width, 3), torch.zeros(TINY.n_mels, TINY.width, 3)])
+    fade = windows_to_mel(images, spectrogram)[0, 0, 192:256]
+    position = (torch.arange(64) + 0.5) / 64
+    torch.testing.assert_close(fade, torch.sin(math.pi / 2 * position) ** 2)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 5.2, 7.0])
+@pytest.mark.parametrize("overlap", [0, 64, 128])
+def test_windows_join_to_the_mel_they_were_cut_from(seconds, overlap):
+    clip = torch.cat([noise(seconds, 44100), 2 * melody(seconds, 44100)])
+    images, spectrogram = audio_to_windows(clip, 44100, TINY, overlap)
+    expected = mel_amplitudes(clip, TINY)
+    assert images.shape == (2 * len(spectrogram.starts), TINY.n_mels, TINY.width, 3)
+    torch.testing.assert_close(
+        windows_to_mel(images, spectrogram), expected, atol=1e-5 * float(expected.max()), rtol=1e-3
+    )
+
+
+def test_short_clips_are_padded_or_looped():
+    clip = noise(1.0, 44100)
+    padded, spectrogram = audio_to_windows(clip, 44100, TINY, short="pad")
+    looped, _ = audio_to_windows(clip, 44100, TINY, short="loop")
+    frames = spectrogram.valid_frames
+    assert frames == spectrogram.frames == 51
+    assert (padded[:, :, frames:] == 1).all()
+    torch.testing.assert_close(looped[:, :, frames : 2 * frames], looped[:, :, :frames])
+    torch.testing.assert_close(looped[:, :, :frames], padded[:, :, :frames])
+
+
+def test_filters_cover_every_bin_but_the_first_and_last():
+    for params in PRESETS.values():
+        uncovered = (band_filters(params).sum(1) == 0).nonzero().flatten().tolist()
+        assert uncovered == [0, params.band_bins - 1]
+
+
+@pytest.mark.parametrize(
+    ("waveform", "rate", "words"),
+    [
+        (torch.zeros(1, 2, 0), 44100, "empty"),
+        (torch.zeros(2, 100), 44100, "batch, channels, samples"),
+        (torch.full((1, 1, 100), math.nan), 44100, "NaN"),
+        (torch.full((1, 1, 100), math.inf), 44100, "infinite"),
+        (torch.zeros(1, 1, 100), 100, "sample rate"),
+    ],
+)
+def test_unusable_audio_is_refused_in_words(waveform, rate, words):
+    with pytest.raises(ValueError, match=words):
+        audio_to_windows(waveform, rate, TINY)
+
+
+@pytest.mark.parametrize(("options", "words"), [({"overlap": 129}, "overlap is 129"), ({"short": "wrap"}, "pad, loop")])
+def test_unusable_options_are_refused_in_words(options, words):
+    with pytest.raises(ValueError, match=words):
+        audio_to_windows(torch.zeros(1, 1, 100), 44100, TINY, **options)
+
+
+def test_pictures_of_another_recording_are_refused_in_words():
+    images, spectrogram = audio_to_windows(noise(1.0, 44100), 44100, TINY)
+    with pytest.raises(ValueError, match="do not belong to this spectrogram"):
+        windows_to_mel(images.repeat(2, 1, 1, 1), spectrogram)
+    with pytest.raises(ValueError, match="NaN"):
+        windows_to_mel(images * math.nan, spectrogram)

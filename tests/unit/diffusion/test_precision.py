@@ -1,0 +1,108 @@
+"""What a host may choose for speed: half precision, channels-last memory, torch.compile. None may change the result by more
+than README says."""
+
+import pytest
+import torch
+from diffusers.models import UNet2DConditionModel
+from torch import Tensor, nn
+
+from stylus_ops.diffusion.attention import Capture, Dials, Injection
+from stylus_ops.diffusion.features import Style
+from stylus_ops.diffusion.schedule import sigmas_from_alphas_cumprod
+from stylus_ops.diffusion.sites import Site
+from stylus_ops.engine.engine import Engine
+from stylus_ops.engine.loading import SD_SCHEDULE, DDIMScheduler, LoadedModel
+from stylus_ops.pipeline.settings import Settings
+from stylus_ops.pipeline.transfer import Transfer
+from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
+
+
+def engine(unet: nn.Module, dtype: torch.dtype = torch.float32) -> Engine:
+    context = torch.randn(1, 5, CONTEXT_WIDTH, generator=torch.Generator().manual_seed(9)).to(dtype)
+    table = sigmas_from_alphas_cumprod(DDIMScheduler(**SD_SCHEDULE).alphas_cumprod)
+    no_autoencoder: object = None
+    model = LoadedModel(unet.to(dtype), no_autoencoder, context, table, "epsilon", "tiny-256")  # type: ignore[arg-type]
+    return Engine("small", model, torch.device("cpu"), dtype)
+
+
+def latents(seed: int) -> Tensor:
+    return torch.randn(1, 4, 8, 12, generator=torch.Generator().manual_seed(seed))
+
+
+def transferred(engine: Engine, alpha: float = 0.9) -> Tensor:
+    run = Transfer(engine, Settings(steps=3, alpha=alpha), quiet=True)
+    content, style = (run.invert_latents(latents(seed)) for seed in (0, 1))
+    return run.restyle(content, Style((style,), (1.0,)))
+
+
+def relative(actual: Tensor, expected: Tensor) -> float:
+    assert actual.dtype == torch.float32
+    return float((actual - expected).norm() / expected.norm())
+
+
+@pytest.fixture(scope="module")
+def expected() -> Tensor:
+    return transferred(engine(small_sd_unet()))
+
+
+def test_the_style_moves_the_result_by_more_than_any_tolerance(expected):
+    assert relative(transferred(engine(small_sd_unet()), alpha=0), expected) > 0.1
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float16, 0.01), (torch.bfloat16, 0.05)])
+def test_half_precision(expected, dtype, tolerance):
+    assert relative(transferred(engine(small_sd_unet(), dtype)), expected) < tolerance
+
+
+def test_channels_last(expected):
+    unet: nn.Module = small_sd_unet()
+    channels_last = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert relative(transferred(engine(channels_last)), expected) < 1e-4
+
+
+def test_a_compiled_unet_runs_the_hook_of_every_evaluation():
+    """A graph that was traced without a hook, or with another one, must not serve for this one."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        unet = UNet2DConditionModel(
+            down_block_types=("DownBlock2D",),
+            mid_block_type=None,
+            up_block_types=("CrossAttnUpBlock2D",),
+            block_out_channels=(16,),
+            layers_per_block=1,
+            attention_head_dim=2,
+            cross_attention_dim=CONTEXT_WIDTH,
+            norm_num_groups=8,
+        )
+    for block in unet.up_blocks[0].attentions:
+        block.transformer_blocks[0].attn1.to_out[0].weight.data.mul_(8)
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    plain, compiled = engine(unet), engine(torch.compile(unet, backend=backend))  # type: ignore[arg-type]
+    for expected, actual in zip(evaluations(plain), evaluations(compiled), strict=True):
+        assert relative(actual, expected) < 1e-3
+    assert graphs
+
+
+def evaluations(engine: Engine) -> list[Tensor]:
+    """Without a hook, recording two clips, injecting either into the other, and without a hook again."""
+    sigma, sites = engine.model.sigmas[500], tuple(engine.attention)
+    results = [engine.evaluate(latents(2), sigma)]
+    clips: list[dict[Site, Tensor]] = []
+    for seed in (0, 1):
+        capture = Capture(sites)
+        results.append(engine.evaluate(latents(seed), sigma, None, capture))
+        clips.append(capture.features)
+    for content, style in (clips, reversed(clips)):
+        hook = Injection(content, [style], [1.0], Dials(), (8, 12))
+        results.append(engine.evaluate(latents(2), sigma, None, hook))
+    results.append(engine.evaluate(latents(2), sigma))
+    unhooked, *_, first, second, again = results
+    assert torch.equal(unhooked, again)
+    assert relative(first, unhooked) > 0.05
+    assert relative(second, first) > 0.05
+    return results

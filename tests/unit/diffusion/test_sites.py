@@ -1,0 +1,76 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stylus_ops.diffusion.sites import resolve_sites
+
+SD1 = dict.fromkeys(range(3, 12), 1)
+SDXL = {**dict.fromkeys(range(3), 10), **dict.fromkeys(range(3, 6), 2)}
+
+
+def blocks(text: str, depths: dict[int, int] = SD1) -> list[int]:
+    return [block for block, _ in resolve_sites(text, depths)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("6-11", [6, 7, 8, 9, 10, 11]),
+        ("6", [6]),
+        ("6, 8, 10-11", [6, 8, 10, 11]),
+        (" 9 - 10,3 ", [3, 9, 10]),
+        ("10, 6-7, 7", [6, 7, 10]),
+        ("11-11", [11]),
+    ],
+)
+def test_numbers_and_ranges(text, expected):
+    assert blocks(text) == expected
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.sets(st.integers(3, 11), min_size=1), st.randoms(use_true_random=False))
+def test_any_list_of_blocks_comes_back_sorted_once(chosen, random):
+    order = list(chosen)
+    random.shuffle(order)
+    assert blocks(",".join(map(str, order))) == sorted(chosen)
+
+
+@pytest.mark.parametrize("text", ["auto", " Auto "])
+def test_auto_is_the_papers_choice_for_stable_diffusion(text):
+    assert resolve_sites(text, SD1) == tuple((block, 0) for block in range(6, 12))
+
+
+def test_every_transformer_block_of_a_decoder_block_is_a_site():
+    assert resolve_sites("2-3", SDXL) == (*((2, i) for i in range(10)), (3, 0), (3, 1))
+
+
+@pytest.mark.parametrize(
+    "available", [range(3, 12), range(12), range(6), range(3, 9), range(3), range(9), range(2, 8), [4]]
+)
+def test_auto_is_the_last_half_of_the_decoders_attention(available):
+    available = list(available)
+    chosen = blocks("auto", dict.fromkeys(available, 1))
+    assert chosen == available[-len(chosen) :]
+    if available == list(SD1):
+        assert len(chosen) == 6
+    else:
+        assert len(chosen) in (len(available) // 2, (len(available) + 1) // 2)
+
+
+@pytest.mark.parametrize("text", ["2", "6-12", "11, 12", "0-11", "999"])
+def test_blocks_without_attention_are_refused_in_words(text):
+    with pytest.raises(
+        ValueError, match=r"sites is .*no self-attention in decoder block .*choose from 3, 4.*11, or auto"
+    ):
+        resolve_sites(text, SD1)
+
+
+@pytest.mark.parametrize("text", ["", ",", "6,", "11-6", "six", "6..11", "-6", "6-", "6 7", "6-8-10", "1e1", "all"])
+def test_unreadable_text_is_refused_in_words(text):
+    with pytest.raises(ValueError, match=r"sites is .*write decoder blocks as"):
+        resolve_sites(text, SD1)
+
+
+def test_a_model_without_decoder_attention_is_refused_in_words():
+    with pytest.raises(ValueError, match="no self-attention in its decoder"):
+        resolve_sites("auto", {})

@@ -1,0 +1,256 @@
+"""The diffusers host against diffusers' own scheduler and modules, and every way that a model is found or refused."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers.schedulers import DDIMScheduler
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from stylus_ops.diffusion.attention import Capture, Dials, Injection
+from stylus_ops.diffusion.schedule import ddim_sigmas, timesteps
+from stylus_ops.diffusion.sites import resolve_sites
+from stylus_ops.engine.engine import Engine, choose_device
+from stylus_ops.engine.loading import load_model, predicts_velocity
+from tests.small_folder import write_small_folder
+from tests.small_unet import CONTEXT_WIDTH
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_folder(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> Engine:
+    return Engine.load(str(folder), "cpu")
+
+
+def noise(windows: int = 2, height: int = 8, width: int = 12) -> Tensor:
+    return torch.randn(windows, 4, height, width, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_denoised_is_what_diffusers_scheduler_predicts(prediction_type, tmp_path):
+    engine = Engine.load(str(write_small_folder(tmp_path, prediction_type)), "cpu")
+    assert engine.model.prediction == prediction_type
+    ddim = DDIMScheduler.from_pretrained(tmp_path, subfolder="scheduler", clip_sample=False)
+    x = noise()
+    for t, sigma in zip(timesteps(4), ddim_sigmas(engine.model.sigmas, 4), strict=True):
+        z = x * ddim.alphas_cumprod[t].sqrt()
+        context = engine.model.context.expand(2, -1, -1)
+        ddim.set_timesteps(1000)
+        with torch.no_grad():
+            expected = ddim.step(engine.model.unet(z, t, context).sample, int(t), z).pred_original_sample
+        torch.testing.assert_close(engine.evaluate(x, sigma), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_off_the_schedule_the_nearest_timestep_in_log_sigma_is_used(engine):
+    sigma = engine.model.sigmas[400] ** 0.6 * engine.model.sigmas[401] ** 0.4
+    seen = []
+    handle = engine.model.unet.register_forward_pre_hook(lambda module, args: seen.append(int(args[1])))
+    engine.evaluate(noise(), sigma)
+    handle.remove()
+    assert seen == [400]
+
+
+def test_capture_changes_nothing_and_sees_every_site_at_its_resolution(engine):
+    capture = Capture(resolve_sites("3-11", engine.depths))
+    x, sigma = noise(), engine.model.sigmas[500]
+    assert torch.equal(engine.evaluate(x, sigma, None, capture), engine.evaluate(x, sigma))
+    tokens = {block: features.shape[:2] for (block, _), features in capture.features.items()}
+    quarter, half, full = (2, 2 * 3), (2, 4 * 6), (2, 8 * 12)
+    assert tokens == {3: quarter, 4: quarter, 5: quarter, 6: half, 7: half, 8: half, 9: full, 10: full, 11: full}
+
+
+def test_features_are_the_normed_input_of_that_layer(engine):
+    capture = Capture([(10, 0)])
+    layer = engine.model.unet.up_blocks[3].attentions[1].transformer_blocks[0]
+    seen = []
+    handle = layer.norm1.register_forward_hook(lambda module, args, output: seen.append(output))
+    engine.evaluate(noise(), engine.model.sigmas[500], None, capture)
+    handle.remove()
+    assert torch.equal(capture.features[10, 0], seen[0])
+
+
+def test_injection_is_dense_attention_over_the_styles_tokens(engine):
+    """One layer, alpha 1 and gamma 0: queries of the sample, keys and values of the style, in float64."""
+    site, sigma = (9, 0), engine.model.sigmas[500]
+    content, style = Capture([site]), Capture([site])
+    engine.evaluate(noise(1), sigma, None, content)
+    engine.evaluate(noise(3), sigma, None, style)
+    layer = engine.attention[site].double()
+    own, theirs = content.features[site].double(), style.features[site].double().flatten(0, 1)[None]
+    q, k, v = (
+        projection(tokens).unflatten(-1, (layer.heads, -1)).transpose(1, 2)
+        for projection, tokens in ((layer.to_q, own), (layer.to_k, theirs), (layer.to_v, theirs))
+    )
+    logits = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+    expected = layer.to_out[0]((logits.softmax(-1) @ v).transpose(1, 2).flatten(2))
+    layer.float()
+
+    seen = []
+    handle = layer.register_forward_hook(lambda module, args, output: seen.append(output))
+    hook = Injection(content.features, [style.features], [1.0], Dials(alpha=1.0, gamma=0.0), (8, 12))
+    engine.evaluate(noise(1), sigma, None, hook)
+    handle.remove()
+    torch.testing.assert_close(seen[0].double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_processors_are_put_back_also_when_the_hook_raises(engine):
+    class Failing(Capture):
+        def tokens(self, site, hidden):
+            raise RuntimeError("interrupted")
+
+    before = {site: layer.processor for site, layer in engine.attention.items()}
+    with pytest.raises(RuntimeError, match="interrupted"):
+        engine.evaluate(noise(), engine.model.sigmas[500], None, Failing([(6, 0), (11, 0)]))
+    assert {site: layer.processor for site, layer in engine.attention.items()} == before
+
+
+def test_size_of_features_is_foretold(engine):
+    sites = resolve_sites("auto", engine.depths)
+    capture = Capture(sites)
+    engine.evaluate(noise(1, 8, 12), engine.model.sigmas[500], None, capture)
+    measured = sum(features.numel() * features.element_size() for features in capture.features.values())
+    assert engine.feature_bytes(sites, 8, 12) == measured
+
+
+def test_windows_that_fit_shrink_with_their_size(engine, monkeypatch):
+    monkeypatch.setattr(engine, "free_memory", lambda: 2**30)
+    assert engine.windows_that_fit(64, 64) == engine.windows_that_fit(64, 128) * 2 > 2
+    monkeypatch.setattr(engine, "free_memory", lambda: 0)
+    assert engine.windows_that_fit(64, 64) == 1
+
+
+def test_autoencoder_takes_the_mode_and_keeps_windows_apart(engine):
+    images = torch.rand(3, 16, 32, 3, generator=torch.Generator().manual_seed(2))
+    latents = engine.encode(images)
+    vae = engine.model.autoencoder.vae
+    with torch.no_grad():
+        expected = vae.encode(2 * images.movedim(-1, 1) - 1).latent_dist.mean * vae.config["scaling_factor"]
+    torch.testing.assert_close(latents, expected)
+    decoded = engine.decode(latents)
+    assert decoded.shape == images.shape
+    assert 0 <= decoded.min() <= decoded.max() <= 1
+
+
+def test_evaluations_are_counted_in_windows(engine):
+    before = engine.evaluations
+    engine.evaluate(noise(2), engine.model.sigmas[500])
+    assert engine.evaluations - before == 2
+
+
+def test_checkpoint_file_loads_without_network(models, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("loading a file reached for the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    model = load_model(str(models["sd15-small"]), torch.device("cpu"), torch.float32)
+    assert (model.prediction, model.preset) == ("epsilon", "sd-512")
+    assert model.context.shape == (1, 77, 768)
+    assert model.unet.config["block_out_channels"] == [320] * 4
+    weights = load_file(models["sd15-small"])
+    name = "transformer_blocks.0.attn1.to_k.weight"
+    expected = weights[f"model.diffusion_model.output_blocks.7.1.{name}"].float()
+    assert torch.equal(model.unet.get_parameter(f"up_blocks.2.attentions.1.{name}"), expected)
+
+
+def test_velocity_is_read_off_an_sd2_checkpoint(models):
+    assert predicts_velocity(load_file(models["sd21-small"]))
+    assert not predicts_velocity(load_file(models["sd15-small"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sdxl-small", "Stable Diffusion XL"),
+        ("flux-small", "Flux"),
+        ("sd3-small", "Stable Diffusion 3"),
+        ("sd21-small", "without a text encoder"),
+        ("small", "holds no Stable Diffusion U-Net"),
+    ],
+)
+def test_other_families_are_refused_by_name(models, name, words):
+    with pytest.raises(ValueError, match=words):
+        load_model(str(models[name]), torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("model.ckpt", "pickle"),
+        ("missing.safetensors", "does not exist"),
+        ("damaged.safetensors", "cut off"),
+        ("inpainting.safetensors", "9 input channels"),
+        ("neither this nor that", "neither tiny, nor a file"),
+        ("empty", "model_index.json"),
+    ],
+)
+def test_files_that_cannot_be_loaded_are_refused_in_words(tmp_path, name, words):
+    (tmp_path / "damaged.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
+    save_file(
+        {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(4, 9, 3, 3)}, tmp_path / "inpainting.safetensors"
+    )
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=words):
+        load_model(str(tmp_path / name), torch.device("cpu"), torch.float32)
+
+
+def test_folder_of_another_pipeline_is_refused_by_name(tmp_path):
+    folder = write_small_folder(tmp_path, pipeline="StableDiffusionXLPipeline")
+    with pytest.raises(ValueError, match="StableDiffusionXLPipeline"):
+        load_model(str(folder), torch.device("cpu"), torch.float32)
+
+
+def test_folder_of_pickles_is_refused(tmp_path):
+    folder = write_small_folder(tmp_path)
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    torch.save(load_file(weights), weights.with_suffix(".bin"))
+    weights.unlink()
+    with pytest.raises(ValueError, match="safetensors"):
+        load_model(str(folder), torch.device("cpu"), torch.float32)
+
+
+def test_context_is_the_text_encoders_reading_of_nothing(engine):
+    assert engine.model.context.shape == (1, 77, CONTEXT_WIDTH)
+
+
+def test_devices_and_dtypes_that_are_not_there_are_refused():
+    with pytest.raises(ValueError, match="cuda:99"):
+        choose_device("cuda:99")
+    with pytest.raises(ValueError, match="toaster"):
+        choose_device("toaster")
+    with pytest.raises(ValueError, match="float8"):
+        Engine.load("tiny", "cpu", "float8")
+
+
+def test_bfloat16_stays_near_float32(engine, folder):
+    half = Engine.load(str(folder), "cpu", "bfloat16")
+    sigma = engine.model.sigmas[500]
+    expected = engine.evaluate(noise(), sigma)
+    actual = half.evaluate(noise(), sigma)
+    assert actual.dtype == torch.float32
+    assert (actual - expected).norm() < 0.03 * expected.norm()
+
+
+def test_diffusers_loads_beside_a_torchaudio_that_does_not(tmp_path):
+    """A torchaudio built for another torch raises on import; transformers would import it because it is installed."""
+    (tmp_path / "torchaudio").mkdir()
+    (tmp_path / "torchaudio" / "__init__.py").write_text("raise RuntimeError('built for another CUDA')")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import stylus_ops.engine.engine",
+        ],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

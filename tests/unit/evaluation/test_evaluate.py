@@ -1,0 +1,344 @@
+"""The evaluation as a whole: trivial methods rank as they must, and a run that is stopped goes on where it was."""
+
+import csv
+import json
+import math
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from stylus_ops.__main__ import main
+from stylus_ops.audio.files import write_audio
+from stylus_ops.audio.metrics import closed_distances
+from stylus_ops.evaluation.baselines import cross_synthesis, eq_match
+from stylus_ops.evaluation.clap import Clap, clap_similarities
+from stylus_ops.evaluation.methods import parse_method
+from stylus_ops.evaluation.pairs import every_pair, read_pairs
+from stylus_ops.evaluation.summary import markdown, median, summarise
+from stylus_ops.pipeline.settings import Settings
+
+RATE = 22050
+SECONDS = 2.0
+MODEL_FREE = ["content", "style", "eq-match", "cross-synthesis"]
+
+
+def tone(hertz: float, partials: int, decay: float) -> torch.Tensor:
+    """[1, T]: four struck notes of that pitch."""
+    time = torch.arange(int(SECONDS / 4 * RATE)) / RATE
+    note = sum(torch.sin(2 * torch.pi * hertz * n * time) / n for n in range(1, partials + 1))
+    return (0.2 * note * torch.exp(-decay * time)).repeat(4)[None]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two contents, two styles and the table of two pairs of them."""
+    root = tmp_path_factory.mktemp("pairs")
+    for name, sound in {
+        "contents/low": tone(220, 2, 4),
+        "contents/high": tone(523.25, 3, 6),
+        "styles/reed": tone(330, 20, 1),
+        "styles/hiss": 0.05 * torch.randn(2, int(SECONDS * RATE), generator=torch.Generator().manual_seed(0)),
+    }.items():
+        path = root / f"{name}.wav"
+        path.parent.mkdir(exist_ok=True)
+        write_audio(path, sound, RATE)
+    (root / "pairs.csv").write_text(
+        "content,style,monophonic\ncontents/low.wav,styles/reed.wav,yes\ncontents/high.wav,styles/hiss.wav,no\n"
+    )
+    return root
+
+
+def command(folders: Path, out: Path, *methods: str) -> list[str]:
+    return [
+        "evaluate",
+        str(folders / "pairs.csv"),
+        "--out",
+        str(out),
+        "--sweep-pairs",
+        "1",
+        "--quiet",
+        "--methods",
+        *methods,
+    ]
+
+
+@pytest.fixture(scope="module")
+def evaluated(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("results")
+    assert main(command(folders, out, *MODEL_FREE)) == 0
+    return out
+
+
+def rows(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_there_is_a_row_for_every_pair_and_method(evaluated: Path):
+    found = [(row["pair"], row["method"]) for row in rows(evaluated / "results.csv")]
+    assert found == [(pair, method) for pair in ("low--reed", "high--hiss") for method in MODEL_FREE]
+
+
+def test_content_and_style_themselves_are_the_two_ends(evaluated: Path):
+    for row in rows(evaluated / "results.csv"):
+        if row["method"] == "content":
+            assert float(row["chroma_cosine"]) == pytest.approx(1, abs=1e-5)
+            assert float(row["onset_f1"]) == 1
+            assert float(row["style_taken"]) == 0
+        if row["method"] == "style":
+            assert float(row["style_taken"]) == pytest.approx(1, abs=1e-3)
+            assert float(row["mfcc_fd"]) == pytest.approx(0, abs=1)
+            assert float(row["chroma_cosine"]) < 0.9
+        if row["method"] == "eq-match":
+            assert 0 < float(row["closed_mel_spectrum"]) < 1
+
+
+def test_pitch_is_followed_in_monophonic_contents_alone(evaluated: Path):
+    for row in rows(evaluated / "results.csv"):
+        assert (row["raw_pitch_accuracy"] != "") == (row["pair"] == "low--reed")
+
+
+def test_the_trade_off_is_of_the_first_pair_and_starts_at_the_content(evaluated: Path):
+    swept = {row["method"]: row for row in rows(evaluated / "trade_off.csv")}
+    assert {row["pair"] for row in swept.values()} == {"low--reed"}
+    taken = [float(swept[f"eq-match:alpha={alpha}"]["closed_mel_spectrum"]) for alpha in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert taken[0] == pytest.approx(0, abs=1e-3)
+    assert taken == sorted(taken)
+
+
+def test_the_summary_and_the_pictures_are_there(evaluated: Path):
+    summary = {(row["method"], row["column"]): row for row in rows(evaluated / "summary.csv")}
+    taken = [float(row["style_taken"]) for row in rows(evaluated / "results.csv") if row["method"] == "eq-match"]
+    assert float(summary["eq-match", "style_taken"]["median"]) == pytest.approx(sum(taken) / 2)
+    for picture in ("trade_off", "best", "median", "worst"):
+        assert (evaluated / f"{picture}.png").stat().st_size > 10_000
+
+
+def test_finished_work_is_not_done_again(folders: Path, evaluated: Path):
+    before = {path: path.stat().st_mtime_ns for path in evaluated.glob("audio/*/*")}
+    table = (evaluated / "results.csv").read_bytes()
+    assert main(command(folders, evaluated, *MODEL_FREE)) == 0
+    assert {path: path.stat().st_mtime_ns for path in evaluated.glob("audio/*/*")} == before
+    assert (evaluated / "results.csv").read_bytes() == table
+
+
+def test_a_run_that_is_killed_and_started_again_gives_the_same_table(folders: Path, evaluated: Path, tmp_path: Path):
+    arguments = command(folders, tmp_path, *MODEL_FREE)
+    process = subprocess.Popen([sys.executable, "-m", "stylus_ops", *arguments], cwd=Path(__file__).parents[3])
+    while process.poll() is None and not list(tmp_path.glob("audio/*/*.json")):
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    done = list(tmp_path.glob("audio/*/*.json"))
+    assert done
+    assert not (tmp_path / "results.csv").exists()
+    # Whatever the kill left of a job that was being written counts as nothing.
+    done[0].unlink()
+    assert main(arguments) == 0
+    for table in ("results.csv", "trade_off.csv", "summary.csv"):
+        assert (tmp_path / table).read_bytes() == (evaluated / table).read_bytes()
+
+
+def test_processes_share_the_pairs_and_the_last_one_writes_the_table(
+    folders: Path, evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for process in (0, 1):
+        assert not (tmp_path / "results.csv").exists()
+        monkeypatch.setenv("RANK", str(process))
+        assert main(command(folders, tmp_path, "content", "style")) == 0
+        assert len(list(tmp_path.glob("audio/*"))) == process + 1
+    both = [row for row in rows(evaluated / "results.csv") if row["method"] in ("content", "style")]
+    assert rows(tmp_path / "results.csv") == both
+
+
+def test_a_recording_that_cannot_be_measured_does_not_stop_the_others(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    write_audio(tmp_path / "silence.wav", torch.zeros(1, RATE), RATE)
+    table = tmp_path / "pairs.csv"
+    table.write_text(
+        f"content,style\nsilence.wav,{folders}/styles/reed.wav\n{folders}/contents/low.wav,{folders}/styles/reed.wav\n"
+    )
+    out = tmp_path / "out"
+    arguments = ["evaluate", str(table), "--out", str(out), "--methods", "content", "--sweep-pairs", "0", "--json"]
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert "silence--reed, content: the first clip is silent" in printed.err
+    assert json.loads(printed.out)["summary"]["content"]["chroma_cosine"]["measured"] == 1
+    assert [row["pair"] for row in rows(out / "results.csv")] == ["low--reed"]
+
+
+def test_a_transfer_that_changes_nothing_is_the_autoencoders_round_trip(folders: Path, tmp_path: Path):
+    nothing = "stylus:alpha=0,adain=0,corrections=2"
+    assert (
+        main([*command(folders, tmp_path, "autoencoder", nothing, "stylus"), "--steps", "4", "--sweep-pairs", "0"]) == 0
+    )
+    numbers = {row["method"]: row for row in rows(tmp_path / "results.csv") if row["pair"] == "low--reed"}
+    for column in ("chroma_cosine", "style_taken", "spectral_convergence"):
+        assert float(numbers[nothing][column]) == pytest.approx(float(numbers["autoencoder"][column]), abs=0.03)
+    assert float(numbers["stylus"]["style_taken"]) != pytest.approx(float(numbers[nothing]["style_taken"]), abs=1e-3)
+
+
+def test_eq_match_reaches_a_spectrum_that_an_equaliser_can_reach():
+    """The style is the content itself through a shelf: what EQ-match must undo is smooth."""
+    content = 0.05 * torch.randn(1, 2 * RATE, generator=torch.Generator().manual_seed(1))
+    style = torch.cat([content[:, :1], content[:, 1:] - 0.7 * content[:, :-1]], 1)
+    full = eq_match(content, style, RATE)
+    assert closed_distances(content, style, full.waveform, RATE)["mel spectrum"] > 0.85
+    assert full.waveform.shape == content.shape
+    torch.testing.assert_close(eq_match(content, style, RATE, 0.0).waveform, content, atol=1e-4, rtol=0)
+
+
+def test_cross_synthesis_runs_from_the_content_to_the_styles_bands():
+    content, style = tone(220, 4, 4), tone(330, 20, 1)
+    same = cross_synthesis(content, style, RATE, 0.0).waveform
+    assert (same - content).norm() < 0.1 * content.norm()
+    full = cross_synthesis(content, style, RATE).waveform
+    assert closed_distances(content, style, full, RATE)["mfcc means"] > 0.3
+
+
+def test_median_and_its_interval():
+    values = [1.0, 2.0, 3.0, 4.0, math.nan]
+    middle = median(values)
+    assert (middle.median, middle.measured) == (2.5, 4)
+    assert 1 <= middle.low < 2.5 < middle.high <= 4
+    assert median([2.0])[0::3] == (2.0, 1)
+    assert median([math.nan]).measured == 0
+    # The interval of a median of many is about 1.96 * 1.2533 * s / sqrt(n) to either side.
+    normal = torch.randn(1000, generator=torch.Generator().manual_seed(0)).tolist()
+    wide = median(normal)
+    assert wide.high - wide.low == pytest.approx(2 * 1.96 * 1.2533 / 1000**0.5, rel=0.25)
+
+
+def test_a_table_in_markdown():
+    summary = summarise(
+        [{"method": "content", "a": 1.0, "b": math.nan}, {"method": "content", "a": 1.0, "b": math.nan}], "ab"
+    )
+    assert markdown(summary, "ab") == "| method | a | b |\n| --- | --- | --- |\n| content | 1 [1, 1] | - |"
+
+
+def test_settings_follow_the_name_of_a_method():
+    settings = Settings(steps=12, gamma=0.4)
+    assert parse_method("stylus", settings).settings == settings
+    changed = parse_method("stylus:gamma=0.5,sites=9-11", settings).settings
+    assert (changed.steps, changed.gamma, changed.sites) == (12, 0.5, "9-11")
+    paper = parse_method("stylus-paper", settings).settings
+    assert (paper.gamma, paper.alpha, paper.inversion, paper.steps) == (0.75, 0.9, "ddim", 12)
+    assert parse_method("adain:alpha=0.5", settings).settings.adain == 0.5
+    assert parse_method("adain", settings).settings.end == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stylos", "method 'stylos' is not known: choose from content"),
+        ("stylus:warmth=1", "stylus has no setting 'warmth'"),
+        ("stylus:alpha=much", "alpha is 'much'; write a number"),
+        ("stylus:gamma=3", "gamma is 3.0: choose a number from 0.0 to 1.0"),
+        ("content:alpha=0.5", "content has no setting 'alpha'"),
+        ("eq-match:steps=3", "eq-match has no setting 'steps'"),
+    ],
+)
+def test_a_method_that_is_not_there_is_refused_in_words(text: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        parse_method(text, Settings())
+
+
+def test_folders_are_paired_recording_by_recording(folders: Path):
+    pairs = every_pair(folders / "contents", folders / "styles")
+    assert [pair.name for pair in pairs] == ["high--hiss", "high--reed", "low--hiss", "low--reed"]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("from,to\na.wav,b.wav\n", "must begin with a line that names its columns"),
+        ("content,style\nmissing.wav,styles/reed.wav\n", "line 2: recording .*missing.wav does not exist"),
+        ("content,style,monophonic\ncontents/low.wav,styles/reed.wav,perhaps\n", "line 2: monophonic is 'perhaps'"),
+        ("content,style\n", "no pairs"),
+        ("content,style\n" + "contents/low.wav,styles/reed.wav\n" * 2, "two pairs are called low--reed"),
+    ],
+)
+def test_a_table_of_pairs_that_cannot_be_used_is_refused_in_words(folders: Path, table: str, message: str):
+    path = folders / "other.csv"
+    path.write_text(table)
+    with pytest.raises(ValueError, match=message):
+        read_pairs(path)
+
+
+@pytest.mark.parametrize("where", [[], ["pairs.csv", "--styles", "."], ["--contents", "."]])
+def test_pairs_come_from_a_table_or_from_two_folders(where: list[str], tmp_path: Path, capsys: pytest.CaptureFixture):
+    assert main(["evaluate", *where, "--out", str(tmp_path)]) == 2
+    assert "a table of pairs, or both --contents and --styles" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def clap_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLAP model of transformers' own, with few channels and random weights."""
+    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
+
+    torch.manual_seed(0)
+    audio = {
+        "patch_embeds_hidden_size": 16,
+        "hidden_size": 128,
+        "depths": [1, 1, 1, 1],
+        "num_attention_heads": [1, 1, 1, 1],
+        "projection_dim": 16,
+        "spec_size": 256,
+    }
+    text = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "intermediate_size": 16,
+        "vocab_size": 50,
+    }
+    model = ClapModel(ClapConfig(text_config={**text, "projection_dim": 16}, audio_config=audio, projection_dim=16))
+    folder = tmp_path_factory.mktemp("clap")
+    model.save_pretrained(folder)
+    ClapFeatureExtractor(truncation="rand_trunc").save_pretrained(folder)
+    return folder
+
+
+def test_clap_columns_come_with_weights(folders: Path, clap_folder: Path, tmp_path: Path):
+    assert main([*command(folders, tmp_path, "content", "style"), "--clap", str(clap_folder)]) == 0
+    for row in rows(tmp_path / "results.csv"):
+        assert float(row[f"clap_{row['method']}"]) == pytest.approx(1, abs=1e-3)
+        assert float(row["clap_direction"]) == pytest.approx(0 if row["method"] == "content" else 1, abs=1e-2)
+
+
+def test_clap_columns_are_skipped_in_a_line_without_weights(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    assert main([*command(folders, tmp_path, "content"), "--clap", str(tmp_path / "none")]) == 0
+    assert "no CLAP columns" in capsys.readouterr().err
+    assert not any("clap" in name for name in rows(tmp_path / "results.csv")[0])
+
+
+def test_clap_hears_the_average_of_the_channels(clap_folder: Path):
+    clap = Clap(str(clap_folder))
+    mono = tone(220, 3, 4)
+    stereo = torch.cat([1.5 * mono, 0.5 * mono])
+    torch.testing.assert_close(clap.embed(mono, RATE), clap.embed(stereo, RATE), atol=1e-4, rtol=1e-3)
+
+
+def test_clap_hears_all_of_a_long_clip(clap_folder: Path):
+    """Ten seconds at once: the average of two parts lies between them, and is the same every time."""
+    clap = Clap(str(clap_folder))
+    parts = [tone(hertz, 5, 1).repeat(1, 5) for hertz in (110, 880)]
+    first, second, both = (clap.embed(part, RATE) for part in (*parts, torch.cat(parts, 1)))
+    torch.testing.assert_close(both, torch.nn.functional.normalize(first + second, dim=0), atol=0.02, rtol=0.02)
+    assert not torch.allclose(first, second, atol=0.02)
+
+
+def test_directional_clap_is_the_cosine_of_two_ways():
+    content, style = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    halfway = clap_similarities(content, style, torch.tensor([0.5, 0.5]))
+    assert halfway["clap_direction"] == pytest.approx(1)
+    assert halfway["clap_content"] == halfway["clap_style"] == pytest.approx(0.5**0.5)
+    assert clap_similarities(content, style, torch.tensor([1.0, 1.0]))["clap_direction"] == pytest.approx(0.5**0.5)

@@ -1,0 +1,353 @@
+"""The command line, end to end: recordings in, files out, and every mistake answered in a sentence."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from stylus_ops.__main__ import main
+from stylus_ops.audio.files import read_audio, write_audio
+from stylus_ops.engine.engine import Engine
+from stylus_ops.pipeline.batch import is_finished, read_manifest, run_rows
+from stylus_ops.pipeline.settings import Settings
+from stylus_ops.pipeline.share import Share
+from stylus_ops.pipeline.transfer import Transfer, normalised
+from tests.small_folder import write_small_folder
+
+from ..signals import noise, tones
+
+ROOT = Path(__file__).parents[3]
+FAST = ["--preset", "tiny-256", "--steps", "2"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_folder(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def engine(model: Path) -> Engine:
+    return Engine.load(str(model), "cpu")
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """A folder with a stereo content at 48 kHz, two styles and a file without sound."""
+    write_audio(tmp_path / "content.wav", tones(1.5, 48000)[0], 48000)
+    write_audio(tmp_path / "style.flac", noise(1.2, 22050, 1)[0], 22050)
+    write_audio(tmp_path / "other.wav", tones(6.0, 44100, 1)[0], 44100)
+    (tmp_path / "words.wav").write_text("no sound at all")
+    return tmp_path
+
+
+def stylus(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stylus_ops", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def test_transfer_writes_sound_picture_and_one_json_object(clips, model):
+    output, figure = clips / "out.flac", clips / "out.png"
+    done = stylus(
+        *("transfer", clips / "content.wav", clips / "style.flac", clips / "other.wav"),
+        *("-o", output, "--figure", figure, "--model", model, "--weights", 3, 1, "--json", *FAST),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sampling: 100%" in done.stderr
+
+    report = json.loads(done.stdout)
+    assert [style["weight"] for style in report["styles"]] == [0.75, 0.25]
+    assert report["settings"]["alpha"] == 0.9
+    assert report["settings"]["steps"] == 2
+    assert report["chosen"] == {
+        "preset": "tiny-256",
+        "sites": [6, 7, 8, 9, 10, 11],
+        "features": "cache",
+        "windows_per_pass": 4,
+    }
+    assert report["evaluations"] == 2 * (1 + 1 + 2) + 2
+    assert report["seconds"].keys() == {"load", "read", "encode", "inversion", "sampling", "decode", "write"}
+    assert report["peak_memory_bytes"] > 2**28
+
+    waveform, rate = read_audio(output)
+    assert (rate, waveform.shape) == (48000, (1, 2, 72000))
+    assert waveform.isfinite().all()
+    assert waveform.abs().max() > 0.01
+    with Image.open(figure) as picture:
+        assert picture.width > 900
+        assert len(picture.getcolors(picture.width * picture.height) or ()) > 1000
+    assert not list(clips.glob(".*"))
+
+
+def test_same_inputs_give_the_same_file(clips, model):
+    outputs = [clips / "a.wav", clips / "b.wav"]
+    for output in outputs:
+        command = ["transfer", clips / "content.wav", clips / "style.flac", "-o", output, "--model", model, *FAST]
+        assert main([*map(str, command)]) == 0
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+def test_user_errors_are_a_sentence_without_traceback(clips, model):
+    done = stylus("transfer", clips / "content.wav", clips / "missing.wav", "-o", clips / "out.flac", "--model", model)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("stylus: recording")
+    assert "missing.wav does not exist" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"--steps": "1"}, "steps is 1"),
+        ({"--steps": "1001"}, "steps is 1001"),
+        ({"--alpha": "nan"}, "alpha is nan"),
+        ({"--gamma": "1.5"}, "gamma is 1.5"),
+        ({"--temperature": "0"}, "temperature is 0"),
+        ({"--adain": "2"}, "adain is 2"),
+        ({"--start": "0.6", "--end": "0.5"}, "end is 0.5"),
+        ({"--sites": "0-2"}, "no self-attention in decoder block"),
+        ({"--weights": "0"}, "weights are 0.0"),
+        ({"--output": "out.midi"}, "unknown ending"),
+        ({"--output": "nowhere/out.flac"}, "no folder"),
+        ({"--output": "."}, "is a folder"),
+        ({"--output": "content.wav"}, "one of the recordings"),
+        ({"--figure": "nowhere/out.png"}, "no folder"),
+        ({"--figure": "out.gif"}, "unknown ending"),
+        ({"--model": "missing.safetensors"}, "does not exist"),
+        ({"--model": "weights.ckpt"}, "pickle"),
+        ({"--device": "cuda:99"}, "cuda:99"),
+        ({"--dtype": "float8"}, "float8"),
+        ({"content": "words.wav"}, "words.wav"),
+        ({"content": "missing.wav"}, "does not exist"),
+    ],
+)
+def test_mistakes_are_named_and_leave_nothing_behind(clips, model, monkeypatch, capsys, change, words):
+    monkeypatch.chdir(clips)
+    before = sorted(clips.rglob("*"))
+    options = {"--output": "out.flac", "--model": str(model), "--preset": "tiny-256", "--steps": "2", **change}
+    content = options.pop("content", "content.wav")
+    arguments = [word for option in options.items() for word in option]
+    assert main(["transfer", content, "style.flac", *arguments]) == 2
+    told = capsys.readouterr()
+    assert words in told.err
+    assert told.out == ""
+    assert sorted(clips.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="no folder is closed to an administrator")
+def test_folder_that_cannot_be_written_to_is_noticed_before_the_run(clips, model, capsys):
+    closed = clips / "closed"
+    closed.mkdir(mode=0o500)
+    command = ["transfer", clips / "content.wav", clips / "style.flac", "-o", closed / "out.flac", "--model", model]
+    assert main([*map(str, command)]) == 2
+    assert "can't write" in capsys.readouterr().err
+
+
+def test_unknown_option_shows_usage_and_fails():
+    with pytest.raises(SystemExit) as stopped:
+        main(["transfer", "a.wav", "b.wav", "-o", "c.wav", "--alfa", "1"])
+    assert stopped.value.code == 2
+
+
+def test_weights_are_normalised():
+    assert normalised([], 4) == [0.25] * 4
+    assert normalised([2, 6], 2) == [0.25, 0.75]
+    for wrong in ([1.0], [-1.0, 2.0], [0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0]):
+        with pytest.raises(ValueError, match="weights are"):
+            normalised(wrong, 2)
+
+
+def test_style_of_weight_zero_is_as_if_it_were_not_there(clips, model):
+    outputs = [clips / "one.wav", clips / "two.wav"]
+    styles = [["style.flac"], ["style.flac", "other.wav"]]
+    for output, names, weights in zip(outputs, styles, (["1"], ["1", "0"]), strict=True):
+        command = ["transfer", clips / "content.wav", *(clips / name for name in names), "-o", output, "--model", model]
+        assert main([*map(str, command), "--weights", *weights, *FAST]) == 0
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+def inverted(engine: Engine, clips: Path, names: list[str]) -> Callable[..., Any]:
+    def run(**settings: Any) -> Any:
+        transfer = Transfer(engine, Settings(steps=2, preset="tiny-256", **settings), quiet=True)
+        read = transfer.read(clips / names[0], [clips / name for name in names[1:]])
+        return transfer.invert(read)
+
+    return run
+
+
+def test_one_batch_inverts_what_single_runs_do(engine, clips):
+    together = inverted(engine, clips, ["content.wav", "other.wav"])()
+    alone = inverted(engine, clips, ["content.wav"])() + inverted(engine, clips, ["other.wav"])()
+    assert [clip.noise.shape[0] for clip in together] == [1, 2]
+    for both, one in zip(together, alone, strict=True):
+        for x, y in ((both.noise, one.noise), (both.bank[1][3], one.bank[1][3])):
+            assert (x - y).norm() < 1e-4 * y.norm()  # kernels differ by batch size; a single element may differ more
+        assert both.valid_width == one.valid_width
+
+
+def test_padding_stays_out_of_the_statistics(engine, clips):
+    (content,) = inverted(engine, clips, ["content.wav"])()
+    frames = 1 + int(1.5 * 44100) // 882
+    assert content.valid_width == round(32 * frames / 256) < 32
+
+
+def test_long_style_is_cut_to_its_first_windows(engine, clips):
+    _, style = inverted(engine, clips, ["content.wav", "other.wav"])(style_windows=1)
+    assert len(style.noise) == 1
+
+
+@pytest.mark.parametrize("features", ["cache fp16", "recompute"])
+def test_feature_policies_agree(clips, model, features):
+    outputs = [clips / "cache.wav", clips / "other_policy.wav"]
+    for output, policy in zip(outputs, ("cache", features), strict=True):
+        command = ["transfer", clips / "content.wav", clips / "style.flac", "-o", output, "--model", model]
+        assert main([*map(str, command), "--features", policy.replace(" ", "-"), *FAST]) == 0
+    (first, _), (second, _) = (soundfile.read(output) for output in outputs)
+    assert abs(first - second).max() < 0.01
+
+
+@pytest.mark.parametrize("decode", ["gain", "griffin_lim"])
+def test_decoders_keep_length_and_rate(clips, model, decode):
+    output = clips / "out.wav"
+    command = ["transfer", clips / "content.wav", clips / "style.flac", "-o", output, "--model", model]
+    assert main([*map(str, command), "--decode", decode, *FAST]) == 0
+    assert soundfile.info(output).frames == 72000
+    assert soundfile.info(output).samplerate == 48000
+
+
+def write_manifest(path: Path, rows: list[dict[str, str]]) -> Path:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    path.write_text(text.getvalue(), encoding="utf-8-sig")
+    return path
+
+
+FAST_SETTINGS = Settings(steps=2, preset="tiny-256")
+
+
+def test_batch_resumes_and_redoes_what_changed(clips, engine):
+    manifest = write_manifest(
+        clips / "pairs.csv",
+        [
+            {"content": "content.wav", "style": "style.flac"},
+            {"content": "content.wav", "style": "other.wav", "out": "sub/b.wav", "alpha": "0.5"},
+        ],
+    )
+    out = clips / "results"
+    rows = read_manifest(manifest, out, FAST_SETTINGS)
+    assert [row.settings.alpha for row in rows] == [0.9, 0.5]
+    first = run_rows(engine, rows, Share(0, 1, 0), quiet=True)
+    assert [Path(path).relative_to(out.resolve()).as_posix() for path in first["written"]] == [
+        "content--style.flac",
+        "sub/b.wav",
+    ]
+    again = run_rows(engine, rows, Share(0, 1, 0), quiet=True)
+    assert again["written"] == []
+    assert len(again["skipped"]) == 2
+
+    rows[0].output.unlink()
+    changed = [rows[0], rows[1]._replace(settings=Settings(steps=2, preset="tiny-256", alpha=0.1))]
+    assert len(run_rows(engine, changed, Share(0, 1, 0), quiet=True)["written"]) == 2
+
+    bias = engine.model.unet.conv_out.bias
+    assert bias is not None
+    with torch.no_grad():
+        bias += 1
+        other_weights = run_rows(engine, changed, Share(0, 1, 0), quiet=True)
+        bias -= 1
+    assert len(other_weights["written"]) == 2
+
+
+def test_batch_goes_on_after_a_recording_that_cannot_be_read(clips, model, capsys):
+    manifest = write_manifest(
+        clips / "pairs.csv",
+        [{"content": "words.wav", "style": "style.flac"}, {"content": "content.wav", "style": "style.flac"}],
+    )
+    assert main(["batch", str(manifest), "--out", str(clips / "results"), "--model", str(model), "--json", *FAST]) == 2
+    told = capsys.readouterr()
+    summary = json.loads(told.out)
+    assert [failure["line"] for failure in summary["failed"]] == [2]
+    assert [Path(path).name for path in summary["written"]] == ["content--style.flac"]
+    assert "line 2" in told.err
+    assert "words.wav" in told.err
+
+
+def test_interrupted_batch_leaves_no_half_written_file(clips, engine, monkeypatch):
+    manifest = write_manifest(clips / "pairs.csv", [{"content": "content.wav", "style": "style.flac"}])
+    rows = read_manifest(manifest, clips / "results", FAST_SETTINGS)
+    evaluate = engine.evaluate
+
+    def interrupted(*arguments):
+        if engine.evaluations > before + 4:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    before = engine.evaluations
+    monkeypatch.setattr(engine, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_rows(engine, rows, Share(0, 1, 0), quiet=True)
+    assert list((clips / "results").iterdir()) == []
+    assert not is_finished(rows[0], engine.name, engine.model.digest())
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"content": "missing.wav", "style": "style.flac"}, "line 2.*does not exist"),
+        ({"content": "content.wav", "style": ""}, "line 2.*empty"),
+        ({"content": "content.wav", "style": "style.flac", "out": "../../escaped.flac"}, "leaves the output folder"),
+        ({"content": "content.wav", "style": "style.flac", "out": "/escaped.flac"}, "leaves the output folder"),
+        ({"content": "content.wav", "style": "style.flac", "out": "a.midi"}, "unknown ending"),
+        ({"content": "content.wav", "style": "style.flac", "alpha": "much"}, "alpha is 'much'"),
+        ({"content": "content.wav", "style": "style.flac", "steps": "1"}, "steps is 1"),
+        ({"content": "content.wav", "style": "style.flac", "volume": "11"}, "unknown columns volume"),
+        ({"content": "content.wav"}, "no column style"),
+    ],
+)
+def test_manifest_mistakes_are_found_before_anything_runs(clips, row, words):
+    manifest = write_manifest(clips / "pairs.csv", [row])
+    with pytest.raises(ValueError, match=words):
+        read_manifest(manifest, clips / "results", FAST_SETTINGS)
+
+
+def test_two_rows_may_not_write_one_file(clips):
+    row = {"content": "content.wav", "style": "style.flac"}
+    manifest = write_manifest(clips / "pairs.csv", [{**row, "alpha": "0.1"}, {**row, "alpha": "0.9"}])
+    with pytest.raises(ValueError, match="lines 2 and 3 both write"):
+        read_manifest(manifest, clips / "results", FAST_SETTINGS)
+
+
+def test_two_processes_share_the_rows(clips, model):
+    """`torch.distributed.run` is what `accelerate launch` starts processes with."""
+    manifest = write_manifest(
+        clips / "pairs.csv",
+        [{"content": "content.wav", "style": "style.flac", "out": f"{number}.flac"} for number in range(3)],
+    )
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = ["-m", "stylus_ops", "batch", manifest, "--out", clips / "results", "--model", model, "--json", *FAST]
+    done = subprocess.run([*launcher, *map(str, command)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (clips / "results").iterdir())
+    assert names == ["0.flac", "0.flac.json", "1.flac", "1.flac.json", "2.flac", "2.flac.json"]
+    summary = json.loads(done.stdout)
+    assert (summary["process"], summary["processes"]) == (0, 2)
+    assert [Path(path).name for path in summary["written"]] == ["0.flac", "2.flac"]

@@ -1,0 +1,44 @@
+"""After a whole transfer with the bundled prior, nothing tells where its windows join."""
+
+import pytest
+
+from benchmarks.joins import at_joins
+from stylus_ops.audio.files import read_audio
+from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.diffusion.features import Style
+from stylus_ops.engine.engine import Engine
+from stylus_ops.pipeline.settings import Settings
+from stylus_ops.pipeline.transfer import Clip, Transfer
+from stylus_ops.tiny import RECORDINGS
+from tests.unit.signals import noise
+
+TINY = PRESETS["tiny-256"]
+
+
+def clip(name: str, times: int = 1) -> Clip:
+    waveform, rate = read_audio(RECORDINGS / f"{name}.flac")
+    return Clip(name, *audio_to_windows(waveform.repeat(1, 1, times), rate, TINY))
+
+
+@pytest.mark.parametrize("style", ["style_a", "style_b"])
+def test_neighbouring_frames_differ_no_more_at_joins_than_elsewhere(style):
+    run = Transfer(Engine.load("tiny", "cpu"), Settings(steps=5), quiet=True)
+    content = clip("melody", times=3)
+    assert len(content.spectrogram.starts) == 4
+    inversion, capture = run.invert([content, clip(style)])
+    output, _ = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), content)
+    ratios = at_joins(output[None], content.spectrogram)
+    assert ratios["step"] < 1.2
+    assert ratios["dB"] < 1.2
+
+
+def test_a_hard_cut_is_seen():
+    steady = noise((3 * TINY.width - 1) * TINY.hop_length / TINY.sample_rate, TINY.sample_rate)
+    _, spectrogram = audio_to_windows(steady, TINY.sample_rate, TINY, overlap=0)
+    assert at_joins(steady, spectrogram)["dB"] < 1.2
+    cut = steady.clone()
+    cut[..., spectrogram.starts[1] * TINY.hop_length : spectrogram.starts[2] * TINY.hop_length] *= 3
+    ratios = at_joins(cut, spectrogram)
+    assert ratios["step"] > 2
+    assert ratios["dB"] > 1.4

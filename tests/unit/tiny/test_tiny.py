@@ -1,0 +1,127 @@
+"""The bundled prior's file, and what loading it gives."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from stylus_ops.audio.files import read_audio
+from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.engine.tiny_unet import diffusers_config, diffusers_unet
+from stylus_ops.tiny import RECORDINGS, UNET, WEIGHTS, TinyPrior, load
+from training.ldm_keys import ldm_key
+
+
+@pytest.fixture(scope="module")
+def prior() -> TinyPrior:
+    return load()
+
+
+@pytest.fixture(scope="module")
+def melody() -> torch.Tensor:
+    """The mel image of the bundled melody, [1, 3, 256, 256] in -1..1."""
+    waveform, rate = read_audio(RECORDINGS / "melody.flac")
+    images, _ = audio_to_windows(waveform, rate, PRESETS["tiny-256"])
+    return 2 * images[:1].movedim(-1, 1) - 1
+
+
+def test_file_is_small_enough_to_ship() -> None:
+    assert WEIGHTS.stat().st_size < 30e6
+
+
+def test_recordings_are_small_enough_to_ship() -> None:
+    recordings = list(RECORDINGS.iterdir())
+    assert {path.name for path in recordings} == {"melody.flac", "style_a.flac", "style_b.flac"}
+    assert sum(path.stat().st_size for path in recordings) < 1e6
+
+
+def test_unet_has_at_most_twelve_million_parameters(prior: TinyPrior) -> None:
+    assert sum(weight.numel() for weight in prior.unet_weights.values()) < 12e6
+
+
+def test_autoencoder_keeps_the_melody(prior: TinyPrior, melody: torch.Tensor) -> None:
+    error = (prior.autoencoder(melody) - melody).square().mean()
+    assert 10 * torch.log10(4 / error) > 30  # dB
+
+
+def test_latents_have_about_unit_scale(prior: TinyPrior, melody: torch.Tensor) -> None:
+    latents = prior.autoencoder.encode(melody)
+    assert latents.shape == (1, 4, 32, 32)
+    assert 0.3 < latents.std() < 2
+
+
+def test_autoencoder_takes_any_multiple_of_8(prior: TinyPrior) -> None:
+    assert prior.autoencoder(torch.zeros(2, 3, 64, 136)).shape == (2, 3, 64, 136)
+
+
+def test_unet_denoises_the_melody(prior: TinyPrior, melody: torch.Tensor) -> None:
+    unet = diffusers_unet(prior)
+    latents = prior.autoencoder.encode(melody)
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
+    timestep, kept = 500, 0.2763  # share of the signal's power at this timestep of the schedule
+    with torch.no_grad():
+        noisy = kept**0.5 * latents + (1 - kept) ** 0.5 * noise
+        guess = unet(noisy, timestep, prior.context).sample
+    assert (guess - noise).square().mean() < 0.25  # 1 would be no guess at all
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_unet_and_context_come_in_the_wanted_precision(dtype: torch.dtype) -> None:
+    prior = load(dtype=dtype)
+    assert {weight.dtype for weight in prior.unet_weights.values()} == {dtype}
+    assert prior.context.dtype == dtype
+    assert next(prior.autoencoder.parameters()).dtype == torch.float32
+
+
+def test_names_are_those_that_diffusers_converts_back(prior: TinyPrior) -> None:
+    unet = diffusers_unet(prior)
+    weights = unet.state_dict()
+    renamed = {UNET + ldm_key(name): weight for name, weight in weights.items()}
+    assert renamed.keys() == prior.unet_weights.keys()
+    back = convert_ldm_unet_checkpoint(renamed, dict(unet.config))
+    assert all(torch.equal(back[name], weights[name]) for name in weights)
+
+
+def test_every_weight_is_finite(prior: TinyPrior) -> None:
+    assert all(weight.isfinite().all() for weight in prior.unet_weights.values())
+
+
+def test_decoder_has_self_attention_in_blocks_3_to_11(prior: TinyPrior) -> None:
+    config = diffusers_config(prior.unet_config)
+    assert config["up_block_types"] == ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]
+    assert f"{UNET}output_blocks.3.1.transformer_blocks.0.attn1.to_q.weight" in prior.unet_weights
+    assert f"{UNET}output_blocks.2.1.transformer_blocks.0.attn1.to_q.weight" not in prior.unet_weights
+
+
+def test_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="missing"):
+        load(path=tmp_path / "prior.safetensors")
+
+
+def test_truncated_file_is_refused(tmp_path: Path) -> None:
+    cut = tmp_path / "prior.safetensors"
+    cut.write_bytes(WEIGHTS.read_bytes()[:1_000_000])
+    with pytest.raises(ValueError, match="cut off"):
+        load(path=cut)
+
+
+def test_foreign_file_is_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "prior.safetensors"
+    save_file({"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(2, 2)}, foreign)
+    with pytest.raises(ValueError, match="no Stylus Tiny prior"):
+        load(path=foreign)
+
+
+def test_a_file_without_some_weights_is_refused(tmp_path: Path) -> None:
+    part = tmp_path / "prior.safetensors"
+    with safe_open(WEIGHTS, "pt") as file:
+        metadata = file.metadata()
+    weights = load_file(WEIGHTS)
+    weights.pop("first_stage_model.decoder.linear.weight")
+    save_file(weights, part, metadata)
+    with pytest.raises(ValueError, match="install the pack again"):
+        load(path=part)
