@@ -10,6 +10,9 @@ from ..stylus_ops.audio.windows import Spectrogram
 from ..stylus_ops.diffusion.features import Style, blend
 from . import sockets
 from .ddim_invert import inversion_inputs, invert
+from .host.messages import warn
+
+SHORTEST_STYLE = 2.0  # seconds; less has too little texture to take
 
 
 class CaptureStyle(io.ComfyNode):
@@ -45,9 +48,19 @@ class CaptureStyle(io.ComfyNode):
     ) -> io.NodeOutput:
         used = {**latent, "samples": latent["samples"][:max_windows]}
         if spectrogram is not None:
+            _check_worth(spectrogram)
             spectrogram = spectrogram._replace(starts=spectrogram.starts[:max_windows])
         capture = invert(latent=used, spectrogram=spectrogram, **shared)
         return io.NodeOutput(Style((capture,), (1.0,)))
+
+
+def _check_worth(spectrogram: Spectrogram) -> None:
+    """Warn of a style with little or nothing to take."""
+    seconds = spectrogram.waveform.shape[-1] / spectrogram.sample_rate
+    if not spectrogram.peak.any():
+        warn("the style is silent: choose a recording, or a part of it, with sound")
+    elif seconds < SHORTEST_STYLE:
+        warn(f"the style lasts {seconds:.1f} s: choose {SHORTEST_STYLE:g} s or more, or little of its texture is heard")
 
 
 class BlendStyles(io.ComfyNode):

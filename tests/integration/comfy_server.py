@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ import psutil
 import websocket
 
 PACK = Path(__file__).resolve().parents[2]
+TEXT_EVENT = 3
 TEST_NODES = Path(__file__).with_name("test_nodes")
 
 
@@ -93,6 +95,8 @@ class Run:
     failed_node: str | None = None
     interrupted: bool = False
     previews: int = 0
+    texts: list[tuple[str, str]] = field(default_factory=list)
+    """(node, words) of each message shown on a node."""
 
     def steps(self, node: str) -> list[int]:
         """Values of the node's progress messages, in order."""
@@ -269,7 +273,7 @@ class ComfyServer:
             self._socket.settimeout(max(deadline - time.monotonic(), 0.01))
             message = self._socket.recv()
             if isinstance(message, bytes):
-                run.previews += 1
+                self._record_binary(run, message)
                 continue
             event = json.loads(message)
             kind, data = event["type"], event["data"]
@@ -295,6 +299,16 @@ class ComfyServer:
                 if "default" in (options or [{}])[0]
             }
         return self._default_inputs[class_type]
+
+    @staticmethod
+    def _record_binary(run: Run, message: bytes) -> None:
+        """A picture, or text led by the length of its node's id (ComfyUI's `send_progress_text`)."""
+        kind, length = struct.unpack_from(">II", message)
+        if kind != TEXT_EVENT:
+            run.previews += 1
+            return
+        end = 8 + length
+        run.texts.append((message[8:end].decode(), message[end:].decode()))
 
     @staticmethod
     def _record(run: Run, kind: str, data: dict[str, Any]) -> None:
