@@ -3,7 +3,7 @@ PYTHON ?= python3
 OUT ?= demo
 PY := .venv/bin/python
 
-.PHONY: demo test lint integration
+.PHONY: demo test lint integration installs
 
 demo: .venv/.installed
 	$(PY) -m stylus_ops demo --out $(OUT)
@@ -11,21 +11,21 @@ demo: .venv/.installed
 test: lint
 	$(PY) -m pytest
 
-lint: .venv/.installed-dev
+lint: .venv/.installed
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	mkdir -p .mypy_cache && ln -sfn .. .mypy_cache/stylus # the nodes are a part of a package, as ComfyUI imports them
 	MYPYPATH=.mypy_cache $(PY) -m mypy -p stylus.nodes
 
 # STYLUS_REQUIRE_COMFYUI turns "no ComfyUI found" from a skip into a failure.
-integration: .venv/.installed-dev
+integration: .venv/.installed
 	STYLUS_REQUIRE_COMFYUI=1 $(PY) -m pytest tests/integration
 
-.venv/.installed: requirements.txt constraints.txt
-	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PY) -m pip install -r requirements.txt -c constraints.txt
-	touch $@
+# Fresh virtual environments as users make them: downloads gigabytes.
+installs: .venv/.installed
+	$(PY) -m pytest tests/installs
 
-.venv/.installed-dev: .venv/.installed requirements-dev.txt
-	$(PY) -m pip install -r requirements-dev.txt -c constraints.txt
+.venv/.installed: pyproject.toml requirements.txt
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --editable '.[dev]'
 	touch $@

@@ -1,4 +1,4 @@
-"""`python -m stylus_ops`: the command line."""
+"""`stylus`, or `python -m stylus_ops`: the command line."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m stylus_ops",
+        prog="stylus",
         description="Give one recording the timbre of another: melody and rhythm stay, the sound changes.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -1,7 +1,7 @@
 """How the bundled prior is made. FOLDER is any folder outside the repository; every step goes on where it was stopped.
 
 apt-get install fluidsynth fluid-soundfont-gm
-python -m pip install -r requirements.txt -r training/requirements.txt
+python -m pip install '.[training]'
 python -m training.data --out FOLDER/data
 python -m training.autoencoder --folder FOLDER --minutes 8
 python -m training.prior --folder FOLDER --minutes 80 --compile --width 128

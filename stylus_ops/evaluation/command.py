@@ -58,9 +58,7 @@ def plan_of(args: argparse.Namespace, settings: Settings) -> Plan:
     except ModuleNotFoundError as error:
         if error.name not in ("matplotlib", "mir_eval"):
             raise
-        raise ValueError(
-            f"evaluate needs {error.name}: install it with pip install -r requirements-evaluation.txt"
-        ) from error
+        raise ValueError(f"evaluate needs {error.name}: install it with pip install {error.name}") from error
     from .methods import parse_method
     from .pairs import every_pair, read_pairs
 
