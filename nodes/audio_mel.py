@@ -12,6 +12,7 @@ from comfy_api.latest import io
 
 from ..stylus_ops.audio.files import read_audio
 from ..stylus_ops.audio.geometry import PRESETS
+from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import SHORT_CLIPS, audio_to_windows
 from . import sockets
 from .host.runs import check_interrupt
@@ -79,11 +80,10 @@ class AudioToMel(io.ComfyNode):
     def execute(cls, audio: dict | None, preset: str, overlap: int, short_clip: str) -> io.NodeOutput:
         if audio is None:
             raise ValueError("audio is missing; the video or file that feeds it may have no sound track.")
-        return io.NodeOutput(
-            *audio_to_windows(
-                audio["waveform"], audio["sample_rate"], PRESETS[preset], overlap, short_clip, check_interrupt
+        with between_blocks(check_interrupt):
+            return io.NodeOutput(
+                *audio_to_windows(audio["waveform"], audio["sample_rate"], PRESETS[preset], overlap, short_clip)
             )
-        )
 
 
 class LoadAudioMel(io.ComfyNode):
@@ -126,9 +126,8 @@ class LoadAudioMel(io.ComfyNode):
         cls, audio: str, start: float, duration: float, preset: str, overlap: int, short_clip: str
     ) -> io.NodeOutput:
         waveform, sample_rate = read_audio(recording_path(audio), start, duration)
-        images, spectrogram = audio_to_windows(
-            waveform, sample_rate, PRESETS[preset], overlap, short_clip, check_interrupt
-        )
+        with between_blocks(check_interrupt):
+            images, spectrogram = audio_to_windows(waveform, sample_rate, PRESETS[preset], overlap, short_clip)
         return io.NodeOutput(images, spectrogram, {"waveform": waveform, "sample_rate": sample_rate})
 
     @classmethod

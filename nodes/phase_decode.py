@@ -6,6 +6,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stylus_ops.audio.decode import LOUDNESS, METHODS, decode
+from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import Spectrogram
 from . import sockets
 from .host.runs import check_interrupt
@@ -89,15 +90,15 @@ class PhaseDecode(io.ComfyNode):
         above_band_db: float,
         reference: Tensor | None = None,
     ) -> io.NodeOutput:
-        waveform = decode(
-            images,
-            spectrogram,
-            method,
-            reference,
-            phase_iters=phase_iters,
-            gain_db=gain_db,
-            above_band_db=above_band_db,
-            loudness=loudness,
-            on_block=check_interrupt,
-        )
+        with between_blocks(check_interrupt):
+            waveform = decode(
+                images,
+                spectrogram,
+                method,
+                reference,
+                phase_iters=phase_iters,
+                gain_db=gain_db,
+                above_band_db=above_band_db,
+                loudness=loudness,
+            )
         return io.NodeOutput({"waveform": waveform, "sample_rate": spectrogram.sample_rate})

@@ -6,8 +6,6 @@ waveform at its own rate, so that length, rate, channels and all that lies above
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -26,8 +24,6 @@ DETAIL_GAIN = 60.0  # dB; the content's fine structure is amplified and attenuat
 
 SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
 
-OnBlock = Callable[[], None] | None
-
 
 def decode(
     images: Tensor,
@@ -38,7 +34,6 @@ def decode(
     gain_db: float = 24.0,
     above_band_db: float = 0.0,
     loudness: str = "match content",
-    on_block: OnBlock = None,
 ) -> Tensor:
     """The sound of `images`, heard through the recording that `spectrogram` keeps.
 
@@ -73,17 +68,17 @@ def decode(
     params, rate = spectrogram.params, spectrogram.sample_rate
     mel = windows_to_mel(images, spectrogram)
     if method == "gain":
-        gain = bounded_gain(mel, _reference_mel(reference, spectrogram, on_block), spectrogram.peak, gain_db)
+        gain = bounded_gain(mel, _reference_mel(reference, spectrogram), spectrogram.peak, gain_db)
 
     def change(clip: int, in_band: Tensor) -> Tensor:
         if method == "gain":
-            return gain_change(in_band, gain[clip], params, on_block)
+            return gain_change(in_band, gain[clip], params)
         iterations = phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
-        return magnitude_change(in_band, mel[clip], params, iterations, method, on_block)
+        return magnitude_change(in_band, mel[clip], params, iterations, method)
 
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
-        content = scale_above_band(original, rate, above_band_db, params, on_block)
+        content = scale_above_band(original, rate, above_band_db, params)
         changed = change(clip, resample(content, rate, params.sample_rate))
         output = resample(changed, params.sample_rate, rate)[:, : content.shape[-1]]
         output += content
@@ -93,12 +88,12 @@ def decode(
     return decoded
 
 
-def _reference_mel(reference: Tensor | None, spectrogram: Spectrogram, on_block: OnBlock) -> Tensor:
+def _reference_mel(reference: Tensor | None, spectrogram: Spectrogram) -> Tensor:
     if reference is not None:
         return windows_to_mel(reference, spectrogram)
     params = spectrogram.params
     waveform = resample(spectrogram.waveform, spectrogram.sample_rate, params.sample_rate)
-    return mel_amplitudes(waveform, params, on_block)
+    return mel_amplitudes(waveform, params)
 
 
 def bounded_gain(mel: Tensor, reference: Tensor, peak: Tensor, gain_db: float) -> Tensor:
@@ -111,7 +106,7 @@ def bounded_gain(mel: Tensor, reference: Tensor, peak: Tensor, gain_db: float) -
     return ((mel + floor) / (reference + floor)).clamp(1 / limit, limit)
 
 
-def gain_change(waveform: Tensor, gain: Tensor, params: SpectrogramParams, on_block: OnBlock = None) -> Tensor:
+def gain_change(waveform: Tensor, gain: Tensor, params: SpectrogramParams) -> Tensor:
     """What filtering by `gain`, interpolated between the mel centres, adds to the waveform.
 
     Shape: waveform `[C, T]` at `params.sample_rate`, gain `[n_mels, frames]` -> `[C, T]`
@@ -120,7 +115,7 @@ def gain_change(waveform: Tensor, gain: Tensor, params: SpectrogramParams, on_bl
     def change(spectrum: Tensor, frames: slice) -> Tensor:
         return spectrum * ((gain[:, frames].t() - 1) @ interpolation(params))
 
-    return filter_stft(waveform, change, params, on_block)
+    return filter_stft(waveform, change, params)
 
 
 def magnitude_change(
@@ -129,7 +124,6 @@ def magnitude_change(
     params: SpectrogramParams,
     iterations: int = 0,
     method: str = "phase",
-    on_block: OnBlock = None,
 ) -> Tensor:
     """What giving the waveform the magnitudes of `mel` adds to it.
 
@@ -168,19 +162,17 @@ def magnitude_change(
         magnitude = channel_rms(spectrum)
         return spectrum * (scale(magnitude, magnitude, frames) - 1)
 
-    estimate = waveform + filter_stft(waveform, first, params, on_block)
+    estimate = waveform + filter_stft(waveform, first, params)
     for _ in range(iterations):
-        estimate += filter_stft(estimate, again, params, on_block)
+        estimate += filter_stft(estimate, again, params)
     return estimate - waveform
 
 
-def scale_above_band(
-    waveform: Tensor, sample_rate: int, decibels: float, params: SpectrogramParams, on_block: OnBlock = None
-) -> Tensor:
+def scale_above_band(waveform: Tensor, sample_rate: int, decibels: float, params: SpectrogramParams) -> Tensor:
     """The waveform with everything above `f_max` changed by `decibels`. Shape: `[C, T]` -> `[C, T]`"""
     if decibels == 0:
         return waveform
     at_mel_rate = resample(waveform, sample_rate, params.sample_rate)
-    band = filter_stft(at_mel_rate, lambda spectrum, frames: spectrum, params, on_block)
+    band = filter_stft(at_mel_rate, lambda spectrum, frames: spectrum, params)
     band = resample(band, params.sample_rate, sample_rate)[:, : waveform.shape[-1]]
     return band + 10 ** (decibels / 20) * (waveform - band)

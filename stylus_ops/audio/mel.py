@@ -5,7 +5,6 @@ Bright is quiet, low frequencies are at the bottom.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -26,7 +25,7 @@ def band_filters(params: SpectrogramParams) -> Tensor:
     return torch.where(filters > ROUNDING, filters, 0).contiguous()
 
 
-def mel_amplitudes(waveform: Tensor, params: SpectrogramParams, on_block: Callable[[], None] | None = None) -> Tensor:
+def mel_amplitudes(waveform: Tensor, params: SpectrogramParams) -> Tensor:
     """Mel filters over the root mean square of the channels' STFT magnitudes.
 
     A mid channel would lose what is out of phase between left and right; the root mean square keeps it.
@@ -40,8 +39,6 @@ def mel_amplitudes(waveform: Tensor, params: SpectrogramParams, on_block: Callab
         for block in frame_blocks(frames, channels):
             magnitude = channel_rms(stft(clip, block, params))
             mel[index, :, block] = (magnitude @ band_filters(params)).t()
-            if on_block:
-                on_block()
     return mel
 
 

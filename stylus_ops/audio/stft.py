@@ -1,12 +1,15 @@
 """Short-time Fourier transforms, a block of frames at a time: memory grows with a block, never with the clip.
 
 The Hann window of `win_length` samples is centred on the frame and zero-padded to `n_fft`. The clip is surrounded by
-silence, so that its first and last frame are centred on real samples.
+silence, so that its first and last frame are centred on real samples. Between two blocks the work can be stopped
+(`between_blocks`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 
 import torch
@@ -17,11 +20,25 @@ from .geometry import SpectrogramParams
 
 FRAMES_PER_BLOCK = 256  # frames times channels: about 20 MB of waveform and 20 MB of spectrum
 
+_check: ContextVar[Callable[[], None]] = ContextVar("check", default=lambda: None)
+
+
+@contextmanager
+def between_blocks(check: Callable[[], None]) -> Iterator[None]:
+    """Call `check` after every block of frames within this context; what it raises, such as an interrupt, ends the work."""
+    token = _check.set(check)
+    try:
+        yield
+    finally:
+        _check.reset(token)
+
 
 def frame_blocks(frames: int, channels: int) -> Iterator[slice]:
     """Consecutive ranges of frames that together cover `range(frames)`."""
     size = max(16, FRAMES_PER_BLOCK // channels)
-    return (slice(first, min(first + size, frames)) for first in range(0, frames, size))
+    for first in range(0, frames, size):
+        yield slice(first, min(first + size, frames))
+        _check.get()()
 
 
 @lru_cache
@@ -41,12 +58,7 @@ def stft(waveform: Tensor, frames: slice, params: SpectrogramParams) -> Tensor:
     return torch.fft.rfft(windowed, n=params.n_fft)[..., : params.band_bins]
 
 
-def filter_stft(
-    waveform: Tensor,
-    change: Callable[[Tensor, slice], Tensor],
-    params: SpectrogramParams,
-    on_block: Callable[[], None] | None = None,
-) -> Tensor:
+def filter_stft(waveform: Tensor, change: Callable[[Tensor, slice], Tensor], params: SpectrogramParams) -> Tensor:
     """`istft(change(stft(waveform)))` over the bins up to `f_max`; those above count as zero.
 
     Overlap-add weighted by the window, the least-squares inverse of Griffin & Lim 1984, eq. 6.
@@ -70,8 +82,6 @@ def filter_stft(
         total[:, first - start : last - start] += _overlap_add(pieces, params)
         squares = (window**2).expand(1, block.stop - block.start, -1)
         weight[first - start : last - start] += _overlap_add(squares, params)[0]
-        if on_block:
-            on_block()
     return total[:, -start : samples - start] / weight[-start : samples - start]
 
 

@@ -5,7 +5,6 @@ One normalisation (the clip's peak) serves all windows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -60,7 +59,6 @@ def audio_to_windows(
     params: SpectrogramParams,
     overlap: int = 64,
     short: str = "pad",
-    on_block: Callable[[], None] | None = None,
 ) -> tuple[Tensor, Spectrogram]:
     """Cut clips into overlapping windows; the last one ends where the clip ends.
 
@@ -79,7 +77,7 @@ def audio_to_windows(
         raise ValueError(f"overlap is {overlap} frames; choose 0 to {params.width // 2}, half a window.")
     if short not in SHORT_CLIPS:
         raise ValueError(f"short is {short!r}; choose one of {', '.join(SHORT_CLIPS)}.")
-    mel = mel_amplitudes(resample(waveform, sample_rate, params.sample_rate), params, on_block)
+    mel = mel_amplitudes(resample(waveform, sample_rate, params.sample_rate), params)
     frames = mel.shape[-1]
     peak = mel.amax((1, 2))
     image = mel_to_image(mel, peak, params)

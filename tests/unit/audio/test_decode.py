@@ -14,6 +14,7 @@ from stylus_ops.audio.decode import METHODS, decode
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.loudness import MINUS_1_DBFS, true_peak
 from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
+from stylus_ops.audio.stft import between_blocks
 from stylus_ops.audio.windows import audio_to_windows
 from tests.unit.signals import chirp, clicks, melody, mix, noise, seconds, tones
 
@@ -252,5 +253,6 @@ def test_an_interrupt_ends_the_decoding():
     def stop():
         raise Interrupted
 
-    with pytest.raises(Interrupted):
-        there_and_back(noise(0.1, 44100), 44100, TINY, on_block=stop)
+    with pytest.raises(Interrupted), between_blocks(stop):
+        there_and_back(noise(0.1, 44100), 44100, TINY)
+    there_and_back(noise(0.1, 44100), 44100, TINY)

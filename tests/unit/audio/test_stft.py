@@ -5,7 +5,7 @@ import torch
 
 from benchmarks.roundtrip import snr
 from stylus_ops.audio.geometry import PRESETS
-from stylus_ops.audio.stft import FRAMES_PER_BLOCK, filter_stft, frame_blocks, hann_window, stft
+from stylus_ops.audio.stft import FRAMES_PER_BLOCK, between_blocks, filter_stft, frame_blocks, hann_window, stft
 from tests.unit.signals import melody
 
 PARAMS = PRESETS["tiny-256"]
@@ -53,5 +53,8 @@ def test_clips_shorter_than_a_window_keep_their_length(samples):
 def test_every_block_is_announced():
     calls = []
     clip = torch.zeros(2, 44100 * 4)
-    filter_stft(clip, lambda spectrum, frames: spectrum, PARAMS, lambda: calls.append(1))
+    with between_blocks(lambda: calls.append(1)):
+        filter_stft(clip, lambda spectrum, frames: spectrum, PARAMS)
     assert len(calls) == len(list(frame_blocks(PARAMS.count_frames(clip.shape[-1]), 2))) == 2
+    filter_stft(clip, lambda spectrum, frames: spectrum, PARAMS)
+    assert len(calls) == 2
