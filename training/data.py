@@ -37,13 +37,14 @@ RENDERINGS = 3
 TRAIN_MUSIC, TRAIN_TEXTURES = 220, 72
 
 
-def render(score: Score, programs: list[int], folder: Path, wet: bool) -> np.ndarray:
+def render(score: Score, programs: list[int], folder: Path, wet: bool, soundfont: Path = SOUNDFONT) -> np.ndarray:
     """Play the score with fluidsynth; float32 [2, SECONDS * 44100]."""
     midi, wav = folder / "score.mid", folder / "score.wav"
     write_midi(score, programs, SECONDS, midi)
     effects = ["-R", "1" if wet else "0", "-C", "1" if wet else "0"]
+    effects += ["-o", "synth.dynamic-sample-loading=1"]  # only the samples that the score needs
     command = ["fluidsynth", "-ni", "-q", *effects, "-g", "0.6", "-r", str(RATE), "-F", str(wav)]
-    subprocess.run([*command, str(SOUNDFONT), str(midi)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*command, str(soundfont), str(midi)], check=True, stdout=subprocess.DEVNULL)
     audio, _ = soundfile.read(wav, dtype="float32", always_2d=True)
     samples = int(SECONDS * RATE)
     return np.pad(audio[:samples].T, ((0, 0), (0, max(0, samples - len(audio)))))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mido
 
@@ -143,8 +144,9 @@ def corpus_score(path: Path, seed: int, seconds: float) -> Score:
     rng = random.Random(seed)
     beat = 60.0 / rng.uniform(66, 132)
     loudness, shift = rng.randint(60, 105), rng.randint(-4, 4)
+    piece: Any = converter.parse(path)
     voices = []
-    for part in list(converter.parse(path).parts)[:4]:
+    for part in list(piece.parts)[:4]:
         notes = []
         for element in part.flatten().notes:
             start, duration = float(element.offset) * beat, float(element.quarterLength) * beat

@@ -1,0 +1,226 @@
+"""Render triples with a known answer: content is tune X on instrument A, style tune Y on instrument B, truth tune X on B.
+
+    python -m training.truth_triples --out FOLDER
+
+writes FOLDER/dev with 40 triples to develop on and FOLDER/test with 20 for the final table alone, each with `triples.csv`
+and `truth_as_style.csv`, in which the truth itself stands as the style; both are tables for `python -m stylus_ops evaluate`.
+The test is that of Cifka, Ozerov, Simsekli & Richard (ICASSP 2021). Tunes and sounds are none that the bundled prior was
+trained with: music21's fiddle tunes and, for every third triple, pieces of several voices by composers whom
+`scores.CORPUS_COMPOSERS` lacks, played from MuseScore's soundfont without reverberation. Needs `fluidsynth` and
+MuseScore_General_Lite.sf3 (Debian: fluidsynth, musescore-general-soundfont-small).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import random
+import tempfile
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from stylus_ops.audio.files import write_audio
+from stylus_ops.audio.loudness import integrated_loudness
+from stylus_ops.output_files import write_atomically
+
+from .data import render
+from .scores import Score, Voice, corpus_score
+from .textures import RATE
+
+SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
+COUNTS = {"dev": 40, "test": 20}
+POLYPHONIC_EVERY = 3
+FIDDLE_TUNES = ("ryansMammoth",)
+COMPOSERS = (
+    *("beach", "chopin", "ciconia", "corelli", "cpebach", "handel", "johnson_j_r", "joplin", "liliuokalani", "luca"),
+    *("lusitano", "schubert", "schumann_clara", "schumann_robert", "trecento", "verdi", "weber"),
+)
+SUFFIXES = {".abc", ".krn", ".musicxml", ".mxl", ".xml"}
+
+SECONDS = 5.1  # one window of either preset
+SCORE_SECONDS = 20.0
+STEP = 0.5  # seconds
+LOUDNESS = -23.0  # LUFS
+CEILING = 10 ** (-1 / 20)
+QUIETEST = 10 ** (-30 / 10)  # power of a clip's quietest half second, of its loudest
+READ_SECONDS = 60.0  # of a piece at the tempo that corpus_score gives it
+PACE = (2.0, 5.0)  # onsets a second
+INSTRUMENT_DRAWS = 12
+
+
+class Instrument(NamedTuple):
+    program: int
+    """General MIDI, from 0."""
+    lowest: int
+    highest: int
+    """MIDI keys."""
+
+
+FAMILIES = {
+    "keys": (Instrument(0, 28, 96), Instrument(4, 36, 91), Instrument(6, 36, 86)),
+    "mallets": (Instrument(8, 60, 96), Instrument(11, 53, 89), Instrument(12, 45, 88)),
+    "organs": (Instrument(16, 36, 96), Instrument(19, 36, 96), Instrument(21, 48, 91)),
+    "guitars": (Instrument(24, 40, 81), Instrument(25, 40, 83), Instrument(27, 40, 83)),
+    "plucked": (Instrument(46, 36, 96), Instrument(104, 48, 79), Instrument(105, 48, 84), Instrument(107, 48, 88)),
+    "bowed": (Instrument(40, 55, 96), Instrument(41, 48, 86), Instrument(42, 36, 76), Instrument(48, 36, 96)),
+    "brass": (Instrument(56, 54, 84), Instrument(57, 40, 72), Instrument(60, 41, 77), Instrument(61, 41, 84)),
+    "reeds": (Instrument(65, 49, 81), Instrument(68, 58, 91), Instrument(70, 34, 74), Instrument(71, 50, 91)),
+    "flutes": (Instrument(73, 60, 96), Instrument(74, 60, 94), Instrument(75, 55, 91)),
+    "voices": (Instrument(52, 43, 81),),
+}
+"""Instruments that play melodies, with the ranges in which they are written for."""
+
+
+class Triple(NamedTuple):
+    content: np.ndarray
+    style: np.ndarray
+    truth: np.ndarray
+    """Each float32 [1, SECONDS * RATE]; `content` and `truth` are the same part of the same notes."""
+    names: tuple[str, str, str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    first = 0
+    for part, count in COUNTS.items():
+        folder = args.out / part
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = []
+        for number in range(first, first + count):
+            made = triple(number)
+            files = [f"{number:02d}-{name}.flac" for name in made.names]
+            for file, clip in zip(files, made[:3], strict=True):
+                write_audio(folder / file, torch.from_numpy(clip), RATE, bit_depth="16")
+            rows.append((*files, "no" if is_polyphonic(number) else "yes"))
+            print(f"{part} {len(rows)}/{count}: {', '.join(made.names)}", flush=True)
+        _write_table(folder / "triples.csv", rows)
+        _write_table(folder / "truth_as_style.csv", [(content, truth, truth, mono) for content, _, truth, mono in rows])
+        first += count
+
+
+def triple(number: int) -> Triple:
+    """The triple of that number, of all parts' together; the first draw that fits and sounds throughout."""
+    rng = random.Random(f"truth {number}")
+    tunes = tunes_of(number)
+    while True:
+        paths = rng.sample(tunes, 2)
+        scores = [corpus_score(path, rng.randrange(1 << 30), READ_SECONDS) for path in paths]
+        if is_polyphonic(number) != (min(map(len, scores)) > 1):
+            continue
+        scores = [paced(score, rng.uniform(*PACE)) for score in scores]
+        for _ in range(INSTRUMENT_DRAWS):
+            given, wanted = (rng.choice(FAMILIES[family]) for family in rng.sample(sorted(FAMILIES), 2))
+            fitting = in_range(scores[0], (given, wanted)), in_range(scores[1], (wanted,))
+            if (clips := _played(*fitting, given, wanted)) is not None:
+                content, style = (path.stem for path in paths)
+                names = (
+                    f"content-{content}-program-{given.program}",
+                    f"style-{style}-program-{wanted.program}",
+                    f"truth-{content}-program-{wanted.program}",
+                )
+                return Triple(*clips, names)
+
+
+def is_polyphonic(number: int) -> bool:
+    return number % POLYPHONIC_EVERY == POLYPHONIC_EVERY - 1
+
+
+def tunes_of(number: int) -> list[Path]:
+    """The pieces that this triple alone may use."""
+    alike = [n for n in range(sum(COUNTS.values())) if is_polyphonic(n) == is_polyphonic(number)]
+    return _shuffled_pieces(is_polyphonic(number))[alike.index(number) :: len(alike)]
+
+
+@lru_cache
+def _shuffled_pieces(polyphonic: bool) -> list[Path]:
+    from music21 import corpus
+
+    paths = [Path(path) for name in (COMPOSERS if polyphonic else FIDDLE_TUNES) for path in corpus.getComposer(name)]
+    paths = sorted((path for path in paths if path.suffix in SUFFIXES), key=lambda path: path.as_posix())
+    random.Random(0).shuffle(paths)
+    return paths
+
+
+def paced(score: Score, onsets_per_second: float) -> Score:
+    """The first SCORE_SECONDS of the score at a tempo that gives it so many onsets a second on the average."""
+    onsets = {round(note.start, 2) for voice in score for note in voice.notes}
+    factor = (
+        len(onsets) / max(note.start + note.duration for voice in score for note in voice.notes) / onsets_per_second
+    )
+    voices = (
+        tuple(replace(note, start=note.start * factor, duration=note.duration * factor) for note in voice.notes)
+        for voice in score
+    )
+    cut = (Voice(tuple(note for note in notes if note.start < SCORE_SECONDS)) for notes in voices)
+    return tuple(voice for voice in cut if voice.notes)
+
+
+def in_range(score: Score, instruments: tuple[Instrument, ...]) -> Score | None:
+    """The score, moved by as few octaves as bring all its notes into the range of all instruments; None if none do."""
+    pitches = [note.pitch for voice in score for note in voice.notes]
+    lowest, highest = max(i.lowest for i in instruments), min(i.highest for i in instruments)
+    for octaves in (0, -1, 1, -2, 2):
+        if lowest <= min(pitches) + 12 * octaves and max(pitches) + 12 * octaves <= highest:
+            return tuple(_moved(voice, 12 * octaves) for voice in score)
+    return None
+
+
+def _moved(voice: Voice, semitones: int) -> Voice:
+    return replace(voice, notes=tuple(replace(note, pitch=note.pitch + semitones) for note in voice.notes))
+
+
+def _played(
+    tune: Score | None, style_tune: Score | None, given: Instrument, wanted: Instrument
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Content, style and truth; None if a tune is out of range or some part of a clip is silent or too loud."""
+    if tune is None or style_tune is None:
+        return None
+    aligned = _clips(tune, (given, wanted))
+    style = aligned and _clips(style_tune, (wanted,))
+    return (aligned[0], style[0], aligned[1]) if aligned and style else None
+
+
+def _clips(score: Score, instruments: tuple[Instrument, ...]) -> list[np.ndarray] | None:
+    """The score on each instrument, cut where the quietest half second of all is loudest."""
+    with tempfile.TemporaryDirectory() as folder:
+        played = [
+            render(score, [i.program] * len(score), Path(folder), wet=False, soundfont=SOUNDFONT).mean(0)
+            for i in instruments
+        ]
+    step, length = int(STEP * RATE), int(SECONDS * RATE)
+    usable = int(SCORE_SECONDS * RATE) // step * step
+    power = np.array([np.square(clip[:usable]).reshape(-1, step).mean(1) for clip in played])
+    power /= power.mean(1, keepdims=True)
+    width = -(-length // step)
+    first = max(range(power.shape[1] - width + 1), key=lambda start: power[:, start : start + width].min())
+    part = power[:, first : first + width]
+    clips = [_levelled(clip[first * step :][:length]) for clip in played]
+    sounds = (part.min(1) >= QUIETEST * part.max(1)).all() and max(np.abs(clip).max() for clip in clips) <= CEILING
+    return clips if sounds else None
+
+
+def _levelled(clip: np.ndarray) -> np.ndarray:
+    """[samples] at the common loudness, [1, samples]."""
+    waveform = clip[None].astype(np.float32)
+    return waveform * np.float32(10 ** ((LOUDNESS - integrated_loudness(torch.from_numpy(waveform), RATE)) / 20))
+
+
+def _write_table(path: Path, rows: list[tuple[str, ...]]) -> None:
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(("content", "style", "truth", "monophonic"))
+            table.writerows(rows)
+
+    write_atomically(path, write)
+
+
+if __name__ == "__main__":
+    main()
