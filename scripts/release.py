@@ -1,0 +1,99 @@
+"""Refuse a release that is not ready; make addresses of the pack's drawings in one that is.
+
+python scripts/release.py        # in the repository's root, with the token in REGISTRY_ACCESS_TOKEN
+
+Run by .github/workflows/publish.yml before it publishes. docs/publishing.md says where the values come from.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+TOKEN = "REGISTRY_ACCESS_TOKEN"
+DRAWINGS = ("Icon", "Banner")
+REPOSITORY = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+")
+
+
+def what_is_missing(root: Path, environment: Mapping[str, str]) -> list[str]:
+    """Why the repository at `root` can't be released, a sentence each; nothing where it can."""
+    told = described(root)
+    project, comfy = told["project"], told["tool"]["comfy"]
+    repository = project.get("urls", {}).get("Repository", "")
+    missing = []
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", comfy["PublisherId"]):
+        missing.append(
+            f"PublisherId is {comfy['PublisherId']!r}: put the name behind the @ of your registry profile into "
+            "pyproject.toml, [tool.comfy]"
+        )
+    if not REPOSITORY.fullmatch(repository):
+        missing.append(
+            f"Repository is {repository!r}: put https://github.com/OWNER/NAME into pyproject.toml, [project.urls]"
+        )
+    if not environment.get(TOKEN, "").strip():
+        missing.append(f"{TOKEN} is empty: make a key on the registry and store it as a secret of the repository")
+    missing += [
+        f"{name} is {comfy[name]!r}, which is not in the repository: name a drawing that is"
+        for name in DRAWINGS
+        if not (root / comfy[name]).is_file()
+    ]
+    heading = f"## [{project['version']}] - "
+    unreleased, _, _ = _changelog(root).partition(heading)
+    if not re.search(rf"^{re.escape(heading)}\d{{4}}-\d\d-\d\d$", _changelog(root), re.MULTILINE):
+        missing.append(
+            f"version is {project['version']}, of which CHANGELOG.md says nothing: give it the heading {heading}YYYY-MM-DD"
+        )
+    elif re.search(r"^- ", unreleased, re.MULTILINE):
+        missing.append(
+            f"CHANGELOG.md has lines above version {project['version']}: raise the version, or move them to it"
+        )
+    if environment.get("GITHUB_REF_TYPE") == "tag" and environment["GITHUB_REF_NAME"] != f"v{project['version']}":
+        missing.append(
+            f"the tag is {environment['GITHUB_REF_NAME']} and version in pyproject.toml {project['version']}: "
+            f"tag the commit v{project['version']}"
+        )
+    return missing
+
+
+def address_drawings(root: Path) -> None:
+    """Rewrite pyproject.toml: Icon and Banner become the addresses at which the registry finds these files."""
+    told = described(root)
+    repository, version = told["project"]["urls"]["Repository"], told["project"]["version"]
+    path = root / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    for name in DRAWINGS:
+        file = told["tool"]["comfy"][name]
+        text = text.replace(f'{name} = "{file}"', f'{name} = "{repository}/raw/v{version}/{file}"')
+    path.write_text(text, encoding="utf-8")
+
+
+def described(root: Path) -> dict[str, Any]:
+    """What pyproject.toml says."""
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def _changelog(root: Path) -> str:
+    return (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def main() -> int:
+    missing = what_is_missing(ROOT, os.environ)
+    for sentence in missing:
+        print(f"not released: {sentence}", file=sys.stderr)
+    if not missing:
+        address_drawings(ROOT)
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""No release without the three values that only the owner can fill, nor one that the changelog doesn't know."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.release import ROOT, TOKEN, address_drawings, described, what_is_missing
+
+REPOSITORY = "https://github.com/someone/stylus"
+HEADING = "## [1.2.3] - 2026-11-24"
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    """The repository's own description with the owner's values in it."""
+    for name in ("pyproject.toml", "docs/icon.png", "docs/banner.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n{HEADING}\n\n- First.\n", encoding="utf-8")
+    replace(tmp_path, r'^version = ".*"$', 'version = "1.2.3"')
+    replace(tmp_path, r'^PublisherId = ".*"$', 'PublisherId = "someone"')
+    replace(tmp_path, r"^\[project\.scripts\]$", f'[project.urls]\nRepository = "{REPOSITORY}"\n\n[project.scripts]')
+    return tmp_path
+
+
+def replace(root: Path, pattern: str, by: str, name: str = "pyproject.toml") -> None:
+    text, count = re.subn(pattern, by, (root / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert count
+    (root / name).write_text(text, encoding="utf-8")
+
+
+def test_with_all_values_it_is_released(filled: Path) -> None:
+    assert what_is_missing(filled, {TOKEN: "a key"}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "by", "words"),
+    [
+        ("pyproject.toml", 'PublisherId = "someone"', 'PublisherId = ""', "PublisherId is ''"),
+        ("pyproject.toml", 'PublisherId = "someone"', 'PublisherId = "@me"', "PublisherId is '@me'"),
+        ("pyproject.toml", REPOSITORY, "https://github.com/OWNER", "Repository is 'https://github.com/OWNER'"),
+        ("pyproject.toml", f'Repository = "{REPOSITORY}"', 'Homepage = "x"', "Repository is ''"),
+        ("pyproject.toml", "docs/icon.png", "docs/none.png", "Icon is 'docs/none.png'"),
+        ("pyproject.toml", r'^version = ".*"$', 'version = "9.9.9"', "version is 9.9.9"),
+        ("CHANGELOG.md", r" - 2026-11-24$", "", "version is 1.2.3, of which CHANGELOG.md says nothing"),
+        ("CHANGELOG.md", r"^# Changelog$", "- Forgotten.", "CHANGELOG.md has lines above version 1.2.3"),
+    ],
+)
+def test_each_missing_value_refuses_the_release(filled: Path, name: str, pattern: str, by: str, words: str) -> None:
+    replace(filled, pattern, by, name)
+    (sentence,) = what_is_missing(filled, {TOKEN: "a key"})
+    assert sentence.startswith(words)
+
+
+@pytest.mark.parametrize("environment", [{}, {TOKEN: ""}, {TOKEN: " \n"}])
+def test_without_a_token_there_is_no_release(filled: Path, environment: dict[str, str]) -> None:
+    (sentence,) = what_is_missing(filled, environment)
+    assert sentence.startswith(f"{TOKEN} is empty")
+
+
+def test_the_tag_is_the_version(filled: Path) -> None:
+    tagged = {TOKEN: "a key", "GITHUB_REF_TYPE": "tag"}
+    assert what_is_missing(filled, {**tagged, "GITHUB_REF_NAME": "v1.2.3"}) == []
+    (sentence,) = what_is_missing(filled, {**tagged, "GITHUB_REF_NAME": "v9.9.9"})
+    assert sentence.startswith("the tag is v9.9.9")
+
+
+def test_the_registry_finds_the_drawings_of_this_version(filled: Path) -> None:
+    address_drawings(filled)
+    comfy = described(filled)["tool"]["comfy"]
+    assert comfy["Icon"] == f"{REPOSITORY}/raw/v1.2.3/docs/icon.png"
+    assert comfy["Banner"] == f"{REPOSITORY}/raw/v1.2.3/docs/banner.png"
+
+
+def test_the_command_says_why_and_changes_nothing(filled: Path) -> None:
+    replace(filled, 'PublisherId = "someone"', 'PublisherId = ""')
+    (filled / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "release.py", filled / "scripts")
+    before = (filled / "pyproject.toml").read_bytes()
+    done = subprocess.run([sys.executable, filled / "scripts" / "release.py"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("not released: PublisherId is ''")
+    assert (filled / "pyproject.toml").read_bytes() == before

@@ -1,0 +1,58 @@
+"""What the README shows runs, and what it links to is there and is published with it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from stylus_ops.tiny import RECORDINGS
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def links(text: str) -> list[str]:
+    """Files of this repository that a page links to."""
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
+    return [target for target in targets if not target.startswith("http")]
+
+
+def test_the_library_example_runs(tmp_path: Path) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sampling" in done.stdout
+    content, restyled = (soundfile.info(path) for path in (RECORDINGS / "melody.flac", tmp_path / "restyled.flac"))
+    assert (restyled.frames, restyled.samplerate) == (content.frames, content.samplerate)
+
+
+@pytest.mark.parametrize("page", sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("*.md")))
+def test_links_lead_somewhere(page: str) -> None:
+    missing = [target for target in links((ROOT / page).read_text(encoding="utf-8")) if not (ROOT / target).exists()]
+    assert not missing
+
+
+def test_the_published_pack_holds_what_the_readme_links_to_and_no_tests() -> None:
+    """ComfyUI's registry takes the tracked files that .comfyignore, in gitignore's language, does not name."""
+    listed = ["git", "ls-files", "--cached"]
+    try:
+        tracked = set(subprocess.check_output(listed, cwd=ROOT, text=True).splitlines())
+        named = [*listed, "--ignored", "--exclude-from=.comfyignore"]
+        published = tracked - set(subprocess.check_output(named, cwd=ROOT, text=True).splitlines())
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("the tests don't run in a git clone")
+    folders = {name.split("/")[0] for name in published if "/" in name}
+    assert {"docs", "nodes", "stylus_ops", "web", "workflows"} <= folders
+    assert not folders & {".ci", ".github", "benchmarks", "scripts", "tests", "training"}
+    assert {"__init__.py", "pyproject.toml", "requirements.txt", "LICENSE", *links(README)} <= published
