@@ -13,10 +13,11 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -25,6 +26,7 @@ import websocket
 PACK = Path(__file__).resolve().parents[2]
 TEXT_EVENT = 3
 TEST_NODES = Path(__file__).with_name("test_nodes")
+LINKED = MappingProxyType({"stylus": PACK, "stylus_test_nodes": TEST_NODES})
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,16 @@ class ComfyServer:
 
     Args:
         models: a folder laid out as ComfyUI's `models`.
+        packs: folders to be linked into `custom_nodes`, by name.
     """
 
-    def __init__(self, install: ComfyInstall, base: Path, models: Path):
+    def __init__(self, install: ComfyInstall, base: Path, models: Path, packs: Mapping[str, Path] = LINKED):
         self.install = install
         self.base = base
         self.input = base / "input"
         self.output = base / "output"
         self._models = models
+        self._packs = packs
         self._log = base / "server.log"
         self._client = uuid.uuid4().hex
         self._default_inputs: dict[str, dict[str, Any]] = {}
@@ -162,7 +166,7 @@ class ComfyServer:
     def _lay_out_base(self) -> None:
         for folder in ("input", "output", "custom_nodes", "user"):
             (self.base / folder).mkdir(parents=True, exist_ok=True)
-        for name, source in (("stylus", PACK), ("stylus_test_nodes", TEST_NODES)):
+        for name, source in self._packs.items():
             target = self.base / "custom_nodes" / name
             try:
                 target.symlink_to(source, target_is_directory=True)

@@ -1,0 +1,90 @@
+"""Installed as users install today: a fresh environment for each Python, and ComfyUI's requirements as they resolve now.
+
+Each environment goes through three states, by the commands that a user would type. Where ComfyUI itself does not start without
+the pack, the pack can't register; that it is ComfyUI is asked of ComfyUI alone, and the pack's command line must work.
+
+Downloads gigabytes: `make installs`. STYLUS_PYTHONS names the interpreters, separated as PATH is; else python3.10 and
+python3.13 of the PATH and of pyenv.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.integration.comfy_server import PACK, ComfyInstall, ComfyServer, ComfyUnavailable, find_installs
+from tests.newcomer import visit
+
+RECORDINGS = PACK / "stylus_ops" / "tiny" / "recordings"
+STATES = {
+    "as resolved now": ("install", "-r", "requirements.txt"),
+    "without torchaudio": ("uninstall", "--yes", "torchaudio"),
+    "versions that work": ("install", "torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0"),
+}
+
+
+def interpreters() -> dict[str, Path | None]:
+    if named := os.environ.get("STYLUS_PYTHONS"):
+        return {path: Path(path) for path in named.split(os.pathsep)}
+    found: dict[str, Path | None] = {}
+    for name in ("3.10", "3.13"):
+        pyenv = sorted(Path.home().glob(f".pyenv/versions/{name}.*/bin/python"))  # its shims start what is chosen alone
+        of_path = shutil.which(f"python{name}")
+        found[f"Python {name}"] = pyenv[0] if pyenv else Path(of_path) if of_path else None
+    return found
+
+
+def run(*command: str | Path, cwd: Path) -> None:
+    subprocess.run(list(map(str, command)), cwd=cwd, check=True)
+
+
+@pytest.fixture(scope="module", params=interpreters().items(), ids=lambda item: item[0])
+def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyInstall]:
+    """A ComfyUI with an empty virtual environment, gone when the module ends."""
+    name, interpreter = request.param
+    if interpreter is None:
+        pytest.skip(f"{name} is not installed")
+    installs = find_installs()
+    if not installs:
+        pytest.skip("no ComfyUI found: set COMFYUI_PATH to its folder")
+    folder = tmp_path_factory.mktemp("environment")
+    run(interpreter, "-m", "venv", folder, cwd=folder)
+    scripts = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+    yield ComfyInstall(installs[0].path, folder / scripts)
+    shutil.rmtree(folder)
+
+
+def why_comfyui_does_not_start(install: ComfyInstall, folder: Path) -> str | None:
+    """The last line of its log; None if it starts."""
+    (folder / "models").mkdir(parents=True)
+    try:
+        with ComfyServer(install, folder / "base", folder / "models", packs={}):
+            return None
+    except ComfyUnavailable as reason:
+        return str(reason).strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_pack_registers_wherever_comfyui_starts(environment: ComfyInstall, state: str, tmp_path: Path) -> None:
+    run(environment.python, "-m", "pip", *STATES[state], "--quiet", cwd=environment.path)
+    reason = why_comfyui_does_not_start(environment, tmp_path / "alone")
+    if reason is None:
+        visited = visit(environment, tmp_path / "visited")
+        print(visited)
+        assert soundfile.info(visited.file).frames == soundfile.info(RECORDINGS / "melody.flac").frames
+        assert visited.seconds["import"] < 1
+        assert len(visited.log) == 1
+        return
+    print(reason)
+    assert state != "versions that work"
+    assert "torchaudio" in reason.lower()
+    run(environment.python, "-m", "pip", "install", "--quiet", "-r", "requirements.txt", cwd=PACK)
+    content, style, output = RECORDINGS / "melody.flac", RECORDINGS / "style_a.flac", tmp_path / "out.flac"
+    arguments = ("transfer", content, style, "-o", output, "--steps", "2", "--quiet")
+    run(environment.python, "-m", "stylus_ops", *arguments, cwd=PACK)
+    assert soundfile.info(output).frames == soundfile.info(content).frames
