@@ -12,6 +12,7 @@ from . import sockets
 from .ddim_invert import inversion_inputs, invert
 from .host.messages import warn
 
+MOST_STYLES = 16
 SHORTEST_STYLE = 2.0  # seconds; less has too little texture to take
 
 
@@ -70,16 +71,50 @@ class BlendStyles(io.ComfyNode):
             node_id="StylusBlendStyles",
             display_name="Blend Styles",
             category="audio/stylus",
-            description="Mixes two styles by attending to both. Chain it for more than two.",
-            search_aliases=["style mix", "interpolate styles", "stylus"],
+            description="Mixes any number of styles: every place of the content attends to each of them.",
+            search_aliases=["style mix", "interpolate styles", "morph", "stylus"],
             inputs=[
-                sockets.Style.Input("style_a", tooltip="Heard alone at beta 0."),
-                sockets.Style.Input("style_b", tooltip="Heard alone at beta 1."),
-                io.Float.Input("beta", default=0.5, min=0.0, max=1.0, step=0.01, tooltip="Share of style_b."),
+                io.Autogrow.Input(
+                    "styles",
+                    template=io.Autogrow.TemplatePrefix(
+                        sockets.Style.Input("style", tooltip="One more style; a further input appears below."),
+                        prefix="style_",
+                        min=2,
+                        max=MOST_STYLES,
+                    ),
+                    tooltip="Styles captured with the same model and schedule.",
+                ),
+                io.String.Input(
+                    "weights",
+                    default="",
+                    tooltip="One number a style from the top down, such as 2, 1: two parts of the first, one of the "
+                    "second. 0 leaves a style out. Empty: equal parts.",
+                ),
             ],
-            outputs=[sockets.Style.Output("style", tooltip="Both styles with their weights.")],
+            outputs=[sockets.Style.Output("style", tooltip="All the styles with their shares.")],
         )
 
     @classmethod
-    def execute(cls, style_a: Style, style_b: Style, beta: float) -> io.NodeOutput:
-        return io.NodeOutput(blend(style_a, style_b, beta))
+    def execute(cls, styles: dict[str, Style], weights: str) -> io.NodeOutput:
+        return io.NodeOutput(blend(list(styles.values()), parse_weights(weights)))
+
+    @classmethod
+    def validate_inputs(cls, weights: str, styles: object = None) -> bool | str:
+        try:
+            parse_weights(weights)
+        except ValueError as error:
+            return str(error)
+        return True
+
+
+def parse_weights(text: str) -> list[float]:
+    """Numbers between commas, semicolons or spaces.
+
+    Raises:
+        ValueError: something in it is no number.
+    """
+    words = text.replace(",", " ").replace(";", " ").split()
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        raise ValueError(f"weights are {text!r}: write one number a style, such as 2, 1") from None

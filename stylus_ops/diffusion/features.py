@@ -66,18 +66,36 @@ def choose_policy(requested: str, needed: int, free: int) -> str:
     return policy
 
 
-def blend(a: Style, b: Style, beta: float) -> Style:
-    """`(1 - beta) a + beta b`: 0 is a, 1 is b; chain it for more than two.
+def blend(styles: Sequence[Style], weights: Sequence[float] = ()) -> Style:
+    """All the styles' captures in one, each style with its share; a style without a share is left out.
+
+    Args:
+        weights: one of 0 or more for each style; only their proportions matter. Equal shares where none are given.
 
     Raises:
-        ValueError: beta outside 0..1, or styles captured with different settings.
+        ValueError: weights that are no shares, or styles captured with different settings.
     """
-    if not 0 <= beta <= 1:
-        raise ValueError(f"beta is {beta}: choose a number from 0 (first style) to 1 (second style)")
-    check_same_schedule(a.captures[0], b.captures[0], "style_b", "style_a")
-    weighted = [(c, w * (1 - beta)) for c, w in zip(*a, strict=True)] + [(c, w * beta) for c, w in zip(*b, strict=True)]
-    kept = [(c, w) for c, w in weighted if w > 0]
-    return Style(tuple(c for c, _ in kept), tuple(w for _, w in kept))
+    weighted = []
+    for number, (style, share) in enumerate(zip(styles, normalised(weights, len(styles)), strict=True), 1):
+        check_same_schedule(styles[0].captures[0], style.captures[0], f"style {number}", "style 1")
+        weighted += [(capture, weight * share) for capture, weight in zip(*style, strict=True) if share > 0]
+    return Style(tuple(capture for capture, _ in weighted), tuple(weight for _, weight in weighted))
+
+
+def normalised(weights: Sequence[float], styles: int) -> list[float]:
+    """Weights that sum to 1; equal ones where none are given.
+
+    Raises:
+        ValueError: another number of weights than styles, one below 0 or not finite, or all of them 0.
+    """
+    if not weights:
+        return [1 / styles] * styles
+    if len(weights) != styles:
+        raise ValueError(f"weights are {len(weights)} numbers for {styles} styles: give one for each")
+    total = sum(weights)
+    if not (min(weights) >= 0 and 0 < total < float("inf")):
+        raise ValueError(f"weights are {', '.join(map(str, weights))}: give numbers from 0 up, not all of them 0")
+    return [weight / total for weight in weights]
 
 
 def check_same_schedule(reference: Inversion, other: Inversion, name: str, reference_name: str) -> None:

@@ -20,7 +20,7 @@ from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
 from ..audio.files import FORMATS, read_audio, write_audio
 from ..audio.geometry import PRESETS
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
-from ..diffusion.features import Inversion, Style, choose_policy
+from ..diffusion.features import Inversion, Style, choose_policy, normalised
 from ..diffusion.inversion import invert
 from ..diffusion.recorder import Recorder
 from ..diffusion.sampling import sample
@@ -247,22 +247,6 @@ def check_paths(content: Path, styles: Sequence[Path], output: Path, figure: Pat
     check_writable("output", output, AUDIO_SUFFIXES)
     if figure is not None:
         check_writable("figure", figure, FIGURE_SUFFIXES)
-
-
-def normalised(weights: Sequence[float], styles: int) -> list[float]:
-    """Weights that sum to 1; equal ones where none are given.
-
-    Raises:
-        ValueError: another number of weights than styles, one below 0, or all of them 0.
-    """
-    if not weights:
-        return [1 / styles] * styles
-    if len(weights) != styles:
-        raise ValueError(f"weights are {len(weights)} numbers for {styles} styles: give one for each")
-    total = sum(weights)
-    if not (min(weights) >= 0 and 0 < total < float("inf")):
-        raise ValueError(f"weights are {', '.join(map(str, weights))}: give numbers from 0 up, not all of them 0")
-    return [weight / total for weight in weights]
 
 
 def _rows(inversion: Inversion, rows: slice, valid_width: int) -> Inversion:

@@ -21,7 +21,11 @@ def policy_graph(comfy: ComfyServer, features: str, windows: int, styles: int, m
         other = graph.add("LoadLatent", latent=upload_latent(comfy, "other", seed=5))
         captured = graph.add("StylusCaptureStyle", **graph[graph.capture]["inputs"] | {"latent": [other, 0]})
         graph.set(captured, features=features)
-        blended = graph.add("StylusBlendStyles", style_a=[graph.capture, 0], style_b=[captured, 0], beta=0.3)
+        blended = graph.add(
+            "StylusBlendStyles",
+            **{"styles.style_0": [graph.capture, 0], "styles.style_1": [captured, 0]},
+            weights="7, 3",
+        )
         graph.set(graph.sampler, style=[blended, 0])
     if masked:
         ramp = comfy.upload("ramp.png", png(torch.linspace(0, 1, 256).expand(256, -1)))

@@ -158,21 +158,23 @@ def test_two_styles_blend(comfy: ComfyServer) -> None:
     graph = TransferGraph(comfy)
     other = graph.add("LoadLatent", latent=upload_latent(comfy, "other", seed=5))
     captured = graph.add("StylusCaptureStyle", **graph[graph.capture]["inputs"] | {"latent": [other, 0]})
-    blend = graph.add("StylusBlendStyles", style_a=[graph.capture, 0], style_b=[captured, 0], beta=0.0)
+    blend = graph.add(
+        "StylusBlendStyles", **{f"styles.style_{i}": [clip, 0] for i, clip in enumerate((graph.capture, captured))}
+    )
 
     single = saved_latent(comfy, comfy.run(graph), graph.saved)
     graph.set(graph.sampler, style=[blend, 0])
     results = {}
-    for beta in (0.0, 0.5):
-        graph.set(blend, beta=beta)
+    for weights in ("1, 0", "1, 1"):
+        graph.set(blend, weights=weights)
         run = comfy.run(graph)
         assert run.error is None
-        results[beta] = saved_latent(comfy, run, graph.saved)
+        results[weights] = saved_latent(comfy, run, graph.saved)
 
     assert graph.invert in run.cached
     assert captured in run.cached
-    torch.testing.assert_close(results[0.0], single, rtol=0, atol=1e-5 * float(single.abs().max()))
-    assert (results[0.5] - single).norm() > 1e-3 * single.norm()
+    torch.testing.assert_close(results["1, 0"], single, rtol=0, atol=1e-5 * float(single.abs().max()))
+    assert (results["1, 1"] - single).norm() > 1e-3 * single.norm()
 
 
 def test_a_mask_confines_the_style(comfy: ComfyServer) -> None:

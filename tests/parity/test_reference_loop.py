@@ -136,7 +136,7 @@ def both_results(pair: Pair, setting: Setting, mask: Tensor | None = None) -> tu
     large = None if mask is None else mask.repeat_interleave(8, 0).repeat_interleave(8, 1)[None]
     ours = pair.host.transfer(
         pair.clips["content"],
-        blend(single(pair.clips["a"]), single(pair.clips["b"]), beta),
+        blend([single(pair.clips["a"]), single(pair.clips["b"])], [1 - beta, beta]),
         Dials(alpha, gamma, tau, large),
         mode,
         strength,
@@ -251,7 +251,7 @@ def test_full_guidance_ignores_the_contents_keys_and_values(pair):
 
 @pytest.mark.parametrize(("beta", "name"), [(0, "a"), (1, "b")])
 def test_beta_0_and_1_are_the_single_styles(pair, beta, name):
-    blended = blend(single(pair.clips["a"]), single(pair.clips["b"]), beta)
+    blended = blend([single(pair.clips["a"]), single(pair.clips["b"])], [1 - beta, beta])
     a, b = (pair.host.transfer(pair.clips["content"], style, Dials()) for style in (blended, single(pair.clips[name])))
     assert torch.equal(a, b)
 

@@ -55,7 +55,7 @@ def record(engine: Engine, clip: Tensor, features: str, method: str = "fixed_poi
 
 def styled(engine: Engine, *clips: Inversion) -> Style:
     styles = [Style((clip,), (1.0,)) for clip in clips]
-    return styles[0] if len(styles) == 1 else blend(styles[0], styles[1], 0.3)
+    return styles[0] if len(styles) == 1 else blend(styles, [0.7, 0.3])
 
 
 def restyle(engine: Engine, stylizer: Stylizer, per_pass: int = 2) -> Tensor:

@@ -32,30 +32,34 @@ def test_statistics_leave_the_padding_out():
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.floats(0.01, 0.99), st.floats(0.01, 0.99))
-def test_blends_chain_and_their_weights_sum_to_one(beta, gamma):
-    a, b, c = single(1), single(2), single(3)
-    style = blend(blend(a, b, beta), c, gamma)
-    assert [clip.noise is single.captures[0].noise for clip, single in zip(style.captures, (a, b, c), strict=True)] == [
-        True
-    ] * 3
-    assert style.weights == pytest.approx(((1 - gamma) * (1 - beta), (1 - gamma) * beta, gamma))
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=5), st.floats(0.01, 0.99))
+def test_any_number_of_styles_share_by_their_weights_and_blends_chain(weights, share):
+    styles = [single(seed) for seed in range(len(weights))]
+    style = blend([blend(styles, weights), single(9)], [1 - share, share])
+    expected = [(1 - share) * weight / sum(weights) for weight in weights]
+    assert style.weights == pytest.approx((*expected, share))
     assert sum(style.weights) == pytest.approx(1)
+    for capture, source in zip(style.captures, (*styles, single(9)), strict=True):
+        assert torch.equal(capture.noise, source.captures[0].noise)
 
 
-@pytest.mark.parametrize(("beta", "kept"), [(0, 0), (1, 1), (0.0, 0), (1.0, 1)])
-def test_beta_0_and_1_are_the_single_styles(beta, kept):
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_style_without_a_share_is_left_out(kept):
     styles = single(1), single(2)
-    style = blend(*styles, beta)
+    style = blend(styles, [float(kept == 0), 2.0 * (kept == 1)])
     assert len(style.captures) == 1
     assert style.captures[0].noise is styles[kept].captures[0].noise
     assert style.weights == (1.0,)
 
 
-@pytest.mark.parametrize("beta", [-0.1, 1.1, float("nan"), float("inf")])
-def test_beta_out_of_range_is_refused_in_words(beta):
-    with pytest.raises(ValueError, match=r"beta is .*from 0"):
-        blend(single(1), single(2), beta)
+def test_styles_without_weights_share_alike():
+    assert blend([single(1), single(2), single(3), single(4)]).weights == (0.25,) * 4
+
+
+@pytest.mark.parametrize("weights", [[1.0], [-0.1, 1.1], [float("nan"), 1.0], [1.0, float("inf")], [0.0, 0.0]])
+def test_weights_that_are_no_shares_are_refused_in_words(weights):
+    with pytest.raises(ValueError, match=r"^weights are .*: give"):
+        blend([single(1), single(2)], weights)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +75,8 @@ def test_beta_out_of_range_is_refused_in_words(beta):
 def test_clips_taken_differently_are_refused_by_the_setting_that_differs(other, words):
     with pytest.raises(ValueError, match=f"^style .*{words}"):
         check_same_schedule(capture(), other, "style", "the content")
-    with pytest.raises(ValueError, match="style_b"):
-        blend(single(), Style((other,), (1.0,)), 0.5)
+    with pytest.raises(ValueError, match=r"^style 2 (was|has) .*style 1"):
+        blend([single(), Style((other,), (1.0,))])
 
 
 def test_another_length_belongs_together():

@@ -55,7 +55,7 @@ def net() -> SmallNet:
 @pytest.fixture(scope="module")
 def clips(net: SmallNet) -> tuple[Inversion, Style]:
     first, second = (Style((record(net, clip),), (1.0,)) for clip in (STYLE_A, STYLE_B))
-    return record(net, CONTENT), blend(first, second, 0.4)
+    return record(net, CONTENT), blend([first, second], [0.6, 0.4])
 
 
 class Watched:

@@ -131,17 +131,17 @@ def test_recompute_keeps_no_features_and_gives_the_cached_result(net, content, s
     bare = [record(net, clip, keep=False) for clip in (CONTENT, STYLE_A, STYLE_B)]
     assert [clip.bank for clip in bare] == [None] * 3
     for dials in (Dials(), Dials(alpha=1, gamma=0.3, tau=1.5)):
-        wanted = transfer(net, content, blend(style_a, style_b, 0.4), dials)
+        wanted = transfer(net, content, blend([style_a, style_b], [0.6, 0.4]), dials)
         styles = [Style((clip,), (1.0,)) for clip in bare[1:]]
-        close(transfer(net, bare[0], blend(styles[0], styles[1], 0.4), dials, per_pass=2), wanted)
-        close(transfer(net, bare[0], blend(style_a, styles[1], 0.4), dials), wanted)
+        close(transfer(net, bare[0], blend(styles, [0.6, 0.4]), dials, per_pass=2), wanted)
+        close(transfer(net, bare[0], blend([style_a, styles[1]], [0.6, 0.4]), dials), wanted)
 
 
 def test_cached_features_cost_one_evaluation_a_step_whatever_the_dials(net, content, style_a, style_b):
     for dials in (Dials(), Dials(0.2, 0.1, 2.0)):
         for beta in (0.3, 0.8):
             net.calls.clear()
-            transfer(net, content, blend(style_a, style_b, beta), dials)
+            transfer(net, content, blend([style_a, style_b], [1 - beta, beta]), dials)
             assert [call.windows for call in net.calls] == [len(CONTENT)] * len(SIGMAS)
 
 
@@ -300,9 +300,10 @@ def test_with_the_content_as_style_alpha_changes_nothing(net):
 def test_beta_0_and_1_are_the_single_styles(net, content, style_a, style_b):
     for beta, single in ((0, style_a), (1, style_b)):
         assert torch.equal(
-            transfer(net, content, blend(style_a, style_b, beta), Dials()), transfer(net, content, single, Dials())
+            transfer(net, content, blend([style_a, style_b], [1 - beta, beta]), Dials()),
+            transfer(net, content, single, Dials()),
         )
-    halves = transfer(net, content, blend(style_a, style_a, 0.5), Dials())
+    halves = transfer(net, content, blend([style_a, style_a]), Dials())
     close(halves, transfer(net, content, style_a, Dials()))
 
 
