@@ -15,7 +15,8 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
   `audio.loudness`       loudness and true peak
   `audio.decode`         pictures back to sound
   `audio.metrics`        chroma and timbre in numbers
-  `audio.figure`         spectrograms drawn
+  `audio.figure`         spectrograms drawn to be compared
+  `audio.mask`           where a sound does something
 
 `diffusion`              the method
   `diffusion.host`       what a host must supply
@@ -26,6 +27,7 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
   `diffusion.adain`      start noise with the style's statistics
   `diffusion.attention`  style injection at one self-attention layer
   `diffusion.features`   what is kept of a clip: trajectory, features, and what they were taken with
+  `diffusion.style_file` captured styles kept in files
   `diffusion.streaming`  features between host memory and the device
   `diffusion.recorder`   the write pass
   `diffusion.stylizer`   the read pass

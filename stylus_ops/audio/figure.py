@@ -1,8 +1,9 @@
-"""A picture of mel spectrograms, one below the other."""
+"""Recordings drawn to be compared: mel spectrograms one below the other, and what equaliser would lie between them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +12,20 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..output_files import write_atomically
-from .geometry import SpectrogramParams
+from .backend import resample
+from .geometry import PRESETS, SpectrogramParams
+from .mel import mel_amplitudes
 
 FIGURE_SUFFIXES = (".png", ".jpg", ".webp")
 RANGE_DB = 80.0
+EQ_RANGE_DB = 36.0
 PLOT_WIDTH, PLOT_HEIGHT = 960, 240
-LEFT, TOP, BOTTOM = 64, 30, 26  # around a plot, for labels
-KILOHERTZ = (0.1, 0.5, 1, 2, 5, 10)
+HEADING = 34  # above the first panel, for the figure's title
+LEFT, TOP, BOTTOM, GAP = 64, 30, 26, 18  # around a plot, for labels
+EQ_WIDTH, BAR_WIDTH, BAR_LABELS = 150, 14, 58
+WIDTH = LEFT + PLOT_WIDTH + GAP + EQ_WIDTH + GAP + BAR_WIDTH + BAR_LABELS
+HERTZ = (100, 500, 1000, 2000, 5000, 10000)
+GREY, CURVE = (170, 170, 170), (181, 54, 122)
 MAGMA = np.array(
     [
         (0, 0, 4),
@@ -40,38 +48,134 @@ class Panel(NamedTuple):
     """Amplitudes [n_mels, frames]."""
     params: SpectrogramParams
 
+    @property
+    def seconds(self) -> float:
+        return self.mel.shape[1] * self.params.hop_length / self.params.sample_rate
 
-def write_figure(path: Path, panels: Sequence[Panel]) -> None:
-    """Draw the panels over seconds and kilohertz, loud is bright, 80 dB from top to bottom of the colours."""
-    write_atomically(path, draw(panels).save)
+
+class Figure(NamedTuple):
+    image: Image.Image
+    plots: tuple[tuple[int, int, int, int], ...]
+    """Where each panel's spectrogram is: left, top, right and bottom in pixels."""
 
 
-def draw(panels: Sequence[Panel]) -> Image.Image:
+def recording_panel(title: str, waveform: Tensor, sample_rate: int) -> Panel:
+    """A recording's mel spectrogram, of about as many frames as the plot has columns.
+
+    Args:
+        waveform: [C, T].
+    """
+    params = PRESETS["sd-512"]
+    waveform = resample(waveform.float().cpu(), sample_rate, params.sample_rate)
+    hop = min(max(waveform.shape[-1] // PLOT_WIDTH, params.hop_length), params.win_length)
+    params = replace(params, hop_length=hop)
+    return Panel(title, mel_amplitudes(waveform[None], params)[0], params)
+
+
+def write_figure(path: Path, panels: Sequence[Panel], title: str = "") -> None:
+    """Draw the panels into a file; see `draw`."""
+    write_atomically(path, draw(panels, title).image.save)
+
+
+def draw(panels: Sequence[Panel], title: str = "") -> Figure:
+    """The panels over seconds and hertz, loud is bright, 80 dB below the loudest place of each.
+
+    The first panel, the content, gives the time axis of all, so that attacks stand below each other: what is longer is cut
+    there. Beside every other panel is how its average spectrum differs from the first one's at equal energy, in dB: the
+    equaliser that would make the one of the other.
+    """
     height = TOP + PLOT_HEIGHT + BOTTOM
-    figure = Image.new("RGB", (LEFT + PLOT_WIDTH + LEFT // 2, height * len(panels)), "white")
-    pen = ImageDraw.Draw(figure)
-    font = ImageFont.load_default(14)
-    for index, panel in enumerate(panels):
-        top = index * height + TOP
-        bottom = top + PLOT_HEIGHT
-        figure.paste(_colours(panel.mel).resize((PLOT_WIDTH, PLOT_HEIGHT), Image.Resampling.BILINEAR), (LEFT, top))
-        pen.text((LEFT, top - 6), panel.title, "black", font, anchor="ls")
-        for kilohertz in KILOHERTZ:
-            y = bottom - PLOT_HEIGHT * _mel(1000 * kilohertz) / _mel(panel.params.f_max)
-            pen.line((LEFT - 5, y, LEFT, y), "black")
-            pen.text((LEFT - 8, y), f"{kilohertz:g} kHz", "black", font, anchor="rm")
-        duration = panel.mel.shape[1] * panel.params.hop_length / panel.params.sample_rate
-        for second in np.arange(0, duration, _spacing(duration)):
-            x = LEFT + PLOT_WIDTH * second / duration
-            pen.line((x, bottom, x, bottom + 5), "black")
-            pen.text((x, bottom + 7), f"{second:g} s", "black", font, anchor="mt")
-    return figure
+    first = HEADING if title else 0
+    image = Image.new("RGB", (WIDTH, first + height * len(panels)), "white")
+    pen = ImageDraw.Draw(image)
+    if title:
+        pen.text((LEFT, HEADING - 4), title, "black", ImageFont.load_default(17), anchor="ls")
+    plots = tuple(
+        (LEFT, top := first + i * height + TOP, LEFT + PLOT_WIDTH, top + PLOT_HEIGHT) for i in range(len(panels))
+    )
+    seconds = panels[0].seconds
+    spectra = [_average_spectrum(panel) for panel in panels]
+    for panel, spectrum, (left, top, right, bottom) in zip(panels, spectra, plots, strict=True):
+        _draw_spectrogram(image, panel, seconds, (left, top))
+        _draw_axes(pen, panel, seconds, top)
+        if panel is not panels[0]:
+            _draw_equaliser(pen, spectrum - spectra[0], right + GAP, top, bottom)
+        _draw_bar(image, right + GAP + EQ_WIDTH + GAP, top)
+    return Figure(image, plots)
 
 
-def _colours(mel: Tensor) -> Image.Image:
+def _draw_spectrogram(image: Image.Image, panel: Panel, seconds: float, corner: tuple[int, int]) -> None:
+    shown = round(panel.mel.shape[1] * min(1.0, seconds / panel.seconds))
+    width = round(PLOT_WIDTH * min(1.0, panel.seconds / seconds))
+    colours = _colours(_decibels(panel.mel))
+    if shown < panel.mel.shape[1]:
+        colours = colours.crop((0, 0, max(1, shown), colours.height))
+    image.paste(colours.resize((max(1, width), PLOT_HEIGHT), Image.Resampling.BOX), corner)
+
+
+def _draw_axes(pen: ImageDraw.ImageDraw, panel: Panel, seconds: float, top: int) -> None:
+    font, bottom = ImageFont.load_default(14), top + PLOT_HEIGHT
+    cut = f" (the first {_clock(seconds)} of {_clock(panel.seconds)})" if panel.seconds > seconds * 1.01 else ""
+    pen.text((LEFT, top - 6), panel.title + cut, "black", font, anchor="ls")
+    for hertz in HERTZ:
+        if hertz <= panel.params.f_max:
+            y = bottom - PLOT_HEIGHT * _mel(hertz) / _mel(panel.params.f_max)
+            pen.line((LEFT - 6, y, LEFT - 1, y), "black")
+            label = f"{hertz} Hz" if hertz < 1000 else f"{hertz // 1000} kHz"
+            pen.text((LEFT - 8, y), label, "black", font, anchor="rm")
+    for second in np.arange(0, seconds, _spacing(seconds)):
+        x = LEFT + PLOT_WIDTH * second / seconds
+        pen.line((x, bottom, x, bottom + 5), "black")
+        pen.text((x, bottom + 7), _clock(second), "black", font, anchor="mt")
+
+
+def _draw_equaliser(pen: ImageDraw.ImageDraw, gain: np.ndarray, left: int, top: int, bottom: int) -> None:
+    """`gain` in dB for every row of the plot, from the top down."""
+    font, centre = ImageFont.load_default(12), left + EQ_WIDTH / 2
+    pen.rectangle((left, top, left + EQ_WIDTH, bottom), outline=GREY)
+    pen.line((centre, top, centre, bottom), GREY)
+    for level in (-24, 0, 24):
+        x = centre + level / EQ_RANGE_DB * EQ_WIDTH / 2
+        pen.line((x, bottom, x, bottom + 5), "black")
+        pen.text((x, bottom + 7), f"{level:+d} dB" if level else "0", "black", font, anchor="mt")
+    offset = np.clip(gain / EQ_RANGE_DB, -1, 1) * EQ_WIDTH / 2
+    pen.line([(centre + x, top + row) for row, x in enumerate(offset)], CURVE, 2, "curve")
+    pen.text((left, top - 6), "EQ from the first", "black", font, anchor="ls")
+
+
+def _draw_bar(image: Image.Image, left: int, top: int) -> None:
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(12)
+    ramp = np.linspace(-RANGE_DB, 0, PLOT_HEIGHT)[:, None].repeat(BAR_WIDTH, 1)
+    image.paste(_colours(ramp), (left, top))
+    for level in range(0, -round(RANGE_DB) - 1, -20):
+        y = top - level / RANGE_DB * (PLOT_HEIGHT - 1)
+        pen.line((left + BAR_WIDTH, y, left + BAR_WIDTH + 4, y), "black")
+        pen.text((left + BAR_WIDTH + 8, y), f"{level} dB", "black", font, anchor="lm")
+
+
+def _average_spectrum(panel: Panel) -> np.ndarray:
+    """Average power in dB of a whole energy of 0 dB, for every row of the plot from the top down, [PLOT_HEIGHT].
+
+    Smoothed over a twelfth of the mel axis. What is 80 dB below the loudest row counts as that.
+    """
+    power = panel.mel.double().square().mean(1).numpy()
+    window = np.hanning(len(power) // 12 * 2 + 3)
+    padded = np.pad(power, len(window) // 2, "edge")
+    smooth = np.convolve(padded, window / window.sum(), "valid")
+    smooth = np.maximum(smooth, max(smooth.max() * 10 ** (-RANGE_DB / 10), 1e-30))
+    rows = np.interp(np.linspace(len(smooth) - 1, 0, PLOT_HEIGHT), np.arange(len(smooth)), smooth)
+    return 10 * np.log10(rows / rows.sum())
+
+
+def _decibels(mel: Tensor) -> np.ndarray:
+    """Amplitudes in dB below the largest, low frequencies first, at least `-RANGE_DB`."""
     amplitude = mel.numpy()
     floor = 10 ** (-RANGE_DB / 20)
-    decibels = 20 * np.log10(np.maximum(amplitude / max(amplitude.max(), 1e-12), floor))
+    return 20 * np.log10(np.maximum(amplitude / max(amplitude.max(), 1e-12), floor))
+
+
+def _colours(decibels: np.ndarray) -> Image.Image:
+    """The first row of `decibels` becomes the lowest of the picture."""
     position = (1 + decibels[::-1] / RANGE_DB) * (len(MAGMA) - 1)
     channels = [np.interp(position, range(len(MAGMA)), channel) for channel in MAGMA.T]
     return Image.fromarray(np.stack(channels, -1).astype(np.uint8))
@@ -85,3 +189,10 @@ def _mel(hertz: float) -> float:
 def _spacing(duration: float) -> float:
     """Seconds between labels, at most twelve of them."""
     return next(s for s in (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 36000) if duration / s <= 12)
+
+
+def _clock(seconds: float) -> str:
+    """5.1 s, or 2:05 from a minute on."""
+    if seconds < 60:
+        return f"{round(seconds, 1):g} s"
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

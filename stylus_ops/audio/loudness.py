@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyloudnorm
 from torch import Tensor
@@ -55,3 +57,22 @@ def limit_true_peak(waveform: Tensor, sample_rate: int, ceiling: float) -> Tenso
     """Scale the whole clip, never clip it, so that its true peak stays at or below `ceiling`."""
     peak = true_peak(waveform, sample_rate)
     return waveform * (ceiling / peak) if peak > ceiling else waveform
+
+
+def equal_loudness_gains(clips: Sequence[tuple[Tensor, int]]) -> list[float]:
+    """Factors, none above 1, that give all clips the loudness of the quietest; 1 for a silent one.
+
+    Args:
+        clips: waveforms `[C, T]` with their sample rates.
+    """
+    levels = [_level(waveform, sample_rate) for waveform, sample_rate in clips]
+    heard = [level for level in levels if np.isfinite(level)]
+    return [10 ** ((min(heard) - level) / 20) if np.isfinite(level) else 1.0 for level in levels]
+
+
+def _level(waveform: Tensor, sample_rate: int) -> float:
+    """LUFS, or the decibels of the root mean square where BS.1770 measures nothing."""
+    if waveform.shape[-1] < LOUDNESS_BLOCK * sample_rate or waveform.shape[0] > LOUDNESS_CHANNELS:
+        mean = float(waveform.double().square().mean())
+        return 10 * np.log10(mean) if mean > 0 else -np.inf
+    return integrated_loudness(waveform, sample_rate)

@@ -12,7 +12,7 @@ CORE = ROOT / "stylus_ops"
 FLOORS: dict[str, set[str]] = {
     "output_files": set(),
     "audio": {"output_files"},
-    "diffusion": set(),
+    "diffusion": {"output_files"},
     "tiny": set(),
     "engine": {"audio", "diffusion", "tiny"},
     "pipeline": {"output_files", "audio", "diffusion", "tiny", "engine"},

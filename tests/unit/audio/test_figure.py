@@ -1,28 +1,103 @@
 """The picture of spectrograms."""
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
-from stylus_ops.audio.figure import LEFT, MAGMA, PLOT_HEIGHT, PLOT_WIDTH, TOP, Panel, draw, write_figure
+from stylus_ops.audio.figure import (
+    CURVE,
+    EQ_RANGE_DB,
+    EQ_WIDTH,
+    GAP,
+    HEADING,
+    LEFT,
+    MAGMA,
+    PLOT_WIDTH,
+    Figure,
+    Panel,
+    draw,
+    recording_panel,
+    write_figure,
+)
 from stylus_ops.audio.geometry import PRESETS
+from tests.unit import signals
 
 PARAMS = PRESETS["tiny-256"]
+DARK, BRIGHT = MAGMA[0], MAGMA[-1]
+
+
+def plot(figure: Figure, number: int) -> np.ndarray:
+    return np.asarray(figure.image.crop(figure.plots[number]))
+
+
+def equaliser(figure: Figure, number: int) -> np.ndarray:
+    """The EQ curve in dB, from the top row down."""
+    _, top, right, bottom = figure.plots[number]
+    box = np.asarray(figure.image.crop((right + GAP, top, right + GAP + EQ_WIDTH + 1, bottom)))
+    coloured = (box == CURVE).all(-1)
+    x = [np.flatnonzero(row).mean() for row in coloured if row.any()]
+    return (np.array(x) / EQ_WIDTH * 2 - 1) * EQ_RANGE_DB
 
 
 def test_loud_is_bright_and_low_is_at_the_bottom(tmp_path):
     mel = torch.full((PARAMS.n_mels, 100), 1e-6)
     mel[:32, 50:] = 1.0
-    write_figure(tmp_path / "out.png", [Panel("clip", mel, PARAMS), Panel("again", mel, PARAMS)])
+    panels = [Panel("clip", mel, PARAMS), Panel("again", mel, PARAMS)]
+    write_figure(tmp_path / "out.png", panels)
+    figure = draw(panels)
     with Image.open(tmp_path / "out.png") as picture:
-        plot = np.asarray(picture)[TOP : TOP + PLOT_HEIGHT, LEFT : LEFT + PLOT_WIDTH]
-    dark, bright = MAGMA[0], MAGMA[-1]
-    assert (plot[10, 10] == dark).all()
-    assert (plot[10, -10] == dark).all()
-    assert (plot[-10, 10] == dark).all()
-    assert (plot[-10, -10] == bright).all()
+        assert (np.asarray(picture) == np.asarray(figure.image)).all()
+    for number in (0, 1):
+        corners = plot(figure, number)
+        assert (corners[10, 10] == DARK).all()
+        assert (corners[10, -10] == DARK).all()
+        assert (corners[-10, 10] == DARK).all()
+        assert (corners[-10, -10] == BRIGHT).all()
+
+
+def test_seconds_stand_below_each_other_whatever_the_length():
+    """The first panel gives the time axis: a click at a second is in the same column of all."""
+    panels = []
+    for frames in (100, 400, 60):
+        mel = torch.full((PARAMS.n_mels, frames), 1e-6)
+        mel[:, 50] = 1.0
+        panels.append(Panel("clip", mel, PARAMS))
+    figure = draw(panels)
+    columns = [np.flatnonzero((plot(figure, i)[100] == BRIGHT).all(-1)) for i in range(3)]
+    for found in columns:
+        assert found.min() == pytest.approx(0.5 * PLOT_WIDTH, abs=2)
+        assert found.max() == pytest.approx(0.51 * PLOT_WIDTH, abs=2)
+    assert (plot(figure, 2)[:, int(0.61 * PLOT_WIDTH) :] == 255).all()
+
+
+def test_the_equaliser_is_the_difference_of_average_spectra_at_equal_energy():
+    flat = torch.full((PARAMS.n_mels, 50), 0.01)
+    tilted = flat * 10 ** (torch.linspace(10, -10, PARAMS.n_mels)[:, None] / 20)
+    figure = draw([Panel("flat", flat, PARAMS), Panel("loud", 5 * flat, PARAMS), Panel("bass", tilted, PARAMS)])
+    assert np.abs(equaliser(figure, 1)).max() < 1
+    curve = equaliser(figure, 2)
+    assert curve[-10] - curve[10] == pytest.approx(20, abs=3)
+    assert (np.diff(curve) > -1).all()
+
+
+def test_a_title_moves_the_panels_down():
+    mel = torch.ones(PARAMS.n_mels, 10)
+    plain, titled = (draw([Panel("clip", mel, PARAMS)], title) for title in ("", "alpha 0.9"))
+    assert titled.plots[0][1] - plain.plots[0][1] == titled.image.height - plain.image.height == HEADING
+    assert (plot(plain, 0) == plot(titled, 0)).all()
+    assert (np.asarray(titled.image)[:HEADING, LEFT:] < 128).any()
 
 
 def test_silence_and_single_frames_are_drawn():
-    silence = draw([Panel("silence", torch.zeros(PARAMS.n_mels, 1), PARAMS)])
-    assert silence.height == TOP + PLOT_HEIGHT + 26
+    silence = Panel("silence", torch.zeros(PARAMS.n_mels, 1), PARAMS)
+    figure = draw([silence, silence])
+    assert (plot(figure, 0) == DARK).all()
+
+
+@pytest.mark.parametrize(("duration", "rate", "frames"), [(0.01, 8000, 2), (2, 44100, 201), (30, 48000, 960)])
+def test_a_recording_has_about_as_many_frames_as_columns(duration, rate, frames):
+    panel = recording_panel("tones", signals.tones(duration, rate)[0], rate)
+    assert panel.mel.shape == (512, pytest.approx(frames, abs=3))
+    assert panel.seconds == pytest.approx(duration, abs=0.05)
+    assert (plot(draw([panel]), 0) != DARK).any()

@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 
-from stylus_ops.audio.loudness import integrated_loudness, limit_true_peak, loudness_gain, true_peak
+from stylus_ops.audio.loudness import (
+    equal_loudness_gains,
+    integrated_loudness,
+    limit_true_peak,
+    loudness_gain,
+    true_peak,
+)
 from tests.unit.signals import noise, seconds
 
 
@@ -54,3 +60,21 @@ def test_the_ceiling_scales_and_never_clips():
     torch.testing.assert_close(limited, wave * (limited.abs().max() / wave.abs().max()))
     assert true_peak(limited, 44100) == pytest.approx(0.5, rel=1e-4)
     assert limit_true_peak(wave, 44100, 3.0) is wave
+
+
+def test_equal_loudness_turns_down_to_the_quietest_and_never_up():
+    clip, rate = noise(2.0, 44100)[0], 44100
+    clips = [
+        (clip, rate),
+        (0.2 * clip, rate),
+        (0 * clip, rate),
+        (0.5 * clip[:, :8000], rate),
+        (noise(2.0, 48000, 8)[0], 48000),
+    ]
+    gains = equal_loudness_gains(clips)
+    assert gains[0] == pytest.approx(0.2, rel=1e-6)
+    assert gains[1] == gains[2] == 1.0
+    assert max(gains) <= 1
+    loudest = [integrated_loudness(gain * wave, rate) for (wave, _), gain in zip(clips[:2], gains[:2], strict=True)]
+    assert loudest[0] == pytest.approx(loudest[1], abs=0.05)
+    assert equal_loudness_gains([(0 * clip, rate)]) == [1.0]

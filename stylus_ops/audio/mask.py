@@ -1,0 +1,119 @@
+"""Masks of a spectrogram's size that say where in time and frequency a sound does something."""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+import torch
+from torch import Tensor
+
+from .backend import resample
+from .geometry import SpectrogramParams
+from .mel import mel_amplitudes
+from .windows import Spectrogram
+
+KINDS = ("onsets", "percussive", "harmonic", "loud", "band")
+LOUD_RANGE_DB = 40.0  # below the loudest frame: from black to white
+MEDIAN_SECONDS = 0.4  # over which a tone is steady, and longer than a window smears an attack
+MEDIAN_MELS = 1 / 16  # of the mel axis, over which an attack is broad
+EDGE_MELS = 1 / 64  # of the mel axis, over which a band's edge fades
+
+
+def sound_mask(
+    spectrogram: Spectrogram,
+    kind: str,
+    low: float = 0.0,
+    high: float = 20000.0,
+    smooth: float = 0.05,
+    sound: tuple[Tensor, int] | None = None,
+) -> Tensor:
+    """A mask for every picture of a spectrogram, white where the sound is of a kind.
+
+    Args:
+        kind: "onsets" marks attacks, "loud" how close a moment comes to the loudest one, over all frequencies;
+            "percussive" and "harmonic" share out each place (Fitzgerald 2010, soft masks as in librosa); "band" is
+            white everywhere between `low` and `high`.
+        low, high: Hz; what is below or above is black, whatever the kind.
+        smooth: seconds of a moving average over time.
+        sound: another waveform `[B, C, T]` and its rate to look at, such as a stem of the recording; it is cut or
+            completed with silence to the recording's length.
+
+    Returns:
+        `[B * windows, n_mels, width]` in 0..1, low frequencies at the bottom; black where a picture is padding.
+
+    Raises:
+        ValueError: unknown kind, edges that are no band, or a sound of another number of clips.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"what is {kind!r}: choose one of {', '.join(KINDS)}")
+    if not 0 <= low < high:
+        raise ValueError(f"low_hz is {low:g} and high_hz {high:g}: choose two numbers from 0 up, low_hz the smaller")
+    if not 0 <= smooth < float("inf"):
+        raise ValueError(f"smooth is {smooth:g} s: choose 0 or more")
+    params = spectrogram.params
+    waveform, rate = sound or (spectrogram.waveform, spectrogram.sample_rate)
+    if len(waveform) != len(spectrogram.waveform):
+        raise ValueError(
+            f"audio has {len(waveform)} clips and the spectrogram {len(spectrogram.waveform)}: give as many of both"
+        )
+    mel = _fit(mel_amplitudes(resample(waveform.float().cpu(), rate, params.sample_rate), params), spectrogram.frames)
+    masks = [
+        _smooth(_where(kind, clip.numpy(), params), smooth * params.sample_rate / params.hop_length) for clip in mel
+    ]
+    mask = torch.from_numpy(np.stack(masks)).float() * band(params, low, high)[:, None]
+    return _cut(mask.clamp(0, 1).flip(-2), spectrogram)
+
+
+def band(params: SpectrogramParams, low: float, high: float) -> Tensor:
+    """1 for mels between two frequencies in Hz, fading to 0 around the edges: `[n_mels]`, the lowest first.
+
+    An edge at or beyond the end of the mel axis does not fade.
+    """
+    centres = librosa.mel_frequencies(params.n_mels + 2, fmin=params.f_min, fmax=params.f_max, htk=True)[1:-1]
+    position = librosa.hz_to_mel(centres, htk=True)
+    width = (position[-1] - position[0]) * EDGE_MELS
+    rise = (position - librosa.hz_to_mel(low, htk=True)) / width + 0.5 if low > centres[0] else np.ones_like(position)
+    fall = (
+        (librosa.hz_to_mel(high, htk=True) - position) / width + 0.5 if high < centres[-1] else np.ones_like(position)
+    )
+    return torch.from_numpy(np.clip(rise, 0, 1) * np.clip(fall, 0, 1)).float()
+
+
+def _where(kind: str, mel: np.ndarray, params: SpectrogramParams) -> np.ndarray:
+    """`[n_mels, frames]` in 0..1, or `[1, frames]` where frequency does not matter; black where there is no sound."""
+    heard = mel.max() > 0
+    if kind == "band" or not heard:
+        return np.full_like(mel, float(heard or kind == "band"))
+    if kind == "loud":
+        level = librosa.power_to_db(np.square(mel).sum(0, keepdims=True), ref=np.max, top_db=LOUD_RANGE_DB)
+        return 1 + level / LOUD_RANGE_DB
+    if kind == "onsets":
+        decibels = librosa.amplitude_to_db(mel, ref=np.max)
+        strength = librosa.onset.onset_strength(
+            S=decibels, sr=params.sample_rate, hop_length=params.hop_length, center=False
+        )
+        return (strength / max(strength.max(), 1e-9))[None]
+    frames = max(3, round(MEDIAN_SECONDS * params.sample_rate / params.hop_length))
+    kernel = (frames, max(3, round(MEDIAN_MELS * params.n_mels)))
+    harmonic, percussive = librosa.decompose.hpss(mel, kernel_size=kernel, mask=True)
+    return harmonic if kind == "harmonic" else percussive
+
+
+def _smooth(mask: np.ndarray, frames: float) -> np.ndarray:
+    """Averaged over a Hann window of that many frames."""
+    if frames < 1:
+        return mask
+    window = np.hanning(2 * round(frames) + 1)
+    padded = np.pad(mask, ((0, 0), (len(window) // 2,) * 2), "edge")
+    return np.apply_along_axis(np.convolve, 1, padded, window / window.sum(), "valid")
+
+
+def _fit(mel: Tensor, frames: int) -> Tensor:
+    return torch.nn.functional.pad(mel[..., :frames], (0, max(0, frames - mel.shape[-1])))
+
+
+def _cut(mask: Tensor, spectrogram: Spectrogram) -> Tensor:
+    """`[B, n_mels, frames]` to windows, clip by clip; black beyond the clip's end."""
+    width = spectrogram.params.width
+    mask = torch.nn.functional.pad(mask, (0, max(0, width - mask.shape[-1])))
+    return torch.stack([mask[..., start : start + width] for start in spectrogram.starts], 1).flatten(0, 1)

@@ -1,0 +1,112 @@
+"""Masks that say where a sound does something."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.mask import KINDS, band, sound_mask
+from stylus_ops.audio.windows import Spectrogram, audio_to_windows
+from tests.unit.signals import clicks, noise, seconds, tones
+
+RATE = 44100
+PARAMS = PRESETS["tiny-256"]
+
+
+def spectrogram(waveform: Tensor, rate: int = RATE, overlap: int = 32) -> Spectrogram:
+    return audio_to_windows(waveform, rate, PARAMS, overlap)[1]
+
+
+def row(hertz: float) -> int:
+    """The picture's row of a frequency, counted from the top."""
+    mel = 2595 * math.log10(1 + hertz / 700) / (2595 * math.log10(1 + PARAMS.f_max / 700))
+    return PARAMS.n_mels - 1 - round(mel * PARAMS.n_mels)
+
+
+def test_percussive_and_harmonic_share_out_every_place():
+    clip = tones(5.2, RATE, channels=1) + clicks(5.2, RATE)
+    percussive, harmonic = (sound_mask(spectrogram(clip), kind, smooth=0) for kind in ("percussive", "harmonic"))
+    torch.testing.assert_close(percussive + harmonic, torch.ones_like(percussive), rtol=0, atol=1e-5)
+    click = round((1 / 3 + 0.5) * PARAMS.sample_rate / PARAMS.hop_length)
+    assert float(percussive[0, row(5000), click]) > 0.9
+    assert float(harmonic[0, row(441), click + 12]) > 0.9
+
+
+def test_onsets_are_white_at_attacks_and_black_between_them():
+    mask = sound_mask(spectrogram(clicks(5.2, RATE)), "onsets", smooth=0.02)[0]
+    assert torch.equal(mask, mask[:1].expand_as(mask))
+    times = np.flatnonzero(mask[0].numpy() > 0.5) * PARAMS.hop_length / PARAMS.sample_rate
+    attacks = 1 / 3 + 0.5 * np.arange(10)
+    assert all(np.abs(attacks - time).min() < 0.08 for time in times)
+    assert all(np.abs(times - attack).min() < 0.08 for attack in attacks[:-1])
+
+
+def test_loud_follows_the_level():
+    wave = noise(5, RATE, 1) * torch.where(seconds(5, RATE) < 2.5, 1.0, 0.01).float()
+    mask = sound_mask(spectrogram(wave), "loud")[0]
+    assert float(mask[:, 20:110].min()) > 0.85
+    assert float(mask[:, 140:240].max()) < 0.15
+
+
+def test_a_band_has_soft_edges_where_they_were_asked_for():
+    weights = band(PARAMS, 1000, 4000)
+    mask = sound_mask(spectrogram(noise(5.2, RATE)), "band", 1000, 4000)[0]
+    torch.testing.assert_close(mask, weights.flip(0)[:, None].expand_as(mask))
+    assert mask[row(2000)].min() == 1
+    assert mask[row(500)].max() == mask[row(8000)].max() == 0
+    for edge in (1000, 4000):
+        assert float(mask[row(edge), 0]) == pytest.approx(0.5, abs=0.2)
+    assert band(PARAMS, 0, 20000).min() == 1
+
+
+def test_low_and_high_confine_every_kind():
+    for kind in KINDS:
+        mask = sound_mask(spectrogram(noise(5.2, RATE)), kind, 2000, 20000)
+        assert mask[:, row(1000) :].max() == 0
+        assert mask.max() > 0.2
+
+
+@pytest.mark.parametrize(("duration", "clips"), [(5.12, 1), (12.3, 2), (1.0, 1)])
+def test_one_mask_a_picture_in_their_order(duration, clips):
+    wave = torch.cat([clicks(duration, RATE) * (index + 1) for index in range(clips)])
+    pictures, cut = audio_to_windows(wave, RATE, PARAMS, 32)
+    mask = sound_mask(cut, "onsets")
+    assert mask.shape == pictures.shape[:3]
+    assert 0 <= mask.min() <= mask.max() <= 1
+    assert mask[..., cut.frames :].sum() == 0
+    for index, start in enumerate(cut.starts[:-1]):
+        step = cut.starts[index + 1] - start
+        torch.testing.assert_close(mask[index, :, step:], mask[index + 1, :, : PARAMS.width - step])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "band"])
+def test_silence_is_black(kind):
+    assert sound_mask(spectrogram(torch.zeros(1, 2, RATE)), kind).max() == 0
+
+
+def test_a_stem_of_any_rate_and_length_can_be_looked_at():
+    cut = spectrogram(noise(6, RATE))
+    for duration in (2, 9):
+        mask = sound_mask(cut, "loud", sound=(tones(duration, 48000), 48000))
+        assert len(mask) == len(cut.starts)
+    early = sound_mask(cut, "loud", smooth=0, sound=(tones(2, 48000), 48000))
+    assert early[0, 0, 50] > 0.8
+    assert early[0, 0, 120] == 0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"kind": "drums"}, "what is 'drums': choose one of onsets"),
+        ({"kind": "band", "low": 500.0, "high": 400.0}, "low_hz is 500 and high_hz 400"),
+        ({"kind": "band", "low": float("nan")}, "low_hz is nan"),
+        ({"kind": "loud", "smooth": -1.0}, "smooth is -1 s"),
+        ({"kind": "loud", "sound": (noise(1, RATE).repeat(3, 1, 1), RATE)}, "3 clips and the spectrogram 1"),
+    ],
+)
+def test_what_makes_no_mask_is_refused_in_words(inputs, words):
+    with pytest.raises(ValueError, match=words):
+        sound_mask(spectrogram(noise(1, RATE)), **inputs)

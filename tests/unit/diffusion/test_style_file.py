@@ -1,0 +1,195 @@
+"""Styles kept in files: the same transfer after reading, words for whatever else is in the file."""
+
+import json
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.features import Inversion, Style, blend
+from stylus_ops.diffusion.sampling import sample
+from stylus_ops.diffusion.style_file import FORMAT, read_style, write_style
+from stylus_ops.diffusion.stylizer import Stylizer
+from tests.small_net import CONTENT, SIGMAS, STYLE_A, STYLE_B, SmallNet, record
+
+WEIGHTS = (("conv", (4, 8), (0.1, -1 / 3)), None, "lora")
+CONDITIONING: list[Any] = [
+    [torch.linspace(0, 1, 8).reshape(1, 2, 4), {"pooled_output": torch.ones(1, 4), "strength": 1.0}]
+]
+
+
+def plain(value: object) -> object:
+    return value
+
+
+def transfer(net: SmallNet, content: Inversion, style: Style) -> Tensor:
+    stylizer = Stylizer(content, style, Dials())
+    return sample(lambda x, sigma: stylizer(net, x, sigma, 4), stylizer.start_latents(), SIGMAS)
+
+
+@pytest.fixture(scope="module")
+def net() -> SmallNet:
+    return SmallNet()
+
+
+@pytest.fixture(scope="module")
+def style(net: SmallNet) -> Style:
+    clips = [record(net, STYLE_A, keep=False, valid_width=7), record(net, STYLE_B, keep=False)]
+    known = [clip._replace(weights=WEIGHTS, conditioning=CONDITIONING) for clip in clips]
+    return blend([Style((clip,), (1.0,)) for clip in known], [2, 1])
+
+
+@pytest.fixture
+def path(style: Style, tmp_path: Path) -> Path:
+    path = tmp_path / "choir.safetensors"
+    write_style(path, style, "choir.flac", plain, plain)
+    return path
+
+
+def test_a_style_from_a_file_gives_the_same_transfer_to_the_bit(net, style, path):
+    read, recording = read_style(path)
+    content = record(net, CONTENT)
+    assert torch.equal(transfer(net, content, read), transfer(net, content, style))
+    assert recording == "choir.flac"
+
+
+def test_cached_features_are_left_out_and_evaluated_again(net, tmp_path):
+    style = Style((record(net, STYLE_A),), (1.0,))
+    write_style(tmp_path / "style.safetensors", style, "", plain, plain)
+    read = read_style(tmp_path / "style.safetensors")[0]
+    assert read.captures[0].bank is None
+    content = record(net, CONTENT)
+    torch.testing.assert_close(transfer(net, content, read), transfer(net, content, style), rtol=0, atol=1e-12)
+
+
+def test_everything_plain_comes_back_as_it_was(style, path):
+    read = read_style(path)[0]
+    assert read.weights == style.weights
+    for mine, theirs in zip(read.captures, style.captures, strict=True):
+        assert (mine.sites, mine.valid_width, mine.weights) == (theirs.sites, theirs.valid_width, WEIGHTS)
+        conditioning: Any = mine.conditioning
+        ((tensor, extra),) = conditioning
+        assert torch.equal(tensor, CONDITIONING[0][0])
+        assert torch.equal(extra.pop("pooled_output"), torch.ones(1, 4))
+        assert extra == {"strength": 1.0}
+
+
+def test_the_hosts_identity_passes_through_its_own_hands(style, tmp_path):
+    path = tmp_path / "style.safetensors"
+    write_style(path, style, "", lambda weights: {"identity": weights}, plain)
+    read = read_style(path, lambda weights: ("restored", weights))[0]
+    assert read.captures[0].weights == ("restored", {"identity": WEIGHTS})
+
+
+def test_what_is_not_plain_is_refused_and_leaves_no_file(style, tmp_path):
+    with pytest.raises(ValueError, match=r"conditioning.0 holds a object, which a style file can't keep"):
+        write_style(tmp_path / "style.safetensors", style, "", plain, lambda _: [object()])
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_write_leaves_the_earlier_file(style, path, monkeypatch):
+    before = path.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_style(path, style, "another", plain, plain)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match="style 'gone' does not exist"):
+        read_style(tmp_path / "gone.safetensors")
+
+
+@settings(deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.floats(0, 0.999), flip=st.integers(0, 255))
+def test_a_damaged_file_is_refused_in_words_or_read(path, cut, flip):
+    """Cut short it is always refused; with one byte changed it may still be sound."""
+    content = path.read_bytes()
+    damaged = path.with_name("damaged.safetensors")
+    damaged.write_bytes(content[: int(len(content) * cut)])
+    with pytest.raises(ValueError, match=r"style 'damaged' is (damaged|another kind)"):
+        read_style(damaged)
+    place = int(len(content) * cut)
+    damaged.write_bytes(content[:place] + bytes([flip]) + content[place + 1 :])
+    try:
+        read_style(damaged)
+    except ValueError as error:
+        assert str(error).startswith("style 'damaged' is ")  # noqa: PT017
+
+
+def rewritten(path: Path, change: dict[str, str], **tensors: Tensor) -> Path:
+    clips = struct.unpack("<Q", path.read_bytes()[:8])[0]
+    metadata = json.loads(path.read_bytes()[8 : 8 + clips])["__metadata__"]
+    save_file({**load_file(path), **tensors}, path, {**metadata, **change})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "tensors"),
+    [
+        ({}, {"0.sigmas": SIGMAS.flip(0)}),
+        ({}, {"0.sigmas": SIGMAS[:2]}),
+        ({}, {"0.trajectory": torch.zeros(4, 3, 4, 4, 9)}),
+        ({}, {"0.noise": torch.full((3, 4, 4, 10), torch.nan, dtype=torch.float64)}),
+        ({}, {"0.noise": torch.zeros(3, 4, 4, 10, dtype=torch.int64)}),
+        ({"clips": "[]"}, {}),
+        ({"clips": "{}"}, {}),
+        ({"clips": "[" * 100_000}, {}),
+        ({"clips": '[{"share": 1}]'}, {}),
+        ({"clips": "nonsense"}, {}),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused(path, change, tensors):
+    with pytest.raises(ValueError, match="style 'choir' is damaged"):
+        read_style(rewritten(path, change, **tensors))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("share", -1.0),
+        ("share", float("nan")),
+        ("valid_width", 99),
+        ("valid_width", True),
+        ("sites", []),
+        ("sites", [["a", 0]]),
+        ("sites", [[6]]),
+        ("weights", {"tensor": "9.gone"}),
+        ("weights", {"pickle": "x"}),
+        ("weights", 5),
+    ],
+)
+def test_a_clip_that_is_none_is_refused(path, key, value):
+    length = struct.unpack("<Q", path.read_bytes()[:8])[0]
+    clips = json.loads(json.loads(path.read_bytes()[8 : 8 + length])["__metadata__"]["clips"])
+    clips[0][key] = value
+    with pytest.raises(ValueError, match="style 'choir' is damaged"):
+        read_style(rewritten(path, {"clips": json.dumps(clips)}))
+
+
+@pytest.mark.parametrize(("format", "words"), [("stylus style 9", "later version"), ("lora", "another kind of file")])
+def test_other_formats_are_named(path, format, words):
+    with pytest.raises(ValueError, match=words):
+        read_style(rewritten(path, {"format": format}))
+    assert FORMAT == "stylus style 1"
+
+
+def test_a_pickle_is_never_opened(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return open, (str(tmp_path / "exploded"), "w")
+
+    path = tmp_path / "bomb.safetensors"
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(ValueError, match="damaged"):
+        read_style(path)
+    assert not (tmp_path / "exploded").exists()
