@@ -21,8 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from stylus_ops.diffusion.features import Inversion, Style
-from stylus_ops.diffusion.inversion import invert
-from stylus_ops.diffusion.recorder import Recorder
+from stylus_ops.diffusion.recorder import Recorder, record
 from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.schedule import ddim_sigmas
 from stylus_ops.diffusion.sites import Site, resolve_sites
@@ -78,15 +77,13 @@ def nodes(engine: Engine, steps: int) -> Tensor:
 
 
 def sites(engine: Engine) -> tuple[Site, ...]:
-    return resolve_sites("auto", engine.depths)
+    return resolve_sites("auto", engine.decoder)
 
 
 def inverted(engine: Engine, clip: Tensor, sigmas: Tensor, features: str, per_pass: int = 1) -> Inversion:
     """The clip's inversion with its features under the policy `features`."""
-    dtype = torch.float16 if features == "cache fp16" else None
-    recorder = Recorder(sigmas, sites(engine), dtype, keep=features != "recompute")
-    trajectory = invert(lambda x, sigma: recorder(engine.evaluate, x, sigma, per_pass), clip, sigmas)
-    return recorder.inversion(trajectory, clip.shape[-1])
+    recorder = Recorder(sigmas, sites(engine), features)
+    return record(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, per_pass), clip)
 
 
 def restyled(
@@ -205,13 +202,6 @@ def live_tensor_bytes() -> int:
             storage = thing.untyped_storage()
             storages[storage.data_ptr()] = storage.nbytes()
     return sum(storages.values())
-
-
-def exponent(x: Sequence[float], y: Sequence[float]) -> float:
-    """Slope of log y over log x by least squares: 1 is linear."""
-    log_x, log_y = (torch.tensor(values, dtype=torch.float64).log() for values in (x, y))
-    centred = log_x - log_x.mean()
-    return float((centred * log_y).sum() / (centred**2).sum())
 
 
 def report(title: str, options: argparse.Namespace, rows: Rows) -> None:

@@ -12,7 +12,6 @@ from statistics import mean
 import torch
 from torch import Tensor
 
-from stylus_ops import tiny
 from stylus_ops.audio.files import read_audio
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.windows import audio_to_windows
@@ -20,11 +19,11 @@ from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.schedule import ddim_sigmas
 from stylus_ops.engine.engine import DTYPES, Engine
+from stylus_ops.tiny import RECORDINGS
 
 from .common import Rows, options_of, report
 
 METHODS = (("ddim", 1), ("fixed_point", 1), ("fixed_point", 2), ("fixed_point", 3))
-RECORDINGS = Path(tiny.__file__).with_name("recordings")
 
 
 def first_window(path: Path, preset: str) -> Tensor:

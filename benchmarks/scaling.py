@@ -6,13 +6,16 @@ exponent: 1 is linear.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from stylus_ops.diffusion.attention import Dials
 from stylus_ops.diffusion.stylizer import Stylizer
 
 from .common import (
     Rows,
     arguments,
-    exponent,
     inverted,
     latents,
     nodes,
@@ -25,6 +28,11 @@ from .common import (
 )
 
 WINDOWS = (1, 2, 4, 8)
+
+
+def exponent(x: Sequence[float], y: Sequence[float]) -> float:
+    """Slope of log y over log x by least squares: 1 is linear."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
 def main() -> None:

@@ -90,14 +90,10 @@ def invert(
     spectrogram: Spectrogram | None = None,
 ) -> Inversion:
     """Invert with the inputs of `inversion_inputs`; see `runs.invert_latent`."""
-    valid = 1.0
+    valid_width = None
     if spectrogram is not None:
-        windows = len(spectrogram.starts) * len(spectrogram.waveform)
-        if windows != len(latent["samples"]):
-            raise ValueError(
-                f"spectrogram has {windows} windows and latent {len(latent['samples'])}: wire both from the same Audio → Mel"
-            )
-        valid = spectrogram.valid_frames / spectrogram.params.width
+        check_same_clip(spectrogram, latent)
+        valid_width = spectrogram.valid_columns(latent["samples"].shape[-1])
     return runs.invert_latent(
         model,
         conditioning,
@@ -108,8 +104,17 @@ def invert(
         corrections=corrections,
         features=features,
         windows_per_pass=windows_per_pass,
-        valid_fraction=valid,
+        valid_width=valid_width,
     )
+
+
+def check_same_clip(spectrogram: Spectrogram, latent: dict) -> None:
+    """Raises ValueError unless there is one latent for each window of the spectrogram."""
+    if spectrogram.windows != len(latent["samples"]):
+        raise ValueError(
+            f"spectrogram has {spectrogram.windows} windows and latent {len(latent['samples'])}: "
+            "wire both from the same Audio → Mel"
+        )
 
 
 class DDIMInvert(io.ComfyNode):

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from ..stylus_ops.audio.windows import Spectrogram
 from ..stylus_ops.diffusion.features import Style, blend
 from . import sockets
-from .ddim_invert import inversion_inputs, invert
+from .ddim_invert import check_same_clip, inversion_inputs, invert
 from .host.messages import warn
 
 MOST_STYLES = 16
@@ -47,11 +47,20 @@ class CaptureStyle(io.ComfyNode):
     def execute(
         cls, latent: dict, max_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
     ) -> io.NodeOutput:
-        used = {**latent, "samples": latent["samples"][:max_windows]}
         if spectrogram is not None:
+            check_same_clip(spectrogram, latent)
             _check_worth(spectrogram)
-            spectrogram = spectrogram._replace(starts=spectrogram.starts[:max_windows])
-        capture = invert(latent=used, spectrogram=spectrogram, **shared)
+            clips = len(spectrogram.waveform)
+            if clips > 1 and spectrogram.windows > max_windows:
+                raise ValueError(
+                    f"spectrogram holds {clips} clips of {len(spectrogram.starts)} windows and max_windows is {max_windows}, "
+                    "which would leave clips out: capture one clip a node and join them with Blend Styles, "
+                    f"or choose {spectrogram.windows} for max_windows"
+                )
+            spectrogram = spectrogram.first(max_windows)
+        capture = invert(
+            latent={**latent, "samples": latent["samples"][:max_windows]}, spectrogram=spectrogram, **shared
+        )
         return io.NodeOutput(Style((capture,), (1.0,)))
 
 

@@ -8,8 +8,8 @@ from torch.nn.functional import avg_pool2d, interpolate, scaled_dot_product_atte
 
 from stylus_ops.diffusion.features import Inversion
 from stylus_ops.diffusion.host import Hook
-from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.recorder import Recorder
+from stylus_ops.diffusion.recorder import record as write
 from stylus_ops.diffusion.sites import Site
 
 COARSE: Site = (6, 0)
@@ -78,22 +78,20 @@ def record(
     net: SmallNet,
     clip: Tensor,
     per_pass: int = 8,
-    keep: bool = True,
-    dtype: torch.dtype | None = None,
+    features: str = "cache",
     corrections: int = 1,
     valid_width: int | None = None,
     sites: tuple[Site, ...] = SITES,
     sigmas: Tensor = SIGMAS,
 ) -> Inversion:
-    recorder = Recorder(sigmas, sites, dtype, keep)
-    trajectory = invert(
+    recorder = Recorder(sigmas, sites, features)
+    return write(
+        recorder,
         lambda x, sigma: recorder(net, x, sigma, per_pass),
         clip,
-        sigmas,
         corrections=corrections,
-        before_provisional=recorder.skip_next,
+        valid_width=valid_width,
     )
-    return recorder.inversion(trajectory, valid_width or clip.shape[-1])
 
 
 CONTENT, STYLE_A, STYLE_B = latents(0, 5), latents(1, 3, width=10), latents(2, 1)

@@ -6,7 +6,9 @@ from diffusers.models import UNet2DConditionModel
 CONTEXT_WIDTH = 16
 
 
-def small_sd_unet(seed: int = 0, prediction_type: str = "epsilon") -> UNet2DConditionModel:
+def small_sd_unet(
+    seed: int = 0, prediction_type: str = "epsilon", linear_projection: bool = False
+) -> UNet2DConditionModel:
     """Four levels, two residual blocks each, so that the decoder has self-attention in blocks 3 to 11. Weights in float64.
 
     Default initialisation leaves self-attention almost uniform and almost without effect; its weights are doubled here, so
@@ -23,6 +25,7 @@ def small_sd_unet(seed: int = 0, prediction_type: str = "epsilon") -> UNet2DCond
             attention_head_dim=2,
             cross_attention_dim=CONTEXT_WIDTH,
             norm_num_groups=8,
+            use_linear_projection=linear_projection,
         )
     unet = unet.double().eval().requires_grad_(False)
     for name, module in unet.named_modules():

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import torch
 from comfy.ldm.modules.attention import SpatialTransformer
-from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel, Upsample
 from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import EPS
 from torch import Tensor
 
 from ...stylus_ops.diffusion.schedule import TRAIN_STEPS
-from ...stylus_ops.diffusion.sites import Site
+from ...stylus_ops.diffusion.sites import Decoder, DecoderBlock
 
 
-def decoder_attention(model: ModelPatcher) -> dict[int, SpatialTransformer]:
-    """The attention of a MODEL's U-Net by decoder block number."""
+def decoder_of(model: ModelPatcher) -> Decoder:
+    """The decoder of a MODEL's U-Net."""
+    blocks = unet_of(model).output_blocks
+    doubles = [any(isinstance(layer, Upsample) for layer in block) for block in blocks]
     return {
-        number: layer
-        for number, block in enumerate(unet_of(model).output_blocks)
+        number: DecoderBlock(
+            len(layer.transformer_blocks), layer.transformer_blocks[0].norm1.normalized_shape[0], sum(doubles[number:])
+        )
+        for number, block in enumerate(blocks)
         for layer in block
         if isinstance(layer, SpatialTransformer)
     }
+
+
+def feature_dtype(model: ModelPatcher) -> torch.dtype:
+    """What the U-Net computes in, whatever its weights are stored in."""
+    return model.model.manual_cast_dtype or model.model_dtype()
 
 
 def unet_of(model: ModelPatcher) -> UNetModel:
@@ -65,15 +74,3 @@ def check_conditioning(conditioning: list) -> None:
         )
     if regional := {"area", "mask"} & conditioning[0][1].keys():
         raise ValueError(f"conditioning is limited to a region ({', '.join(regional)}): use one without area or mask")
-
-
-def feature_values(attention: dict[int, SpatialTransformer], sites: tuple[Site, ...], samples: Tensor) -> int:
-    """How many numbers the features of one window at one node are."""
-    widths = {block: layer.transformer_blocks[0].norm1.normalized_shape[0] for block, layer in attention.items()}
-    return sum(_tokens(samples, block) * widths[block] for block, _ in sites)
-
-
-def _tokens(samples: Tensor, block: int) -> int:
-    """Tokens of a decoder block: full resolution in the last three of twelve, halved every three before."""
-    halvings = max(0, 3 - block // 3)
-    return -(-samples.shape[-2] // 2**halvings) * -(-samples.shape[-1] // 2**halvings)

@@ -8,7 +8,6 @@ from typing import Any
 import comfy.model_management
 import comfy.sample
 import comfy.samplers
-import comfy.utils
 import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -16,18 +15,16 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...stylus_ops.diffusion.features import Inversion, choose_policy
-from ...stylus_ops.diffusion.inversion import Trajectory, invert
-from ...stylus_ops.diffusion.recorder import Recorder
+from ...stylus_ops.diffusion.recorder import Recorder, record
 from ...stylus_ops.diffusion.sampling import sample
 from ...stylus_ops.diffusion.schedule import ddim_sigmas, sampling_sigmas
-from ...stylus_ops.diffusion.sites import resolve_sites
+from ...stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from ...stylus_ops.diffusion.stylizer import Stylizer
 from .evaluate import WRAPPER_KEY, denoise, unstyled, wrap
 from .identity import Weights, check_weights, same_conditioning
-from .model import check_conditioning, decoder_attention, feature_values, plain_latent, sigma_table
+from .model import check_conditioning, decoder_of, feature_dtype, plain_latent, sigma_table
 
 check_interrupt = comfy.model_management.throw_exception_if_processing_interrupted
-progress = comfy.utils.ProgressBar
 
 
 def invert_latent(
@@ -41,14 +38,14 @@ def invert_latent(
     corrections: int,
     features: str,
     windows_per_pass: int,
-    valid_fraction: float,
+    valid_width: int | None = None,
 ) -> Inversion:
     """Invert a LATENT under a MODEL and record its features.
 
     Args:
         features: "auto", "cache", "cache fp16" or "recompute".
         windows_per_pass: 0 for as many as fit in memory.
-        valid_fraction: share of the latent's width that is not padding.
+        valid_width: columns of the latent that hold sound; None for all.
 
     Raises:
         ValueError: an input that can't be inverted, in words.
@@ -56,12 +53,12 @@ def invert_latent(
     table = sigma_table(model)
     samples = plain_latent(latent)
     check_conditioning(conditioning)
-    attention = decoder_attention(model)
-    chosen = resolve_sites(sites, {block: len(layer.transformer_blocks) for block, layer in attention.items()})
+    decoder = decoder_of(model)
+    chosen = resolve_sites(sites, decoder)
     sigmas = ddim_sigmas(table, steps)
-    needed = steps * len(samples) * model.model_dtype().itemsize * feature_values(attention, chosen, samples)
+    needed = steps * len(samples) * feature_bytes(decoder, chosen, feature_dtype(model), *samples.shape[-2:])
     policy = choose_policy(features, needed, comfy.model_management.get_free_memory(torch.device("cpu")))
-    recorder = Recorder(sigmas, chosen, torch.float16 if policy == "cache fp16" else None, keep=policy != "recompute")
+    recorder = Recorder(sigmas, chosen, policy)
     recording = unstyled(model)
     recording.model_options.pop("disable_cfg1_optimization", None)
     wrap(
@@ -69,24 +66,23 @@ def invert_latent(
     )
 
     preview = latent_preview.prepare_callback(recording, steps)
-    trajectories: list[Trajectory] = []
+    inversions: list[Inversion] = []
 
     def sampler(denoiser: Callable, x: Tensor, ascending: Tensor, extra_args: dict, **_: Any) -> Tensor:
-        trajectory = invert(
+        inversion = record(
+            recorder,
             denoise(denoiser, extra_args),
             x,
-            ascending,
             method,
             corrections,
+            valid_width=valid_width,
             on_step=lambda i, x, denoised: preview(i, denoised, x, steps),
-            before_provisional=recorder.skip_next,
         )
-        trajectories.append(trajectory)
-        return trajectory.noise
+        inversions.append(inversion)
+        return x
 
     _run(recording, sampler, sigmas, conditioning, samples)
-    valid_width = max(1, round(samples.shape[-1] * valid_fraction))
-    return recorder.inversion(trajectories[0], valid_width, conditioning, Weights.of(model))
+    return inversions[0]._replace(conditioning=conditioning, weights=Weights.of(model))
 
 
 def noise_latent(model: ModelPatcher, inversion: Inversion) -> dict:

@@ -36,6 +36,20 @@ class Spectrogram(NamedTuple):
         """Frames of each window that hold sound; the rest is the padding of a clip shorter than a window."""
         return min(self.frames, self.params.width)
 
+    @property
+    def windows(self) -> int:
+        """Pictures of the whole batch: as many for each clip."""
+        return len(self.waveform) * len(self.starts)
+
+    def valid_columns(self, width: int) -> int:
+        """The `valid_frames` in columns of a latent of `width` columns a window, at least one."""
+        return max(1, round(width * self.valid_frames / self.params.width))
+
+    def first(self, count: int) -> Spectrogram:
+        """Every clip cut to its first `count` windows; the waveform stays whole."""
+        starts = self.starts[:count]
+        return self._replace(starts=starts, frames=min(self.frames, starts[-1] + self.params.width))
+
 
 def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
     """The waveform as float32 on the CPU; ValueError if it is no finite `[B, C, T]` at a usable rate."""

@@ -61,7 +61,7 @@ def choose_policy(requested: str, needed: int, free: int) -> str:
         return requested
     policy = "cache" if needed < free / 4 else "recompute"
     logging.info(
-        "Stylus: features %s (a bank needs %.0f MB, %.0f MB of host memory are free)", policy, needed / 1e6, free / 1e6
+        "Stylus: features %s (a bank needs %.1f MB, %.0f MB of host memory are free)", policy, needed / 1e6, free / 1e6
     )
     return policy
 

@@ -1,4 +1,4 @@
-"""Write pass: evaluating the model while the features of every node are kept."""
+"""Write pass: inverting a clip while the features of every node are kept."""
 
 from __future__ import annotations
 
@@ -9,29 +9,57 @@ from torch import Tensor
 
 from .attention import Capture
 from .features import Bank, Inversion, bank_bytes
-from .host import Evaluate, passes
-from .inversion import Trajectory
+from .host import Denoise, Evaluate, OnStep, passes
+from .inversion import invert
 from .schedule import nearest_node
 from .sites import Site
 from .streaming import host_room
 
 
+def record(
+    recorder: Recorder,
+    denoise: Denoise,
+    latents: Tensor,
+    method: str = "fixed_point",
+    corrections: int = 1,
+    *,
+    valid_width: int | None = None,
+    on_step: OnStep | None = None,
+) -> Inversion:
+    """Invert a clip, and keep the features of every node as the recorder's policy asks.
+
+    Args:
+        denoise: the host's, whose evaluations all pass through `recorder`.
+        latents, method, corrections, on_step: as for `invert`.
+        valid_width: latent columns that hold sound; None for all.
+
+    Raises:
+        ValueError: as `invert` does.
+    """
+    trajectory = invert(
+        denoise, latents, recorder.sigmas.to(latents.device), method, corrections, on_step, recorder.skip
+    )
+    evaluated, noise = (t.to("cpu", copy=True) for t in trajectory)
+    return Inversion(recorder.sigmas, evaluated, noise, recorder.sites, recorder.take(), valid_width or noise.shape[-1])
+
+
 class Recorder:
-    """Write pass: evaluates the model and keeps the features of each node's last evaluation.
+    """Evaluates the model pass by pass and keeps the features of each node's last evaluation, in host memory.
 
     Args:
         sigmas: [N] ascending.
         sites: where features are taken.
-        dtype: of the kept features; None for the model's own.
-        keep: False records nothing (the `recompute` policy).
+        features: "cache" keeps them in the model's own dtype, "cache fp16" in float16, "recompute" keeps nothing.
     """
 
-    def __init__(self, sigmas: Tensor, sites: tuple[Site, ...], dtype: torch.dtype | None = None, keep: bool = True):
-        self.sigmas, self.sites, self.dtype, self.keep = sigmas.cpu(), sites, dtype, keep
+    def __init__(self, sigmas: Tensor, sites: tuple[Site, ...], features: str = "cache"):
+        self.sigmas, self.sites = sigmas.cpu(), sites
+        self.keep = features != "recompute"
+        self.dtype = torch.float16 if features == "cache fp16" else None
         self._steps: list[tuple[Tensor, ...]] = [()] * len(sigmas)
         self._skip = False
 
-    def skip_next(self) -> None:
+    def skip(self) -> None:
         """Keep nothing of the next evaluation: a later one of the same node follows."""
         self._skip = True
 
@@ -51,13 +79,10 @@ class Recorder:
         for site, kept in zip(self.sites, self._steps[node], strict=True):
             kept[rows] = features[site]
 
-    def inversion(
-        self, trajectory: Trajectory, valid_width: int, conditioning: object = None, weights: object = None
-    ) -> Inversion:
-        """The frozen result, in host memory. The recorder hands its features over: a host may keep it for longer."""
+    def take(self) -> Bank | None:
+        """What was kept, None under `recompute`. The recorder lets go of it: a host may hold the recorder for longer."""
         bank: Bank | None = tuple(self._steps) if self.keep else None
         self._steps = [()] * len(self._steps)
         if bank:
             logging.info("Stylus: recorded %.1f MB of features", bank_bytes(bank) / 1e6)
-        evaluated, noise = (t.to("cpu", copy=True) for t in trajectory)
-        return Inversion(self.sigmas, evaluated, noise, self.sites, bank, valid_width, conditioning, weights)
+        return bank

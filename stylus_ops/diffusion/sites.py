@@ -7,25 +7,56 @@ transformer blocks. Block b is ComfyUI's `("output", b)` and diffusers' `up_bloc
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+import torch
 
 Site = tuple[int, int]
 """(decoder block, index of the transformer block in it)."""
 
 
-def resolve_sites(text: str, depths: Mapping[int, int]) -> tuple[Site, ...]:
+class DecoderBlock(NamedTuple):
+    """A decoder block that has self-attention. A host reads it off the loaded model."""
+
+    depth: int
+    """Transformer blocks in it, each with one self-attention layer."""
+    channels: int
+    """C of the hidden states [B, tokens, C]."""
+    halvings: int
+    """How often the latent is halved, rounding up, before its places are this block's tokens: as often as the decoder doubles
+    it again, in this block and those after it."""
+
+
+Decoder = Mapping[int, DecoderBlock]
+"""The blocks of a decoder that have self-attention, by number."""
+
+
+def feature_bytes(decoder: Decoder, sites: Collection[Site], dtype: torch.dtype, height: int, width: int) -> int:
+    """Size of the features of one window at one node: hidden states [tokens, C] of every site.
+
+    Args:
+        dtype: of the hidden states.
+        height, width: of the latent.
+    """
+    values = 0
+    for number, _ in sites:
+        _, channels, halvings = decoder[number]
+        scale = 2**halvings
+        values += -(-height // scale) * -(-width // scale) * channels
+    return values * dtype.itemsize
+
+
+def resolve_sites(text: str, decoder: Decoder) -> tuple[Site, ...]:
     """Decoder sites named by a text such as "6-11", "6, 8, 10-11" or "auto".
 
     "auto" is blocks 6 to 11 of a twelve-block decoder (SD 1.x and 2.x, the paper's choice), or the last half of the blocks
     with attention of another one.
 
-    Args:
-        depths: decoder block number -> number of transformer blocks in it, for the blocks that have attention.
-
     Raises:
         ValueError: the text can't be read, or names a block without self-attention.
     """
-    available = sorted(depths)
+    available = sorted(decoder)
     if not available:
         raise ValueError("sites: this model has no self-attention in its decoder; use a Stable Diffusion U-Net")
     if text.strip().lower() == "auto":
@@ -33,12 +64,12 @@ def resolve_sites(text: str, depths: Mapping[int, int]) -> tuple[Site, ...]:
         blocks = [b for b in available if b >= 6] if twelve_blocks else available[len(available) // 2 :]
     else:
         blocks = sorted(_blocks(text))
-    if missing := [b for b in blocks if b not in depths]:
+    if missing := [b for b in blocks if b not in decoder]:
         raise ValueError(
             f"sites is {text!r}, but this model has no self-attention in decoder block "
             f"{', '.join(map(str, missing))}: choose from {', '.join(map(str, available))}, or auto"
         )
-    return tuple((b, i) for b in blocks for i in range(depths[b]))
+    return tuple((b, i) for b in blocks for i in range(decoder[b].depth))
 
 
 def _blocks(text: str) -> set[int]:

@@ -13,7 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from ..diffusion.host import Hook
 from ..diffusion.schedule import nearest_node
-from ..diffusion.sites import Site
+from ..diffusion.sites import Decoder, DecoderBlock, Site
 from .loading import LoadedModel, load_model
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Engine:
     def __init__(self, name: str, model: LoadedModel, device: torch.device, dtype: torch.dtype):
         self.name, self.model, self.device, self.dtype = name, model, device, dtype
         self.attention = decoder_attention(model.unet)
+        self.decoder = decoder_of(model.unet)
         self.evaluations = 0
         """Windows evaluated by the U-Net so far."""
 
@@ -62,11 +63,6 @@ class Engine:
             "device": str(self.device),
             "dtype": str(self.dtype).removeprefix("torch."),
         }
-
-    @property
-    def depths(self) -> dict[int, int]:
-        """Decoder block number -> transformer blocks in it, for the blocks with attention."""
-        return {block: index + 1 for block, index in self.attention}
 
     @torch.no_grad()
     def evaluate(self, x: Tensor, sigma: Tensor, rows: slice | None = None, hook: Hook | None = None) -> Tensor:
@@ -113,17 +109,6 @@ class Engine:
         """Bytes of CUDA memory held at most since loading began; None on other devices."""
         return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
 
-    def feature_bytes(self, sites: tuple[Site, ...], height: int, width: int) -> int:
-        """Size of the features of one window of latents [4, height, width] at one node, in the U-Net's dtype."""
-        levels = len(self.model.unet.up_blocks)
-        per_level = self.model.unet.config["layers_per_block"] + 1
-        total = 0
-        for block, index in sites:
-            halvings = levels - 1 - block // per_level
-            tokens = -(-height // 2**halvings) * -(-width // 2**halvings)
-            total += tokens * self.attention[block, index].to_q.in_features
-        return total * self.dtype.itemsize
-
     @contextmanager
     def _hooked(self, hook: Hook | None) -> Iterator[None]:
         """The hook in the attention processors of its sites, which get their own back afterwards."""
@@ -167,15 +152,34 @@ class HookedSelfAttention:
 
 def decoder_attention(unet: UNet2DConditionModel) -> dict[Site, Attention]:
     """The self-attention layers of the decoder by site."""
-    layers = {}
+    return {
+        (number, index): layer.attn1
+        for number, _, transformer in _decoder_transformers(unet)
+        for index, layer in enumerate(transformer.transformer_blocks)
+    }
+
+
+def decoder_of(unet: UNet2DConditionModel) -> Decoder:
+    """The decoder as the core counts it: a block for each of the U-Net's residual blocks."""
+    doubles = [bool(level.upsamplers) for level in unet.up_blocks]
+    return {
+        number: DecoderBlock(
+            len(transformer.transformer_blocks),
+            transformer.transformer_blocks[0].attn1.to_q.in_features,
+            sum(doubles[level:]),
+        )
+        for number, level, transformer in _decoder_transformers(unet)
+    }
+
+
+def _decoder_transformers(unet: UNet2DConditionModel) -> Iterator[tuple[int, int, Any]]:
+    """Number of each decoder block with attention, its level, and its transformer."""
     number = 0
     block: Any
-    for block in unet.up_blocks:
+    for level, block in enumerate(unet.up_blocks):
         for offset, transformer in enumerate(getattr(block, "attentions", ())):
-            for index, layer in enumerate(transformer.transformer_blocks):
-                layers[number + offset, index] = layer.attn1
+            yield number + offset, level, transformer
         number += len(block.resnets)
-    return layers
 
 
 def choose_device(name: str) -> torch.device:

@@ -21,11 +21,10 @@ from ..audio.files import FORMATS, read_audio, write_audio
 from ..audio.geometry import PRESETS
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
 from ..diffusion.features import Inversion, Style, choose_policy, normalised
-from ..diffusion.inversion import invert
-from ..diffusion.recorder import Recorder
+from ..diffusion.recorder import Recorder, record
 from ..diffusion.sampling import sample
 from ..diffusion.schedule import ddim_sigmas
-from ..diffusion.sites import resolve_sites
+from ..diffusion.sites import feature_bytes, resolve_sites
 from ..diffusion.stylizer import Stylizer
 from ..engine.engine import Engine
 from ..engine.memory import peak_memory
@@ -42,20 +41,14 @@ class Clip(NamedTuple):
     images: Tensor
     spectrogram: Spectrogram
 
-    def first(self, count: int | None) -> Clip:
-        """The clip cut to its first windows; None for all."""
-        starts = self.spectrogram.starts[:count]
-        frames = min(self.spectrogram.frames, starts[-1] + self.spectrogram.params.width)
-        return Clip(self.name, self.images[:count], self.spectrogram._replace(starts=starts, frames=frames))
+    def first(self, count: int) -> Clip:
+        """The clip cut to its first `count` windows."""
+        return Clip(self.name, self.images[:count], self.spectrogram.first(count))
 
     def panel(self, images: Tensor | None = None, title: str = "") -> Panel:
         """Its picture, or that of other images cut like its own."""
         mel = windows_to_mel(self.images if images is None else images, self.spectrogram)
         return Panel(title or self.name, mel[0], self.spectrogram.params)
-
-    def valid_columns(self, width: int) -> int:
-        """Latent columns of `width` that are not padding."""
-        return max(1, round(width * self.spectrogram.valid_frames / self.spectrogram.params.width))
 
 
 class Transfer:
@@ -69,7 +62,7 @@ class Transfer:
         self.engine, self.settings, self.quiet = engine, settings, quiet
         preset = engine.model.preset if settings.preset == "auto" else settings.preset
         self.params = PRESETS[preset]
-        self.sites = resolve_sites(settings.sites, engine.depths)
+        self.sites = resolve_sites(settings.sites, engine.decoder)
         self.seconds: dict[str, float] = {}
         """Wall time of each stage so far."""
         self.chosen: dict[str, Any] = {"preset": preset, "sites": sorted({block for block, _ in self.sites})}
@@ -88,13 +81,16 @@ class Transfer:
         clips = []
         with self.stage("read", 1 + len(styles)) as bar:
             for number, path in enumerate((content, *styles)):
-                short, most = ("loop", self.settings.style_windows) if number else ("pad", None)
+                is_style = number > 0
                 waveform, rate = read_audio(path)
                 try:
-                    images, spectrogram = audio_to_windows(waveform, rate, self.params, self.settings.overlap, short)
+                    images, spectrogram = audio_to_windows(
+                        waveform, rate, self.params, self.settings.overlap, "loop" if is_style else "pad"
+                    )
                 except ValueError as error:
                     raise ValueError(f"{path}: {error}") from error
-                clips.append(Clip(path.name, images, spectrogram).first(most))
+                clip = Clip(path.name, images, spectrogram)
+                clips.append(clip.first(self.settings.style_windows) if is_style else clip)
                 bar.update()
         return clips
 
@@ -105,28 +101,24 @@ class Transfer:
         width = together.noise.shape[-1]
         ends = torch.tensor(counts).cumsum(0).tolist()
         return [
-            _rows(together, slice(end - count, end), clip.valid_columns(width))
+            _rows(together, slice(end - count, end), clip.spectrogram.valid_columns(width))
             for clip, count, end in zip(clips, counts, ends, strict=True)
         ]
 
     def invert_latents(self, latents: Tensor) -> Inversion:
         """Latents [B, 4, h, w] up the noise levels, as one clip without padding."""
-        sigmas = ddim_sigmas(self.engine.model.sigmas, self.settings.steps).to(self.engine.device)
-        dtype = torch.float16 if self.settings.features == "cache fp16" else None
-        policy = self._feature_policy(latents)
+        sigmas = ddim_sigmas(self.engine.model.sigmas, self.settings.steps)
+        recorder = Recorder(sigmas, self.sites, self._feature_policy(latents))
         per_pass = self._windows_per_pass(latents)
-        recorder = Recorder(sigmas, self.sites, dtype, keep=policy != "recompute")
         with self.stage("inversion", len(sigmas)) as bar:
-            trajectory = invert(
+            return record(
+                recorder,
                 lambda x, sigma: recorder(self.engine.evaluate, x, sigma, per_pass),
                 latents,
-                sigmas,
                 self.settings.inversion,
                 self.settings.corrections,
                 on_step=lambda i, x, denoised: bar.update(),
-                before_provisional=recorder.skip_next,
             )
-        return recorder.inversion(trajectory, latents.shape[-1])
 
     def restyle(self, content: Inversion, style: Style) -> Tensor:
         """Latents of the content in the style's timbre."""
@@ -180,7 +172,7 @@ class Transfer:
         return torch.cat(latents)
 
     def _feature_policy(self, latents: Tensor) -> str:
-        per_window = self.engine.feature_bytes(self.sites, *latents.shape[-2:])
+        per_window = feature_bytes(self.engine.decoder, self.sites, self.engine.dtype, *latents.shape[-2:])
         needed = self.settings.steps * len(latents) * per_window
         policy = choose_policy(self.settings.features, needed, psutil.virtual_memory().available)
         self.chosen["features"] = policy

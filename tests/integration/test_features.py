@@ -1,11 +1,12 @@
 """Policies and lifetime of features in the real host."""
 
+import re
 from typing import Any
 
 import pytest
 import torch
 
-from .comfy_server import ComfyServer
+from .comfy_server import ComfyServer, Graph
 from .graphs import TransferGraph, png, saved_latent, upload_latent
 
 
@@ -57,6 +58,30 @@ def test_auto_says_what_it_chose_and_why(comfy: ComfyServer) -> None:
     assert "Stylus: features cache" in said
     assert "memory" in said.partition("Stylus: features cache")[2].partition("\n")[0]
     assert "MB of features" in said
+
+
+@pytest.mark.parametrize(
+    ("model", "context", "pooled"),
+    [("sd15-small", 768, 0), ("sd21-small", 1024, 0), ("sdxl-small", 2048, 1280), ("tiny", 0, 0)],
+)
+def test_size_of_a_bank_is_foretold(comfy: ComfyServer, model: str, context: int, pooled: int) -> None:
+    """The log of `auto` says what a bank needs, and then how large it became."""
+    graph = Graph()
+    if model == "tiny":
+        loader = prompt = graph.add("StylusLoadTiny")
+    else:
+        loader = graph.add("CheckpointLoaderSimple", ckpt_name=f"{model}.safetensors")
+        prompt = graph.add("TestRandomConditioning", width=context, seed=0, pooled=pooled)
+    clip = graph.add("LoadLatent", latent=upload_latent(comfy, "odd", seed=3, batch=2, width=60, height=36))
+    inputs = {"model": [loader, 0], "conditioning": [prompt, 1 if model == "tiny" else 0], "latent": [clip, 0]}
+    inverted = graph.add("StylusDDIMInvert", steps=2, **inputs)
+    graph.add("TestFeatureWatch", inversion=[inverted, 0], run=0)
+    before = len(comfy.log)
+    assert comfy.run(graph).error is None
+    said = re.search(r"a bank needs ([\d.]+) MB.*?recorded ([\d.]+) MB", comfy.log[before:], re.DOTALL)
+    assert said is not None
+    needed, recorded = map(float, said.groups())
+    assert needed == recorded > 1
 
 
 def outputs(comfy: ComfyServer, graph: TransferGraph, node: str) -> dict[str, Any]:

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from stylus_ops.diffusion.attention import Dials
 from stylus_ops.diffusion.features import Inversion, Style, blend
-from stylus_ops.diffusion.inversion import invert
-from stylus_ops.diffusion.recorder import Recorder
+from stylus_ops.diffusion.recorder import Recorder, record
 from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.schedule import ddim_sigmas, sigmas_from_alphas_cumprod
 from stylus_ops.diffusion.sites import resolve_sites
@@ -48,17 +47,20 @@ class Host:
         )
         self.engine = Engine(name="small", model=loaded, device=torch.device("cpu"), dtype=dtype)
         self.table = table
-        self.sites = resolve_sites("auto", self.engine.depths)
+        self.sites = resolve_sites("auto", self.engine.decoder)
 
     def record(
         self, latents: Tensor, method: str = "fixed_point", corrections: int = 1, keep: bool = True
     ) -> Inversion:
         sigmas = ddim_sigmas(self.table, STEPS)
-        recorder = Recorder(sigmas, self.sites, keep=keep)
-        trajectory = invert(
-            lambda x, sigma: recorder(self.engine.evaluate, x, sigma, 1), latents.float(), sigmas, method, corrections
+        recorder = Recorder(sigmas, self.sites, "cache" if keep else "recompute")
+        return record(
+            recorder,
+            lambda x, sigma: recorder(self.engine.evaluate, x, sigma, 1),
+            latents.float(),
+            method,
+            corrections,
         )
-        return recorder.inversion(trajectory, latents.shape[-1])
 
     def transfer(
         self,

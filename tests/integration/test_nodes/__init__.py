@@ -40,13 +40,14 @@ class SpoiltAudio(io.ComfyNode):
                 io.Int.Input("samples", max=2**31),
                 io.Int.Input("channels"),
                 io.Int.Input("sample_rate", max=192000),
+                io.Int.Input("batch", default=1),
             ],
             outputs=[io.Audio.Output()],
         )
 
     @classmethod
-    def execute(cls, content: str, samples: int, channels: int, sample_rate: int) -> io.NodeOutput:
-        shape = (1, channels, samples)
+    def execute(cls, content: str, samples: int, channels: int, sample_rate: int, batch: int = 1) -> io.NodeOutput:
+        shape = (batch, channels, samples)
         if content == "noise":
             waveform = 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
         else:

@@ -161,3 +161,23 @@ def test_pictures_of_another_recording_are_refused_in_words():
         windows_to_mel(images.repeat(2, 1, 1, 1), spectrogram)
     with pytest.raises(ValueError, match="NaN"):
         windows_to_mel(images * math.nan, spectrogram)
+
+
+@pytest.mark.parametrize("clips", [1, 2])
+def test_the_first_windows_are_those_of_the_whole_clip(clips):
+    images, spectrogram = audio_to_windows(noise(14.0, 44100).expand(clips, -1, -1), 44100, TINY, overlap=16)
+    count = len(spectrogram.starts)
+    assert count > 2
+    assert spectrogram.windows == len(images) == clips * count
+    part = spectrogram.first(2)
+    kept = images.unflatten(0, (clips, count))[:, :2].flatten(0, 1)
+    assert part.windows == len(kept)
+    end = part.starts[1]  # before what the third window cross-fades into
+    assert torch.equal(windows_to_mel(kept, part)[..., :end], windows_to_mel(images, spectrogram)[..., :end])
+    assert spectrogram.first(99) == spectrogram
+
+
+@pytest.mark.parametrize(("seconds", "columns"), [(9.0, 32), (2.56, 16), (0.01, 1)])
+def test_padding_is_counted_in_columns_of_the_latent(seconds, columns):
+    _, spectrogram = audio_to_windows(noise(seconds, 44100), 44100, TINY)
+    assert spectrogram.valid_columns(32) == columns

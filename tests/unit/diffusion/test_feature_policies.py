@@ -10,14 +10,14 @@ from torch import Tensor
 from stylus_ops.diffusion.attention import Dials
 from stylus_ops.diffusion.features import Inversion, Style, blend, choose_policy
 from stylus_ops.diffusion.host import Hook
-from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.recorder import Recorder
+from stylus_ops.diffusion.recorder import record as write
 from stylus_ops.diffusion.sampling import sample
-from stylus_ops.diffusion.schedule import ddim_sigmas, sigmas_from_alphas_cumprod
+from stylus_ops.diffusion.schedule import ddim_sigmas
 from stylus_ops.diffusion.sites import resolve_sites
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
-from stylus_ops.engine.loading import SD_SCHEDULE, DDIMScheduler, LoadedModel
+from stylus_ops.engine.loading import LoadedModel, sd_sigmas
 from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
 
 STEPS = 2
@@ -28,9 +28,8 @@ HALF_BANK = 2e-3
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     context = torch.randn(1, 5, CONTEXT_WIDTH, generator=torch.Generator().manual_seed(9))
-    table = sigmas_from_alphas_cumprod(DDIMScheduler(**SD_SCHEDULE).alphas_cumprod)
     no_autoencoder: object = None
-    model = LoadedModel(small_sd_unet().float(), no_autoencoder, context, table, "epsilon", "tiny-256")  # type: ignore[arg-type]
+    model = LoadedModel(small_sd_unet().float(), no_autoencoder, context, sd_sigmas(), "epsilon", "tiny-256")  # type: ignore[arg-type]
     return Engine("small", model, torch.device("cpu"), torch.float32)
 
 
@@ -40,17 +39,8 @@ def latents(seed: int, windows: int = 1) -> Tensor:
 
 def record(engine: Engine, clip: Tensor, features: str, method: str = "fixed_point", corrections: int = 1) -> Inversion:
     sigmas = ddim_sigmas(engine.model.sigmas, STEPS)
-    dtype = torch.float16 if features == "cache fp16" else None
-    recorder = Recorder(sigmas, resolve_sites("auto", engine.depths), dtype, keep=features != "recompute")
-    trajectory = invert(
-        lambda x, sigma: recorder(engine.evaluate, x, sigma, 2),
-        clip,
-        sigmas,
-        method,
-        corrections,
-        before_provisional=recorder.skip_next,
-    )
-    return recorder.inversion(trajectory, clip.shape[-1])
+    recorder = Recorder(sigmas, resolve_sites("auto", engine.decoder), features)
+    return write(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, 2), clip, method, corrections)
 
 
 def styled(engine: Engine, *clips: Inversion) -> Style:
@@ -234,7 +224,7 @@ def test_auto_decides_by_free_memory_and_says_why(caplog, requested, needed, fre
         assert choose_policy(requested, needed * 10**6, free * 10**6) == chosen
     if requested == "auto":
         assert f"features {chosen}" in caplog.text
-        assert f"{needed} MB" in caplog.text
+        assert f"{needed}.0 MB" in caplog.text
         assert f"{free} MB" in caplog.text
     else:
         assert not caplog.records

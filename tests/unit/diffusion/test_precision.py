@@ -8,10 +8,9 @@ from torch import Tensor, nn
 
 from stylus_ops.diffusion.attention import Capture, Dials, Injection
 from stylus_ops.diffusion.features import Style
-from stylus_ops.diffusion.schedule import sigmas_from_alphas_cumprod
 from stylus_ops.diffusion.sites import Site
 from stylus_ops.engine.engine import Engine
-from stylus_ops.engine.loading import SD_SCHEDULE, DDIMScheduler, LoadedModel
+from stylus_ops.engine.loading import LoadedModel, sd_sigmas
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.pipeline.transfer import Transfer
 from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
@@ -19,9 +18,8 @@ from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
 
 def engine(unet: nn.Module, dtype: torch.dtype = torch.float32) -> Engine:
     context = torch.randn(1, 5, CONTEXT_WIDTH, generator=torch.Generator().manual_seed(9)).to(dtype)
-    table = sigmas_from_alphas_cumprod(DDIMScheduler(**SD_SCHEDULE).alphas_cumprod)
     no_autoencoder: object = None
-    model = LoadedModel(unet.to(dtype), no_autoencoder, context, table, "epsilon", "tiny-256")  # type: ignore[arg-type]
+    model = LoadedModel(unet.to(dtype), no_autoencoder, context, sd_sigmas(), "epsilon", "tiny-256")  # type: ignore[arg-type]
     return Engine("small", model, torch.device("cpu"), dtype)
 
 

@@ -2,14 +2,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stylus_ops.diffusion.sites import resolve_sites
+from stylus_ops.diffusion.sites import Decoder, DecoderBlock, resolve_sites
 
-SD1 = dict.fromkeys(range(3, 12), 1)
-SDXL = {**dict.fromkeys(range(3), 10), **dict.fromkeys(range(3, 6), 2)}
+SD1 = {number: DecoderBlock(depth=1, channels=320, halvings=(11 - number) // 3) for number in range(3, 12)}
+SDXL = {number: DecoderBlock(10 if number < 3 else 2, 640, 2 - number // 3) for number in range(6)}
 
 
-def blocks(text: str, depths: dict[int, int] = SD1) -> list[int]:
-    return [block for block, _ in resolve_sites(text, depths)]
+def blocks(text: str, decoder: Decoder = SD1) -> list[int]:
+    return [block for block, _ in resolve_sites(text, decoder)]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_every_transformer_block_of_a_decoder_block_is_a_site():
 )
 def test_auto_is_the_last_half_of_the_decoders_attention(available):
     available = list(available)
-    chosen = blocks("auto", dict.fromkeys(available, 1))
+    chosen = blocks("auto", dict.fromkeys(available, SD1[11]))
     assert chosen == available[-len(chosen) :]
     if available == list(SD1):
         assert len(chosen) == 6

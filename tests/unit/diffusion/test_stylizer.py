@@ -7,8 +7,8 @@ from torch import Tensor
 from stylus_ops.diffusion.attention import Capture, Dials
 from stylus_ops.diffusion.features import Inversion, Style, blend
 from stylus_ops.diffusion.host import passes
-from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.recorder import Recorder
+from stylus_ops.diffusion.recorder import record as write
 from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.stylizer import Stylizer
 from tests.small_net import CONTENT, FINE, SIGMAS, SITES, STYLE_A, STYLE_B, WIDTH, SmallNet, latents, record
@@ -69,10 +69,10 @@ def test_passes_cover_every_window_once(count, per_pass, sizes):
 
 
 @pytest.mark.parametrize("per_pass", [1, 2, 3])
-@pytest.mark.parametrize("keep", [True, False])
-def test_windows_per_pass_never_change_the_result(net, per_pass, keep):
-    whole = record(net, CONTENT, keep=keep), record(net, STYLE_A, keep=keep)
-    split = record(net, CONTENT, per_pass, keep), record(net, STYLE_A, per_pass, keep)
+@pytest.mark.parametrize("features", ["cache", "recompute"])
+def test_windows_per_pass_never_change_the_result(net, per_pass, features):
+    whole = record(net, CONTENT, features=features), record(net, STYLE_A, features=features)
+    split = record(net, CONTENT, per_pass, features), record(net, STYLE_A, per_pass, features)
     for clip, part in zip(whole, split, strict=True):
         for a, b in zip(tensors(clip), tensors(part), strict=True):
             close(a, b)
@@ -117,7 +117,7 @@ def test_nothing_is_recorded_of_evaluations_that_are_corrected(net, corrections)
 
 
 def test_the_banks_dtype_is_the_one_asked_for(net, content, style_a):
-    half = record(net, CONTENT, dtype=torch.float16), record(net, STYLE_A, dtype=torch.float16)
+    half = record(net, CONTENT, features="cache fp16"), record(net, STYLE_A, features="cache fp16")
     assert {kept.dtype for node in half[0].bank or () for kept in node} == {torch.float16}
     result, wanted = (
         transfer(net, half[0], Style((half[1],), (1.0,)), Dials()),
@@ -128,7 +128,7 @@ def test_the_banks_dtype_is_the_one_asked_for(net, content, style_a):
 
 
 def test_recompute_keeps_no_features_and_gives_the_cached_result(net, content, style_a, style_b):
-    bare = [record(net, clip, keep=False) for clip in (CONTENT, STYLE_A, STYLE_B)]
+    bare = [record(net, clip, features="recompute") for clip in (CONTENT, STYLE_A, STYLE_B)]
     assert [clip.bank for clip in bare] == [None] * 3
     for dials in (Dials(), Dials(alpha=1, gamma=0.3, tau=1.5)):
         wanted = transfer(net, content, blend([style_a, style_b], [0.6, 0.4]), dials)
@@ -174,7 +174,7 @@ def test_an_inversion_stays_as_it_is_when_its_recorder_and_latents_are_used_agai
     recorder, clip = Recorder(SIGMAS, SITES), CONTENT.clone()
 
     def run(x: Tensor) -> Inversion:
-        return recorder.inversion(invert(lambda x, sigma: recorder(net, x, sigma, 8), x, SIGMAS), 6)
+        return write(recorder, lambda x, sigma: recorder(net, x, sigma, 8), x)
 
     first = run(clip)
     kept = [t.clone() for t in tensors(first)]
@@ -275,7 +275,7 @@ def test_off_the_schedule_the_nearest_node_serves(net, content, style_a):
     clips = []
     for clip in (content, style_a.captures[0]):
         assert clip.bank is not None
-        one_node = recorder.inversion(invert(lambda x, s: recorder(net, x, s, 8), CONTENT, sigma[None]), 6)
+        one_node = write(recorder, lambda x, s: recorder(net, x, s, 8), CONTENT)
         clips.append(one_node._replace(bank=(clip.bank[2],), noise=clip.noise))
     only = Stylizer(clips[0], Style((clips[1],), (1.0,)), Dials())
     assert torch.equal(Stylizer(content, style_a, Dials())(net, x, sigma, 8), only(net, x, sigma, 8))

@@ -7,17 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers.models import UNet2DConditionModel
 from diffusers.schedulers import DDIMScheduler
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from stylus_ops.diffusion.attention import Capture, Dials, Injection
+from stylus_ops.diffusion.features import bank_bytes
+from stylus_ops.diffusion.recorder import Recorder, record
 from stylus_ops.diffusion.schedule import ddim_sigmas, timesteps
-from stylus_ops.diffusion.sites import resolve_sites
+from stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from stylus_ops.engine.engine import Engine, choose_device
-from stylus_ops.engine.loading import load_model, predicts_velocity
+from stylus_ops.engine.loading import LoadedModel, load_model, predicts_velocity, sd_sigmas
 from tests.small_folder import write_small_folder
-from tests.small_unet import CONTEXT_WIDTH
+from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +62,7 @@ def test_off_the_schedule_the_nearest_timestep_in_log_sigma_is_used(engine):
 
 
 def test_capture_changes_nothing_and_sees_every_site_at_its_resolution(engine):
-    capture = Capture(resolve_sites("3-11", engine.depths))
+    capture = Capture(resolve_sites("3-11", engine.decoder))
     x, sigma = noise(), engine.model.sigmas[500]
     assert torch.equal(engine.evaluate(x, sigma, None, capture), engine.evaluate(x, sigma))
     tokens = {block: features.shape[:2] for (block, _), features in capture.features.items()}
@@ -112,12 +115,44 @@ def test_processors_are_put_back_also_when_the_hook_raises(engine):
     assert {site: layer.processor for site, layer in engine.attention.items()} == before
 
 
-def test_size_of_features_is_foretold(engine):
-    sites = resolve_sites("auto", engine.depths)
-    capture = Capture(sites)
-    engine.evaluate(noise(1, 8, 12), engine.model.sigmas[500], None, capture)
-    measured = sum(features.numel() * features.element_size() for features in capture.features.values())
-    assert engine.feature_bytes(sites, 8, 12) == measured
+def xl_unet() -> UNet2DConditionModel:
+    """Stable Diffusion XL's three levels with up to ten transformer blocks each, and a few channels."""
+    return UNet2DConditionModel(
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(16, 24, 32),
+        transformer_layers_per_block=(1, 2, 10),
+        layers_per_block=2,
+        attention_head_dim=2,
+        cross_attention_dim=CONTEXT_WIDTH,
+        use_linear_projection=True,
+        norm_num_groups=8,
+    )
+
+
+FAMILIES = {
+    "SD 1.x": small_sd_unet,
+    "SD 2.x": lambda: small_sd_unet(linear_projection=True, prediction_type="v_prediction"),
+    "XL": xl_unet,
+}
+
+
+@pytest.mark.parametrize("text", ["auto", "all"])
+@pytest.mark.parametrize("size", [(8, 12), (7, 13)])
+@pytest.mark.parametrize("features", ["cache", "cache fp16"])
+@pytest.mark.parametrize("family", [*FAMILIES, "bundled prior"])
+def test_size_of_a_bank_is_foretold(family, features, size, text):
+    if family == "bundled prior":
+        engine = Engine.load("tiny", "cpu")
+    else:
+        context, no_autoencoder = torch.zeros(1, 5, CONTEXT_WIDTH), None
+        model = LoadedModel(FAMILIES[family]().float(), no_autoencoder, context, sd_sigmas(), "epsilon", "sd-512")  # type: ignore[arg-type]
+        engine = Engine(family, model, torch.device("cpu"), torch.float32)
+    sites = resolve_sites(",".join(map(str, engine.decoder)) if text == "all" else text, engine.decoder)
+    recorder = Recorder(ddim_sigmas(engine.model.sigmas, 2), sites, features)
+    inversion = record(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, 2), torch.zeros(3, 4, *size))
+    kept = torch.float16 if features == "cache fp16" else torch.float32
+    assert bank_bytes(inversion.bank) == 2 * 3 * feature_bytes(engine.decoder, sites, kept, *size)
 
 
 def test_windows_that_fit_shrink_with_their_size(engine, monkeypatch):
