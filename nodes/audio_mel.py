@@ -156,14 +156,14 @@ def recordings() -> list[str]:
 
 
 def recording_path(name: str) -> Path:
-    """The file that `name` stands for; ValueError if it does not exist or lies outside ComfyUI's folders."""
+    """The file that `name` stands for, links followed; ValueError if it isn't there or lies outside ComfyUI's folders."""
     if name.startswith(BUNDLED_PREFIX):
         folder, relative = str(BUNDLED), name.removeprefix(BUNDLED_PREFIX)
     else:
         relative, annotated = folder_paths.annotated_filepath(name)
         folder = annotated or folder_paths.get_input_directory()
-    path = Path(os.path.abspath(os.path.join(folder, relative)))
-    if not path.is_relative_to(os.path.abspath(folder)):
+    path = Path(os.path.realpath(os.path.join(folder, relative)))
+    if not path.is_relative_to(os.path.realpath(folder)):
         raise ValueError(f"audio {name!r} lies outside ComfyUI's folders; upload the recording instead.")
     if not path.is_file():
         raise ValueError(f"audio {name!r} is not in ComfyUI's input folder; upload the recording again.")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -16,88 +18,207 @@ from torch import Tensor
 
 from ..output_files import write_atomically
 from .backend import resample
+from .loudness import check_level
 
 SEEK_MARGIN = 0.5  # seconds decoded and dropped before the start, while a lossy decoder settles
-SAMPLES_PER_FRAME = 1 << 16
+SAMPLES_PER_PIECE = 1 << 16
+CHUNK_BYTES = 1 << 27  # of samples that are kept together until all are there
 UNKNOWN_LENGTH = (1 << 63) - 1  # what libsndfile takes a flac for that was written into a pipe
+
+LIBSNDFILE_FORMATS = (
+    "AIFF,AU,AVR,CAF,FLAC,HTK,IRCAM,MAT4,MAT5,MPC2K,NIST,OGG,PAF,PVF,RF64,SDS,SVX,VOC,W64,WAV,WAVEX,WVE,XI"
+)
+"""What libsndfile counts exactly. Not MP3, whose length it estimates, nor RAW, which it takes any file of some endings
+for, nor SD2, whose header lies in another file."""
+
+TIMED_DEMUXERS = "asf,avi,flv,matroska,mov,mpeg,mpegts,mxf,nut,ogg,rm,webm,wtv"
+BARE_DEMUXERS = (
+    "aac,ac3,aea,aiff,amr,amrnb,amrwb,ape,ast,au,avr,bonk,caf,dsf,dts,dtshd,dv,eac3,flac,gsm,gxf,iff,ircam,loas,mlp,mp3,"
+    "mpc,mpc8,nistsphere,nsv,oma,osq,pvf,qcp,qoa,sds,shn,sox,swf,tak,truehd,tta,voc,w64,wav,wv"
+)
+"""FFmpeg's containers that carry their own samples: no playlist and no manifest, which name other files to open. In
+those that are not timed, a place is found by counting from the beginning."""
+
+
+class AudioFileError(ValueError):
+    """A file that holds no sound that can be read, in words that name it."""
 
 
 def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float = 0.0) -> tuple[Tensor, int]:
     """Read a recording, or the sound track of a video; only the part asked for is decoded.
 
+    What a file says about its length is not believed: what can be decoded is returned, and nothing else is opened.
+
     Args:
         start, duration: in seconds; a duration of 0 means up to the end. A part that reaches past the end is cut there.
     Returns:
-        `[1, C, T]` float32 and its sample rate.
+        `[1, C, T]` float32, finite, and its sample rate.
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: no sound in it, or `start` lies behind its end.
+        ValueError: no sound in it, or `start` lies behind its end, in words that name the file.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"audio file {path.name!r} does not exist; check its name and folder.")
     if not (0 <= start < float("inf") and 0 <= duration < float("inf")):
         raise ValueError(f"start ({start} s) and duration ({duration} s) must be 0 or more.")
-    try:
-        samples, rate = _read_with_libsndfile(path, start, duration)
-    except soundfile.LibsndfileError:
-        samples, rate = _read_with_ffmpeg(path, start, duration)
+    with _words_for(path.name):
+        samples, rate = _read(path, start, duration)
     if samples.shape[1] == 0:
-        raise ValueError(f"audio file {path.name!r} holds no sound after {start:g} s; choose an earlier start.")
-    return torch.from_numpy(samples)[None], rate
+        remedy = f" after {start:g} s; choose an earlier start." if start else "; is the file damaged?"
+        raise AudioFileError(f"audio file {path.name!r} holds no sound{remedy}")
+    waveform = torch.from_numpy(samples)[None]
+    check_level(waveform, f"audio file {path.name!r}")
+    return waveform, rate
 
 
-def _read_with_libsndfile(path: Path, start: float, duration: float) -> tuple[np.ndarray, int]:
-    with soundfile.SoundFile(path) as file:
-        if file.frames == UNKNOWN_LENGTH:
-            return _read_with_ffmpeg(path, start, duration)
-        wanted = file.frames - file.seek(min(round(start * file.samplerate), file.frames))
-        if duration:
-            wanted = min(wanted, round(duration * file.samplerate))
-        samples, read = np.empty((file.channels, wanted), np.float32), 0
-        for block in file.blocks(SAMPLES_PER_FRAME, frames=wanted, dtype="float32", always_2d=True):
-            samples[:, read : read + len(block)] = block.T
-            read += len(block)
-        return samples[:, :read], file.samplerate
+@contextmanager
+def _words_for(name: str) -> Iterator[None]:
+    """Whatever the libraries raise over a file, as one sentence that names it."""
+    try:
+        yield
+    except AudioFileError:
+        raise
+    except MemoryError as error:
+        raise AudioFileError(f"{name!r} does not fit into memory; read a part of it (start, duration).") from error
+    except Exception as error:
+        reason = f" ({error.strerror})" if isinstance(error, (av.FFmpegError, OSError)) and error.strerror else ""
+        raise AudioFileError(f"{name!r} cannot be read as audio{reason}; is the file damaged?") from error
+
+
+def _read(path: Path, start: float, duration: float) -> tuple[np.ndarray, int]:
+    """Samples `[C, T]` and their rate."""
+    if path.suffix.lower() != ".raw":  # of which soundfile wants to be told what it holds
+        with suppress(soundfile.SoundFileError), soundfile.SoundFile(path) as file:
+            counted = 0 <= file.frames < UNKNOWN_LENGTH and not file.subtype.startswith("MPEG")
+            if file.format in LIBSNDFILE_FORMATS.split(",") and counted:
+                return _read_with_libsndfile(file, start, duration), file.samplerate
+    return _read_with_ffmpeg(path, start, duration)
+
+
+def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: float) -> np.ndarray:
+    wanted = file.frames - file.seek(min(round(start * file.samplerate), file.frames))
+    if duration:
+        wanted = min(wanted, round(duration * file.samplerate))
+
+    def pieces(left: int) -> Iterator[np.ndarray]:
+        while len(piece := file.read(min(left, SAMPLES_PER_PIECE), dtype="float32", always_2d=True)):
+            yield piece
+            left -= len(piece)
+
+    return _gather(pieces(wanted), wanted)
 
 
 def _read_with_ffmpeg(path: Path, start: float, duration: float) -> tuple[np.ndarray, int]:
-    try:
-        with av.open(os.fspath(path)) as container:
-            if not container.streams.audio:
-                raise ValueError(f"{path.name!r} has no audio stream; choose a recording or a video with sound.")
-            stream = container.streams.audio[0]
-            rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
-            first = round(start * rate)
-            last = first + round(duration * rate) if duration else None
-            if start > SEEK_MARGIN and stream.time_base:
-                origin = stream.start_time or 0
-                container.seek(origin + int((start - SEEK_MARGIN) / stream.time_base), stream=stream)
-            pieces = list(_decode(container, stream, first, last))
-    except av.FFmpegError as error:
-        raise ValueError(f"{path.name!r} cannot be read as audio ({error.strerror}); is the file damaged?") from error
-    return np.concatenate(pieces or [np.empty((channels, 0), np.float32)], axis=1), rate
+    with av.open(
+        f"file:{path.absolute()}",
+        metadata_errors="replace",
+        container_options={
+            "protocol_whitelist": "file",
+            "format_whitelist": f"{TIMED_DEMUXERS},{BARE_DEMUXERS}",
+        },
+    ) as container:
+        if not container.streams.audio:
+            raise AudioFileError(f"{path.name!r} has no audio stream; choose a recording or a video with sound.")
+        known = [stream for stream in container.streams.audio if stream.codec_context]
+        if not known:
+            raise AudioFileError(f"{path.name!r} has its sound in a codec that is not known here; convert it to flac.")
+        return _decode(container, known[0], start, duration)
 
 
 def _decode(
-    container: av.container.InputContainer, stream: av.AudioStream, first: int, last: int | None
-) -> Iterator[np.ndarray]:
-    """Pieces `[C, T]` that together hold the samples `first` to `last` of the stream."""
-    rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
-    # Interleaved: PyAV cannot hand out the planes of a planar frame with 8 channels.
-    interleave = av.AudioResampler(format="flt", layout=stream.codec_context.layout.name, rate=rate)
-    position = None
-    for frame in container.decode(stream):
-        if position is None:
-            origin = (stream.start_time or 0) * (stream.time_base or 0)
-            position = round(((frame.time or 0.0) - origin) * rate)
-        for converted in interleave.resample(frame):
-            piece = converted.to_ndarray().reshape(-1, channels).T
-            begin, end = max(first - position, 0), piece.shape[1] if last is None else last - position
-            position += piece.shape[1]
-            yield piece[:, begin : max(end, 0)]
-        if last is not None and position >= last:
-            return
+    container: av.container.InputContainer, stream: av.AudioStream, start: float, duration: float
+) -> tuple[np.ndarray, int]:
+    frames = _frames(container, stream, start - SEEK_MARGIN)
+    head = next(frames, None)
+    if head is None:
+        return np.empty((1, 0), np.float32), 0
+    rate, skipped = head.sample_rate, 0
+    if start > SEEK_MARGIN:
+        skipped = round(((head.time or 0) - (stream.start_time or 0) * stream.time_base) * rate)
+    first = max(round(start * rate) - skipped, 0)
+    last = round(start * rate) + round(duration * rate) - skipped if duration else None
+
+    def pieces() -> Iterator[np.ndarray]:
+        position = 0
+        for piece in _interleaved(chain([head], frames), head.layout.name, rate, last):
+            yield piece[max(first - position, 0) : None if last is None else max(last - position, 0)]
+            position += len(piece)
+
+    declared = round((stream.duration or 0) * stream.time_base * rate)
+    return _gather(pieces(), declared if last is None else min(declared, last - first)), rate
+
+
+def _frames(container: av.container.InputContainer, stream: av.AudioStream, early: float) -> Iterator[av.AudioFrame]:
+    """Decoded frames, those that end before the second `early` left out; what is damaged is passed over."""
+    origin = stream.start_time or 0
+    target = origin + early / stream.time_base
+    if early > 0 and not {*container.format.name.split(",")}.isdisjoint(TIMED_DEMUXERS.split(",")):
+        with suppress(av.FFmpegError, OverflowError):
+            container.seek(int(target), stream=stream)
+    with suppress(av.InvalidDataError):
+        for packet in container.demux(stream):
+            if packet.pts is None or packet.pts + (packet.duration or 0) >= target:
+                with suppress(av.InvalidDataError):
+                    yield from packet.decode()
+
+
+def _interleaved(frames: Iterable[av.AudioFrame], layout: str, rate: int, length: int | None) -> Iterator[np.ndarray]:
+    """Frames as `[n, C]` of one layout and rate, which a damaged or joined file may change midway.
+
+    Args:
+        length: samples that are enough.
+    """
+    resampler, source, fed = None, None, 0.0
+    for frame in frames:
+        if source != (source := (frame.format.name, frame.layout.name, frame.sample_rate)):
+            if resampler:
+                yield from _arrays(resampler, None)
+            # Interleaved: PyAV cannot hand out the planes of a planar frame with 8 channels.
+            resampler = av.AudioResampler(format="flt", layout=layout, rate=rate, frame_size=SAMPLES_PER_PIECE)
+        yield from _arrays(resampler, frame)
+        fed += frame.samples * rate / frame.sample_rate
+        if length is not None and fed >= length:
+            break
+    if resampler:
+        yield from _arrays(resampler, None)
+
+
+def _arrays(resampler: av.AudioResampler, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
+    for converted in resampler.resample(frame):
+        yield converted.to_ndarray().reshape(-1, converted.layout.nb_channels)
+
+
+def _gather(pieces: Iterable[np.ndarray], expected: int) -> np.ndarray:
+    """Pieces `[n, C]` as one `[C, T]`, in little more memory than that takes.
+
+    Args:
+        expected: samples that the file is said to hold; where it is right, nothing is copied twice.
+    """
+    chunks: list[np.ndarray] = []
+    free = total = 0  # samples in the last chunk, and in all
+    for piece in pieces:
+        while len(piece):
+            if not free:
+                most = max(CHUNK_BYTES // (4 * piece.shape[1]), 1)
+                free = min(expected, most) if expected > total else most
+                chunks.append(np.empty((piece.shape[1], free), np.float32))
+            part, piece = piece[:free], piece[free:]
+            used = chunks[-1].shape[1] - free
+            chunks[-1][:, used : used + len(part)] = part.T
+            free -= len(part)
+            total += len(part)
+    if not chunks:
+        return np.empty((1, 0), np.float32)
+    chunks[-1] = chunks[-1][:, : chunks[-1].shape[1] - free]
+    if len(chunks) == 1:
+        return np.ascontiguousarray(chunks[0])
+    samples, end = np.empty((chunks[0].shape[0], total), np.float32), total
+    while chunks:
+        chunk = chunks.pop()
+        samples[:, end - chunk.shape[1] : end] = chunk
+        end -= chunk.shape[1]
+    return samples
 
 
 @dataclass(frozen=True)
@@ -178,14 +299,14 @@ def _encode(
 ) -> None:
     channels = waveform.shape[0]
     layout = LAYOUTS.get(channels, f"{channels} channels")
-    with av.open(path, "w", format=form.container) as container:
+    with av.open(f"file:{path}", "w", format=form.container) as container:
         container.metadata.update(tags)
         stream = container.add_stream(codec[0], rate=rate, layout=layout)
         stream.codec_context.format = codec[1]
         if form.bit_rate:
             stream.bit_rate = form.bit_rate
-        for first in range(0, waveform.shape[1], SAMPLES_PER_FRAME):
-            samples = waveform[:, first : first + SAMPLES_PER_FRAME].t().reshape(1, -1).numpy()
+        for first in range(0, waveform.shape[1], SAMPLES_PER_PIECE):
+            samples = waveform[:, first : first + SAMPLES_PER_PIECE].t().reshape(1, -1).numpy()
             frame = av.AudioFrame.from_ndarray(samples, format="flt", layout=layout)
             frame.sample_rate = rate
             frame.pts = first

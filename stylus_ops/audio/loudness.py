@@ -1,4 +1,4 @@
-"""Loudness (ITU-R BS.1770 through pyloudnorm) and true peak."""
+"""Loudness (ITU-R BS.1770 through pyloudnorm), true peak, and levels that no sound has."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyloudnorm
+import torch
 from torch import Tensor
 
 from .backend import resample
@@ -15,6 +16,17 @@ LOUDNESS_BLOCK = 0.4  # seconds; BS.1770 measures nothing shorter
 LOUDNESS_CHANNELS = 5  # BS.1770 has weights for no more
 PEAK_BLOCK = 1 << 18
 PEAK_MARGIN = 1024  # samples; longer than the resampler's kernel
+NOT_AUDIO = 1e18  # where full scale is 1; the powers of such samples leave float32
+
+
+def check_level(waveform: Tensor, name: str) -> None:
+    """Raises ValueError, which begins with `name`, unless all samples are finite and below NOT_AUDIO."""
+    low, high = (float(bound) for bound in torch.aminmax(waveform))
+    peak = max(-low, high)
+    if not peak < float("inf"):
+        raise ValueError(f"{name} contains NaN or infinite samples; repair or export the recording again.")
+    if peak >= NOT_AUDIO:
+        raise ValueError(f"{name} is not audio: its samples reach {peak:.0e} and full scale is 1; export it again.")
 
 
 def loudness_gain(waveform: Tensor, target: Tensor, sample_rate: int) -> float:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .backend import resample
 from .geometry import SpectrogramParams
+from .loudness import check_level
 from .mel import image_to_mel, mel_amplitudes, mel_to_image
 
 SAMPLE_RATES = (4000, 384000)
@@ -52,7 +53,7 @@ class Spectrogram(NamedTuple):
 
 
 def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
-    """The waveform as float32 on the CPU; ValueError if it is no finite `[B, C, T]` at a usable rate."""
+    """The waveform as float32 on the CPU; ValueError if it is no finite `[B, C, T]` at a usable level and rate."""
     if waveform.ndim != 3 or 0 in waveform.shape:
         raise ValueError(
             f"audio has the shape {list(waveform.shape)}; it must be [batch, channels, samples] with at least one of "
@@ -62,8 +63,7 @@ def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
     if not low <= sample_rate <= high:
         raise ValueError(f"audio has a sample rate of {sample_rate} Hz; resample it to between {low} and {high} Hz.")
     waveform = waveform.detach().to("cpu", torch.float32)
-    if not waveform.isfinite().all():
-        raise ValueError("audio contains NaN or infinite samples; repair or export the recording again.")
+    check_level(waveform, "audio")
     return waveform
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from .comfy_server import ComfyServer, Graph, PromptRefused
+from .comfy_server import PACK, ComfyServer, Graph, PromptRefused
 from .graphs import TransferGraph, upload_latent
 
 
@@ -187,6 +187,31 @@ def test_file_outside_the_input_folder(comfy: ComfyServer, name: str) -> None:
     mel = graph.add("StylusLoadAudioMel", audio=name, preset="tiny-256")
     graph.add("PreviewImage", images=[mel, 0])
     assert repr(name) in words(comfy, graph)
+
+
+@pytest.mark.parametrize("name", ["link.flac", "folder/melody.flac"])
+def test_link_that_leaves_the_input_folder(comfy: ComfyServer, name: str) -> None:
+    """The node's own `melody.flac`, as a file that lies anywhere on the machine."""
+    recordings = PACK / "stylus_ops" / "tiny" / "recordings"
+    (comfy.input / "link.flac").unlink(missing_ok=True)
+    (comfy.input / "link.flac").symlink_to(recordings / "melody.flac")
+    (comfy.input / "folder").unlink(missing_ok=True)
+    (comfy.input / "folder").symlink_to(recordings)
+    graph = Graph()
+    mel = graph.add("StylusLoadAudioMel", audio=name, preset="tiny-256")
+    graph.add("PreviewImage", images=[mel, 0])
+    assert "outside ComfyUI's folders" in words(comfy, graph)
+
+
+def test_playlist_of_a_file_outside_the_input_folder(comfy: ComfyServer) -> None:
+    target = (comfy.base / "private.mp3").resolve()
+    soundfile.write(target, np.zeros(44100), 44100, format="MP3")
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:1,", target.as_uri(), "#EXT-X-ENDLIST"]
+    graph = Graph()
+    uploaded = comfy.upload("list.m3u8", "\n".join(lines).encode())
+    mel = graph.add("StylusLoadAudioMel", audio=uploaded, preset="tiny-256")
+    graph.add("PreviewImage", images=[mel, 0])
+    assert "list.m3u8" in words(comfy, graph)
 
 
 @pytest.mark.parametrize("prefix", ["../escaped", "blocked/song"])

@@ -12,7 +12,7 @@ import torch
 from benchmarks.roundtrip import snr
 from stylus_ops.audio.backend import resample
 from stylus_ops.audio.files import read_audio, write_audio
-from tests.unit.signals import melody
+from tests.unit.signals import melody, tones
 
 TAGS = {"prompt": json.dumps({"1": "♪"}), "workflow": json.dumps({"nodes": ["x" * 100_000]})}
 
@@ -138,6 +138,114 @@ def test_eight_channels_are_read_through_ffmpeg(tmp_path):
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     assert snr(clip[None], read_audio(tmp_path / "a.mka")[0]) > 100
+
+
+def write_vbr(path, seconds=20.0):
+    """An mp3 of quiet and loud seconds in turn, quiet first, at bit rates to match."""
+    time = np.arange(round(seconds * 44100)) / 44100
+    hiss = np.random.default_rng(0).normal(0, 0.2, time.size)
+    with soundfile.SoundFile(path, "w", 44100, 1, format="MP3", bitrate_mode="VARIABLE") as file:
+        file.write(np.where(time % 2 < 1, 0.001 * np.sin(440 * 2 * np.pi * time), hiss).astype(np.float32))
+    return time.size
+
+
+def without_xing(path, target):
+    """The same frames of mp3 without the header that tells how many there are."""
+    with av.open(str(path)) as source, av.open(str(target), "w", container_options={"write_xing": "0"}) as copy:
+        stream = copy.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.size:
+                packet.stream = stream
+                copy.mux(packet)
+
+
+MP3_FRAME = 1152
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_a_cut_mp3_is_as_long_as_what_is_left_of_it(tmp_path, header):
+    write_vbr(tmp_path / "whole.mp3")
+    if not header:
+        without_xing(tmp_path / "whole.mp3", tmp_path / "bare.mp3")
+    content = (tmp_path / ("whole.mp3" if header else "bare.mp3")).read_bytes()
+    (tmp_path / "whole.mp3").write_bytes(content)
+    (tmp_path / "cut.mp3").write_bytes(content[: len(content) // 2])
+    whole, cut = (read_audio(tmp_path / name)[0] for name in ("whole.mp3", "cut.mp3"))
+    assert 9 * 44100 < cut.shape[-1] < 11 * 44100
+    sure = cut.shape[-1] - 2 * MP3_FRAME
+    assert torch.equal(cut[..., :sure], whole[..., :sure])
+    assert torch.equal(cut, read_audio(tmp_path / "cut.mp3")[0])
+    with pytest.raises(ValueError, match=r"'cut\.mp3' holds no sound after 15 s"):
+        read_audio(tmp_path / "cut.mp3", start=15)
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".mp2"])
+def test_a_stream_that_does_not_tell_its_length_holds_its_own_sound_and_no_more(tmp_path, suffix):
+    """No header with the encoder's delay either: as in FFmpeg, that is heard before the sound."""
+    clip = melody(2.0, 44100)
+    write_with_ffmpeg(tmp_path / f"a{suffix}", "libmp3lame" if suffix == ".mp3" else "mp2", clip[0], 44100)
+    without_xing(tmp_path / f"a{suffix}", tmp_path / f"bare{suffix}")
+    got, _ = read_audio(tmp_path / f"bare{suffix}")
+    with av.open(str(tmp_path / f"bare{suffix}")) as container:
+        frames = sum(bool(packet.size) for packet in container.demux(container.streams.audio[0]))
+    assert got.shape[-1] == frames * MP3_FRAME
+    assert got.shape[-1] - clip.shape[-1] <= 3 * MP3_FRAME
+    delay = max(range(2 * MP3_FRAME), key=lambda delay: float((clip[0, 0, :44100] * got[0, 0, delay:][:44100]).sum()))
+    assert snr(clip[..., :66150], got[..., delay : delay + 66150]) > 15
+
+
+def test_an_mp3_of_changing_bit_rate_is_read_to_its_end(tmp_path):
+    length = write_vbr(tmp_path / "a.mp3")
+    assert read_audio(tmp_path / "a.mp3")[0].shape[-1] == pytest.approx(length, abs=2 * MP3_FRAME)
+    without_xing(tmp_path / "a.mp3", tmp_path / "bare.mp3")
+    assert read_audio(tmp_path / "bare.mp3")[0].shape[-1] == pytest.approx(length, abs=3 * MP3_FRAME)
+    (tmp_path / "twice.mp3").write_bytes((tmp_path / "a.mp3").read_bytes() * 2)
+    assert read_audio(tmp_path / "twice.mp3")[0].shape[-1] == pytest.approx(2 * length, abs=4 * MP3_FRAME)
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "bare.mp3", "a.mp2"])
+def test_a_part_of_an_mpeg_stream_is_that_part_to_the_sample(tmp_path, name):
+    write_vbr(tmp_path / "a.mp3")
+    without_xing(tmp_path / "a.mp3", tmp_path / "bare.mp3")
+    write_with_ffmpeg(tmp_path / "a.mp2", "mp2", tones(20.0, 44100)[0], 44100)
+    whole, _ = read_audio(tmp_path / name)
+    part, _ = read_audio(tmp_path / name, start=12.5, duration=3)
+    assert snr(whole[..., 551250:683550], part) > 60
+
+
+PLAYLISTS = {
+    "a.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{url}\n#EXT-X-ENDLIST\n",
+    "b.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{name}\n#EXT-X-ENDLIST\n",
+    "a.ffconcat": "ffconcat version 1.0\nfile {name}\n",
+    "a.mp3": "ffconcat version 1.0\nfile {name}\n",
+    "a.mpd": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-main'
+    ':2011" type="static" mediaPresentationDuration="PT2S"><Period><AdaptationSet mimeType="audio/mp4">'
+    '<Representation id="0" bandwidth="9"><BaseURL>{name}</BaseURL></Representation></AdaptationSet></Period></MPD>',
+    "a.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=a\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
+}
+
+
+@pytest.mark.parametrize("name", PLAYLISTS)
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".m4a"])
+def test_a_file_that_names_others_opens_none_of_them(tmp_path, name, suffix):
+    target = tmp_path / f"private{suffix}"
+    clip = melody(2.0, 44100)[0]
+    if suffix == ".m4a":
+        write_with_ffmpeg(target, "aac", clip, 44100)
+    else:
+        write_audio(target, clip, 44100)
+    (tmp_path / name).write_text(PLAYLISTS[name].format(url=target.as_uri(), name=target.name))
+    with pytest.raises(ValueError, match=f"'{name}' cannot be read as audio"):
+        read_audio(tmp_path / name)
+
+
+def test_a_name_with_a_colon_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clip = melody(0.5, 44100)
+    write_audio("concat:a.mp3", clip[0], 44100)
+    write_audio("data:,a.flac", clip[0], 44100)
+    assert read_audio("concat:a.mp3")[0].shape == clip.shape
+    assert read_audio("data:,a.flac")[0].shape == clip.shape
 
 
 def test_a_video_without_sound_is_refused_in_words(tmp_path):
