@@ -99,3 +99,9 @@ def test_every_file_is_on_the_map() -> None:
     there = {dotted(path).removeprefix("stylus_ops.") for path in core_files()}
     inside_drawn_rooms = {name for name in there if name.split(".")[0] in {"evaluation", "tiny"} and "." in name}
     assert drawn == there - inside_drawn_rooms
+
+
+def test_the_architecture_page_shows_these_floors() -> None:
+    page = ROOT.joinpath("docs", "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (nothing|`[`\w, ]+`) \|$", page, re.MULTILINE)
+    assert {room: set(re.findall(r"`(\w+)`", below)) for room, below in rows} == FLOORS
