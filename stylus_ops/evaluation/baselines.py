@@ -71,6 +71,12 @@ def cross_synthesis(content: Tensor, style: Tensor, sample_rate: int, amount: fl
     return _decode(peak * restyled ** (1 / PRESET.power), spectrogram, "phase")
 
 
+def truths_mel(content: Tensor, truth: Tensor, sample_rate: int) -> Restyled:
+    """The content's phase with the truth's own mel."""
+    (mel, _), (_, spectrogram) = _mel(truth, sample_rate), _mel(content, sample_rate)
+    return _decode(mel, spectrogram, "phase")
+
+
 def _mel(waveform: Tensor, sample_rate: int) -> tuple[Tensor, Spectrogram]:
     """Mel amplitudes [n_mels, frames] of a clip in one window, however long it is."""
     samples = resample(waveform, sample_rate, PRESET.sample_rate).shape[-1]

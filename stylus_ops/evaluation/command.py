@@ -18,14 +18,32 @@ if TYPE_CHECKING:
     from .evaluate import Plan, Results
 
 USER_ERROR = 2
-METHODS = ("content", "autoencoder", "style", "eq-match", "cross-synthesis", "adain", "stylus-paper", "stylus")
+METHODS = (
+    "content",
+    "autoencoder",
+    "style",
+    "eq-match",
+    "cross-synthesis",
+    "musaicing",
+    "adain",
+    "stylus-paper",
+    "stylus",
+)
+TRUTH_METHODS = ("truth-decode", "truth-autoencoder")
 SWEPT = ("eq-match", "cross-synthesis", "adain", "stylus")
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+TRUTH_SHOWN = ("closed_truth", "truth_lsd_db", "truth_mcd", "truth_chroma_cosine", "truth_pitch_jaccard")
 SHOWN = ("chroma_cosine", "onset_f1", "style_taken", "closed_mel_spectrum", "closed_mfcc_means", "mfcc_fd")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pairs", type=Path, nargs="?", metavar="PAIRS.csv", help="table with columns content and style")
+    parser.add_argument(
+        "pairs",
+        type=Path,
+        nargs="?",
+        metavar="PAIRS.csv",
+        help="table with columns content and style, and at will truth and monophonic",
+    )
     parser.add_argument(
         "--contents", type=Path, metavar="DIR", help="instead of a table: each recording in this folder"
     )
@@ -34,10 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods",
         nargs="+",
-        default=METHODS,
         metavar="METHOD",
-        help=f"what is compared; the last one is shown in pictures (default: {' '.join(METHODS)}). Settings may follow a "
-        "name, as in stylus:gamma=0.5,sites=9-11",
+        help="what is compared; the last one is shown in pictures (default: "
+        f"{' '.join(METHODS)}, after {' '.join(TRUTH_METHODS)} where every pair has a truth). Settings may follow a name, as in "
+        "stylus:gamma=0.5,sites=9-11",
     )
     parser.add_argument(
         "--sweep-pairs", type=int, default=8, help="first pairs that the trade-off curve is of; 0 for none (default: 8)"
@@ -68,7 +86,9 @@ def plan_of(args: argparse.Namespace, settings: Settings) -> Plan:
         pairs = every_pair(args.contents, args.styles)
     else:
         raise ValueError("evaluate needs a table of pairs, or both --contents and --styles")
-    methods = [parse_method(text, settings) for text in dict.fromkeys(args.methods)]
+    known_truths = all(pair.truth for pair in pairs)
+    chosen = args.methods or ((*TRUTH_METHODS, *METHODS) if known_truths else METHODS)
+    methods = [parse_method(text, settings) for text in dict.fromkeys(chosen)]
     swept = [kind for kind in SWEPT if any(method.kind == kind for method in methods)]
     sweep = [parse_method(f"{kind}:alpha={alpha}", settings) for kind in swept for alpha in ALPHAS]
     args.out.mkdir(parents=True, exist_ok=True)
@@ -113,8 +133,9 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
 def _as_text(plan: Plan, results: Results) -> str:
     from .summary import markdown
 
+    shown = TRUTH_SHOWN + SHOWN[2:3] if plan.has_truth else SHOWN
     return (
-        f"{markdown(results.summary, SHOWN)}\n\nMedians over {len(plan.pairs)} pairs with bootstrap 95 % intervals. "
+        f"{markdown(results.summary, shown)}\n\nMedians over {len(plan.pairs)} pairs with bootstrap 95 % intervals. "
         f"All columns, every pair and the pictures are in {plan.out.resolve()}"
     )
 

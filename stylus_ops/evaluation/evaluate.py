@@ -20,7 +20,7 @@ from ..pipeline.batch import write_report
 from ..pipeline.share import Share
 from .clap import Clap
 from .figures import write_extremes, write_trade_off
-from .measure import CLAP_COLUMNS, COLUMNS, Measure
+from .measure import CLAP_COLUMNS, COLUMNS, TRUTH_COLUMNS, Measure
 from .methods import KINDS, NEED_MODEL, Method, Recordings
 from .pairs import Pair
 from .summary import Median, summarise
@@ -49,7 +49,11 @@ class Plan:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return COLUMNS + (CLAP_COLUMNS if self.clap else ())
+        return COLUMNS + (TRUTH_COLUMNS if self.has_truth else ()) + (CLAP_COLUMNS if self.clap else ())
+
+    @property
+    def has_truth(self) -> bool:
+        return any(pair.truth for pair in self.pairs)
 
     @property
     def needs_model(self) -> bool:
@@ -80,6 +84,7 @@ class Job(NamedTuple):
             "content": str(self.pair.content.resolve()),
             "style": str(self.pair.style.resolve()),
             "monophonic": self.pair.monophonic,
+            **({"truth": str(self.pair.truth.resolve())} if self.pair.truth else {}),
             "settings": asdict(self.method.settings),
             "model": [self.plan.model, self.plan.weights] if self.method.kind in NEED_MODEL else [],
             "clap": self.plan.clap,
@@ -104,7 +109,8 @@ class Job(NamedTuple):
         if numbers is None:
             return None
         named = {"pair": self.pair.name, "content": self.pair.content, "style": self.pair.style}
-        known = {column: math.nan if numbers[column] is None else numbers[column] for column in self.plan.columns}
+        values = {column: numbers.get(column) for column in self.plan.columns}
+        known = {column: math.nan if value is None else value for column, value in values.items()}
         return {**named, "method": self.method.name, **known}
 
 
@@ -134,8 +140,13 @@ def _run_pair(pair: Pair, jobs: Sequence[Job], engine: Engine | None, clap: Clap
         problem = ""
         try:
             if recordings is None:
-                recordings = Recordings(pair.content, pair.style, engine)
-                measure = Measure(recordings.content, recordings.style, recordings.sample_rate, pair.monophonic, clap)
+                recordings = Recordings(pair.content, pair.style, engine, pair.truth)
+                measure = Measure(
+                    *(recordings.content, recordings.style, recordings.sample_rate),
+                    monophonic=pair.monophonic,
+                    truth=recordings.truth,
+                    clap=clap,
+                )
             job.run(recordings, measure)
         except (ValueError, OSError) as error:
             problem = str(error)

@@ -10,12 +10,17 @@ from ..audio.metrics import Timbre, chroma_cosine, closed_shares, mfcc_frechet_d
 from .baselines import Restyled
 from .clap import Clap, clap_similarities
 from .fidelity import clipped_share, loudness_difference, spectral_convergence
-from .notes import Notes, onset_f1, raw_pitch_accuracy, tempo_difference
+from .notes import Notes, onset_f1, pitch_jaccard, raw_pitch_accuracy, tempo_difference
+from .truth import Distances, Truth, closed_truth
 
 CONTENT_COLUMNS = ("chroma_cosine", "onset_f1", "raw_pitch_accuracy", "tempo_difference_bpm")
 CLOSED_COLUMNS = ("closed_mel_spectrum", "closed_mfcc_means", "closed_mfcc_deviations")
 STYLE_COLUMNS = ("style_taken", *CLOSED_COLUMNS, "closed_centroid", "closed_flatness", "mfcc_fd")
 FIDELITY_COLUMNS = ("spectral_convergence", "clipped_share", "loudness_difference_lu")
+TRUTH_COLUMNS = (
+    *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_mfcc_deviations"),
+    *("truth_chroma_cosine", "truth_pitch_jaccard", "truth_onset_f1"),
+)
 CLAP_COLUMNS = ("clap_content", "clap_style", "clap_direction")
 COLUMNS = CONTENT_COLUMNS + STYLE_COLUMNS + FIDELITY_COLUMNS
 
@@ -26,11 +31,21 @@ class Measure:
     Args:
         content, style: waveforms [C, T] at one sample rate.
         monophonic: whether the content is one voice; raw pitch accuracy is left out otherwise.
+        truth: what the output should be, [C, T], or None to leave out the columns of the truth.
         clap: a model for the CLAP columns, or None to leave them out.
     """
 
-    def __init__(self, content: Tensor, style: Tensor, sample_rate: int, monophonic: bool, clap: Clap | None = None):
-        self.content, self.style, self.rate, self.monophonic, self.clap = content, style, sample_rate, monophonic, clap
+    def __init__(
+        self,
+        content: Tensor,
+        style: Tensor,
+        sample_rate: int,
+        monophonic: bool,
+        truth: Tensor | None = None,
+        clap: Clap | None = None,
+    ):
+        self.content, self.style, self.rate, self.monophonic = content, style, sample_rate, monophonic
+        self.truth, self.clap = truth, clap
 
     @cached_property
     def notes(self) -> Notes:
@@ -39,6 +54,13 @@ class Measure:
     @cached_property
     def timbres(self) -> tuple[Timbre, Timbre]:
         return timbre(self.content, self.rate), timbre(self.style, self.rate)
+
+    @cached_property
+    def reference(self) -> tuple[Truth, Distances, Notes]:
+        """The truth, and how far the content is from it."""
+        assert self.truth is not None
+        truth = Truth(self.truth, self.rate)
+        return truth, truth.distances(self.content), Notes(self.truth, self.rate)
 
     @cached_property
     def embeddings(self) -> tuple[Tensor, Tensor]:
@@ -65,9 +87,24 @@ class Measure:
             "clipped_share": clipped_share(waveform),
             "loudness_difference_lu": loudness_difference(self.content, waveform, self.rate),
         }
+        if self.truth is not None:
+            columns |= self._to_truth(waveform, notes)
         if self.clap is not None:
             columns |= clap_similarities(*self.embeddings, self.clap.embed(waveform, self.rate))
         return columns
+
+    def _to_truth(self, waveform: Tensor, notes: Notes) -> dict[str, float]:
+        assert self.truth is not None
+        truth, before, played = self.reference
+        after = truth.distances(waveform)
+        rolls = [n.melody if self.monophonic else n.chords for n in (played, notes)]
+        return {
+            "closed_truth": closed_truth(before, after),
+            **{f"truth_{name}": value for name, value in after._asdict().items()},
+            "truth_chroma_cosine": chroma_cosine(self.truth, waveform, self.rate),
+            "truth_pitch_jaccard": pitch_jaccard(rolls[0], rolls[1]),
+            "truth_onset_f1": onset_f1(played, notes),
+        }
 
 
 def _convergence(output: Restyled, sample_rate: int) -> float:

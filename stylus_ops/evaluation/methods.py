@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ..audio.backend import resample
 from ..audio.decode import decode
 from ..audio.files import read_audio
-from ..audio.windows import windows_to_mel
+from ..audio.windows import audio_to_windows, windows_to_mel
 from ..diffusion.features import Inversion, Style
 from ..engine.engine import Engine
 from ..pipeline.settings import Settings
 from ..pipeline.transfer import Clip, Transfer
-from .baselines import Restyled, cross_synthesis, eq_match, style_itself
+from .baselines import Restyled, cross_synthesis, eq_match, style_itself, truths_mel
+from .musaicing import musaicing
 
 PAPER: dict[str, Any] = {
     "alpha": 0.9,
@@ -35,6 +37,8 @@ PAPER: dict[str, Any] = {
     "phase_iters": 0,
 }
 """The headline run of arXiv 2411.15913; steps and sites are those of the evaluation."""
+
+LONGEST_DIFFERENCE = 0.01  # seconds, between content and truth
 
 INVERSION_SETTINGS = ("steps", "inversion", "corrections", "sites", "features", "preset", "overlap", "style_windows")
 
@@ -55,14 +59,29 @@ class Recordings:
 
     Attributes:
         content, style: waveforms [C, T].
+        truth: [C, T] of the content's length, or None.
+
+    Raises:
+        ValueError: the truth is not as long as the content.
     """
 
-    def __init__(self, content: Path, style: Path, engine: Engine | None):
+    def __init__(self, content: Path, style: Path, engine: Engine | None, truth: Path | None = None):
         self.paths, self.engine = (content, style), engine
         (waveform, self.sample_rate), (style_waveform, style_rate) = read_audio(content), read_audio(style)
         self.content: Tensor = waveform[0]
         self.style: Tensor = resample(style_waveform[0], style_rate, self.sample_rate)
+        self.truth = None if truth is None else self._aligned(truth)
         self._inversions: dict[tuple, tuple[list[Clip], list[Inversion]]] = {}
+
+    def _aligned(self, truth: Path) -> Tensor:
+        waveform, rate = read_audio(truth)
+        samples, wanted = resample(waveform[0], rate, self.sample_rate), self.content.shape[-1]
+        if abs(samples.shape[-1] - wanted) > LONGEST_DIFFERENCE * self.sample_rate:
+            raise ValueError(
+                f"truth {truth.name} lasts {samples.shape[-1] / self.sample_rate:.3f} s and the content "
+                f"{wanted / self.sample_rate:.3f} s: cut both at the same places"
+            )
+        return pad(samples, (0, wanted - samples.shape[-1]))
 
     def transfer(self, settings: Settings) -> Transfer:
         if self.engine is None:
@@ -95,6 +114,30 @@ def cross_synthesised(pair: Recordings, settings: Settings) -> Restyled:
     return cross_synthesis(pair.content, pair.style, pair.sample_rate, settings.alpha)
 
 
+def mosaicked(pair: Recordings, settings: Settings) -> Restyled:
+    return musaicing(pair.content, pair.style, pair.sample_rate)
+
+
+def truth_decoded(pair: Recordings, settings: Settings) -> Restyled:
+    """What no model can exceed with this way back to sound."""
+    return truths_mel(pair.content, _known(pair.truth), pair.sample_rate)
+
+
+def truth_autoencoded(pair: Recordings, settings: Settings) -> Restyled:
+    """The same after the model's autoencoder, which no transfer with it can exceed."""
+    run = pair.transfer(settings)
+    content = run.read(pair.paths[0], [])[0].spectrogram
+    images, truth = audio_to_windows(_known(pair.truth)[None], pair.sample_rate, run.params, settings.overlap)
+    images, spectrogram = run.engine.decode(run.engine.encode(images)), content._replace(peak=truth.peak)
+    return Restyled(decode(images, spectrogram, "phase")[0], windows_to_mel(images, spectrogram)[0], spectrogram)
+
+
+def _known(truth: Tensor | None) -> Tensor:
+    if truth is None:
+        raise ValueError("this method needs the pair's truth: name it in the column truth")
+    return truth
+
+
 def autoencoded(pair: Recordings, settings: Settings) -> Restyled:
     """What the autoencoder and the way back to sound alone do."""
     run = pair.transfer(settings)
@@ -118,11 +161,14 @@ KINDS: dict[str, Callable[[Recordings, Settings], Restyled]] = {
     "style": raw_style,
     "eq-match": equalised,
     "cross-synthesis": cross_synthesised,
+    "musaicing": mosaicked,
+    "truth-decode": truth_decoded,
+    "truth-autoencoder": truth_autoencoded,
     "adain": transferred,
     "stylus-paper": transferred,
     "stylus": transferred,
 }
-NEED_MODEL = ("autoencoder", "adain", "stylus-paper", "stylus")
+NEED_MODEL = ("autoencoder", "truth-autoencoder", "adain", "stylus-paper", "stylus")
 ADJUSTABLE = ("eq-match", "cross-synthesis", "adain", "stylus-paper", "stylus")
 """Those whose `alpha` is a share of the way from content to style."""
 
@@ -165,4 +211,4 @@ def _base(kind: str, settings: Settings) -> Settings:
     if kind == "adain":
         return replace(settings, adain=1.0, adain_mode="adain", start=0.0, end=0.0)
     # EQ-match and cross-synthesis go all the way; what they do depends on nothing else.
-    return replace(settings if kind == "autoencoder" else Settings(), alpha=1.0)
+    return replace(settings if kind in NEED_MODEL else Settings(), alpha=1.0)

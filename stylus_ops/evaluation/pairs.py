@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..audio.files import FORMATS
 
-COLUMNS = ("content", "style", "monophonic")
+COLUMNS = ("content", "style", "truth", "monophonic")
 TRUE, FALSE = ("yes", "true", "1"), ("", "no", "false", "0")
 
 
@@ -18,10 +18,12 @@ class Pair(NamedTuple):
     style: Path
     monophonic: bool
     """Whether the content is one voice, whose pitch can be followed."""
+    truth: Path | None = None
+    """The content's notes, really played on the style's instrument, and cut where the content is."""
 
 
 def read_pairs(table: Path) -> list[Pair]:
-    """The rows of a CSV file with the columns content and style and, as wished, monophonic (yes or no).
+    """The rows of a CSV file with the columns content and style and, as wished, truth and monophonic (yes or no).
 
     Recordings are looked for from the table's folder.
 
@@ -41,7 +43,9 @@ def read_pairs(table: Path) -> list[Pair]:
                 monophonic = cells.get("monophonic", "").lower()
                 if monophonic not in TRUE + FALSE:
                     raise ValueError(f"monophonic is {monophonic!r}: write yes or no")
-                pairs.append(_pair(table.parent / cells["content"], table.parent / cells["style"], monophonic in TRUE))
+                content, style = (table.parent / cells[name] for name in ("content", "style"))
+                truth = table.parent / cells["truth"] if cells.get("truth") else None
+                pairs.append(_pair(content, style, monophonic in TRUE, truth))
             except ValueError as error:
                 raise ValueError(f"pairs {table}, line {reader.line_num}: {error}") from error
     return _distinct(pairs, f"pairs {table}")
@@ -53,11 +57,11 @@ def every_pair(contents: Path, styles: Path) -> list[Pair]:
     return _distinct(pairs, f"folders {contents} and {styles}")
 
 
-def _pair(content: Path, style: Path, monophonic: bool) -> Pair:
-    for recording in (content, style):
+def _pair(content: Path, style: Path, monophonic: bool, truth: Path | None = None) -> Pair:
+    for recording in (content, style, *filter(None, [truth])):
         if not recording.is_file():
             raise ValueError(f"recording {recording} does not exist: check its name and folder")
-    return Pair(f"{content.stem}--{style.stem}", content, style, monophonic)
+    return Pair(f"{content.stem}--{style.stem}", content, style, monophonic, truth)
 
 
 def _recordings(folder: Path) -> list[Path]:

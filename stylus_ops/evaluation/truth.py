@@ -1,0 +1,93 @@
+"""How far an output is from the truth: the content's notes, really played on the style's instrument.
+
+The artificial test of Cifka, Ozerov, Simsekli & Richard (ICASSP 2021). All distances are taken frame by frame on mel bands
+in dB, with the output at the truth's loudness (ITU-R BS.1770), so that level alone counts for nothing; whatever lies more
+than 60 dB under the truth's loudest value counts as that, in both, so that nobody is judged by what nobody hears.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import librosa
+import numpy as np
+from torch import Tensor
+
+from ..audio.loudness import loudness_gain
+from ..audio.metrics import BAND, MEL_BANDS, MFCC_COUNT, N_FFT
+
+FLOOR_DB = 60.0
+
+
+class Distances(NamedTuple):
+    """0 is the truth itself."""
+
+    lsd_db: float
+    """Log-spectral distance: root mean square over the mel bands of a frame, mean over the frames."""
+    mcd: float
+    """Mel-cepstral distortion: Euclidean distance of MFCCs 1 to 19 of a frame, mean over the frames. The cepstra are those
+    of librosa, an orthonormal cosine transform of dB."""
+    mfcc_means: float
+    """Euclidean distance of the MFCCs' means over time."""
+    mfcc_deviations: float
+    """Euclidean distance of their standard deviations over time."""
+
+
+class Truth:
+    """What outputs are measured against.
+
+    Args:
+        waveform: [C, T]; channels are averaged.
+
+    Raises:
+        ValueError: it is silent.
+    """
+
+    def __init__(self, waveform: Tensor, sample_rate: int):
+        self.waveform, self.rate = waveform, sample_rate
+        power = mel_power(waveform, sample_rate)
+        if not power.any():
+            raise ValueError("the truth is silent: there is nothing to compare with")
+        self._floor = 10 ** (-FLOOR_DB / 10) * power.max()
+        self._decibels = self._floored(power)
+
+    def distances(self, output: Tensor) -> Distances:
+        """Of an output [C, T].
+
+        Raises:
+            ValueError: its length is not the truth's.
+        """
+        if output.shape[-1] != self.waveform.shape[-1]:
+            raise ValueError(
+                f"the truth has {self.waveform.shape[-1]} samples and the output {output.shape[-1]}: compare clips of "
+                "equal length, cut at the same place"
+            )
+        gain = loudness_gain(output, self.waveform, self.rate)
+        return distances(self._decibels, self._floored(gain**2 * mel_power(output, self.rate)))
+
+    def _floored(self, power: np.ndarray) -> np.ndarray:
+        return 10 * np.log10(np.maximum(power, self._floor))
+
+
+def distances(truth: np.ndarray, output: np.ndarray) -> Distances:
+    """Of mel spectra in dB, [bands, frames]."""
+    a, b = (librosa.feature.mfcc(S=decibels, n_mfcc=MFCC_COUNT)[1:] for decibels in (truth, output))
+    return Distances(
+        float(np.sqrt(np.square(output - truth).mean(0)).mean()),
+        float(np.linalg.norm(b - a, axis=0).mean()),
+        float(np.linalg.norm(b.mean(1) - a.mean(1))),
+        float(np.linalg.norm(b.std(1) - a.std(1))),
+    )
+
+
+def closed_truth(content: Distances, output: Distances) -> float:
+    """Share of the content's log-spectral distance to the truth that the output has closed: 1 is the truth, 0 no nearer than
+    the content was, negative further away; NaN where the content is the truth."""
+    return 1 - output.lsd_db / content.lsd_db if content.lsd_db > 1e-6 else float("nan")
+
+
+def mel_power(waveform: Tensor, sample_rate: int) -> np.ndarray:
+    """Mel power up to 10 kHz, [128, frames]."""
+    samples = waveform.detach().cpu().float().mean(0).numpy()
+    power = np.abs(librosa.stft(samples, n_fft=N_FFT)) ** 2
+    return librosa.feature.melspectrogram(S=power, sr=sample_rate, n_mels=MEL_BANDS, fmax=min(BAND, sample_rate / 2))

@@ -1,0 +1,165 @@
+"""Distances to a known answer: what they must be where it can be said beforehand."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stylus_ops.__main__ import main
+from stylus_ops.audio.files import write_audio
+from stylus_ops.evaluation.multipitch import multipitch
+from stylus_ops.evaluation.notes import HOP, RATE, Notes, pitch_jaccard
+from stylus_ops.evaluation.pairs import read_pairs
+from stylus_ops.evaluation.truth import Distances, Truth, closed_truth, distances
+
+
+def played(keys: list[int], partials: int = 8, slope: float = 1.0, seconds: float = 1.5) -> torch.Tensor:
+    """[1, T]: the MIDI keys at once, each with so many harmonics that fall off as `n ** -slope`."""
+    time = torch.arange(int(seconds * RATE)) / RATE
+    hertz = [440 * 2 ** ((key - 69) / 12) for key in keys]
+    waves = [torch.sin(2 * torch.pi * f * n * time + n) * n**-slope for f in hertz for n in range(1, partials + 1)]
+    return 0.05 * torch.stack(waves).sum(0)[None]
+
+
+BRIGHT, DARK = played([60, 64], 15, 0.5), played([60, 64], 4, 2.0)
+
+
+def test_the_truth_is_at_no_distance_from_itself_at_any_level():
+    truth = Truth(BRIGHT, RATE)
+    for gain in (1.0, 0.1, 3.0):
+        assert max(truth.distances(gain * BRIGHT)) < 1e-3
+    assert closed_truth(truth.distances(DARK), truth.distances(BRIGHT)) == pytest.approx(1, abs=1e-4)
+    assert closed_truth(truth.distances(DARK), truth.distances(DARK)) == 0
+    assert np.isnan(closed_truth(truth.distances(BRIGHT), truth.distances(BRIGHT)))
+
+
+def test_halfway_is_between_and_a_third_sound_is_further():
+    truth = Truth(BRIGHT, RATE)
+    half, noise = BRIGHT + DARK, 0.1 * torch.randn(BRIGHT.shape, generator=torch.Generator().manual_seed(0))
+    before = truth.distances(DARK)
+    assert 0 < closed_truth(before, truth.distances(half)) < 1
+    assert closed_truth(before, truth.distances(noise)) < 0
+
+
+def test_what_lies_60_db_under_the_peak_counts_for_nothing():
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(BRIGHT.shape, generator=generator)
+    power = {level: Truth(BRIGHT, RATE).distances(BRIGHT + level * noise).lsd_db for level in (1e-6, 1e-2)}
+    assert power[1e-6] < 0.05
+    assert power[1e-2] > 3
+
+
+def test_distances_of_spectra_that_differ_by_known_decibels():
+    truth = np.random.default_rng(0).normal(-30, 10, (128, 50))
+    louder = distances(truth, truth + 3)
+    assert louder.lsd_db == pytest.approx(3)
+    assert max(louder[1:]) == pytest.approx(0, abs=1e-4)  # level is in the zeroth coefficient alone
+    every_other = 4.0 * (np.arange(128) % 2)[:, None]
+    assert distances(truth, truth + every_other).lsd_db == pytest.approx(4 / np.sqrt(2))
+    # The k-th row of the orthonormal cosine transform moves the k-th coefficient by exactly as much.
+    fifth = 7 * np.sqrt(2 / 128) * np.cos(np.pi * 5 * (np.arange(128) + 0.5) / 128)[:, None]
+    tilted = distances(truth, truth + fifth)
+    assert tilted.mcd == pytest.approx(7, rel=1e-4)
+    assert tilted.mfcc_means == pytest.approx(7, rel=1e-4)
+    assert tilted.mfcc_deviations == pytest.approx(0, abs=1e-3)
+    # The same, coming and going: the means stay and the deviations tell it.
+    truth[:] = truth[:, :1]
+    swaying = distances(truth, truth + fifth * np.where(np.arange(50) % 2, 1, -1))
+    assert swaying.mcd == pytest.approx(7, rel=1e-4)
+    assert swaying.mfcc_means == pytest.approx(0, abs=1e-3)
+    assert swaying.mfcc_deviations == pytest.approx(7, rel=1e-3)
+
+
+def test_clips_that_cannot_be_compared_are_refused():
+    with pytest.raises(ValueError, match="the truth is silent"):
+        Truth(torch.zeros(1, RATE), RATE)
+    with pytest.raises(ValueError, match=r"33075 samples and the output 33000.*equal length"):
+        Truth(BRIGHT, RATE).distances(BRIGHT[:, :33000])
+
+
+@pytest.mark.parametrize(("partials", "slope"), [(3, 1.0), (8, 1.0), (15, 0.5), (6, 2.0)])
+@pytest.mark.parametrize("keys", [[40], [72], [90], [60, 64, 67], [60, 72], [55, 59, 62, 65]])
+def test_the_keys_of_a_chord_are_found_whatever_plays_it(keys: list[int], partials: int, slope: float):
+    roll = multipitch(played(keys, partials, slope)[0].numpy(), RATE, HOP)
+    inside = roll[:, 5:-5].mean(1)
+    assert set(np.flatnonzero(inside > 0.5)) == set(keys)
+
+
+def test_silence_has_no_pitch():
+    assert not multipitch(np.zeros(RATE, np.float32), RATE, HOP).any()
+    half = torch.cat([BRIGHT, torch.zeros(1, RATE)], 1)[0].numpy()
+    roll = multipitch(half, RATE, HOP)
+    assert not roll[:, BRIGHT.shape[1] // HOP + 6 :].any()
+
+
+def test_the_jaccard_index_counts_keys_in_both_among_keys_in_either():
+    a, b = np.zeros((2, 128, 4), bool)
+    a[60], b[60, :2], b[64] = True, True, True
+    assert pitch_jaccard(a, a) == 1
+    assert pitch_jaccard(a, b) == pytest.approx(2 / 8)
+    assert np.isnan(pitch_jaccard(np.zeros_like(a), np.zeros_like(a)))
+
+
+def test_pitch_survives_another_timbre_and_not_another_key():
+    bright, dark, other = (Notes(sound, RATE) for sound in (BRIGHT, DARK, played([61, 66])))
+    assert pitch_jaccard(bright.chords, dark.chords) > 0.9
+    assert pitch_jaccard(bright.chords, other.chords) < 0.1
+    voices = [Notes(played([key]), RATE) for key in (60, 60, 62)]
+    assert pitch_jaccard(voices[0].melody, voices[1].melody) == 1
+    assert pitch_jaccard(voices[0].melody, voices[2].melody) == 0
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A triple and a pair without truth."""
+    root = tmp_path_factory.mktemp("triples")
+    sounds = {"content": DARK, "style": played([62, 69], 15, 0.5), "truth": BRIGHT, "long": BRIGHT.repeat(1, 2)}
+    for name, sound in sounds.items():
+        write_audio(root / f"{name}.wav", sound, RATE)
+    path = root / "triples.csv"
+    path.write_text("content,style,truth,monophonic\ncontent.wav,style.wav,truth.wav,no\ntruth.wav,style.wav,,\n")
+    return path
+
+
+def test_a_table_may_name_truths(table: Path):
+    assert [pair.truth for pair in read_pairs(table)] == [table.parent / "truth.wav", None]
+    missing = table.with_name("missing.csv")
+    missing.write_text("content,style,truth\ncontent.wav,style.wav,nowhere.wav\n")
+    with pytest.raises(ValueError, match=r"line 2: .*nowhere.wav does not exist"):
+        read_pairs(missing)
+
+
+def evaluated(table: Path, out: Path, *methods: str) -> tuple[int, dict[tuple[str, str], dict[str, str]]]:
+    arguments = ["evaluate", str(table), "--out", str(out), "--sweep-pairs", "0", "--quiet", "--methods", *methods]
+    status = main(arguments)
+    with (out / "results.csv").open(newline="") as file:
+        return status, {(row["pair"], row["method"]): row for row in csv.DictReader(file)}
+
+
+def test_evaluate_measures_against_the_truth_where_there_is_one(table: Path, tmp_path: Path):
+    status, rows = evaluated(table, tmp_path, "content", "eq-match", "musaicing")
+    assert status == 0
+    content, equalised = (rows["content--style", method] for method in ("content", "eq-match"))
+    assert float(content["closed_truth"]) == 0
+    assert float(content["truth_pitch_jaccard"]) > 0.9
+    assert 0 < float(equalised["closed_truth"]) < 1
+    assert {*(f"truth_{name}" for name in Distances._fields), "truth_onset_f1"} <= content.keys()
+    assert rows["truth--style", "content"]["closed_truth"] == ""
+
+
+def test_the_truths_own_mel_comes_near_it_and_a_pair_without_one_says_so(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    status, rows = evaluated(table, tmp_path, "truth-decode")
+    assert status == 2
+    assert "truth--style, truth-decode: this method needs the pair's truth" in capsys.readouterr().err
+    assert float(rows["content--style", "truth-decode"]["closed_truth"]) > 0.5
+
+
+def test_a_truth_of_another_length_is_refused(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    other = table.with_name("long.csv")
+    other.write_text("content,style,truth\ncontent.wav,style.wav,long.wav\n")
+    assert evaluated(other, tmp_path, "content")[0] == 2
+    assert "truth long.wav lasts 3.000 s and the content 1.500 s" in capsys.readouterr().err
