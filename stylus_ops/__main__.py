@@ -4,51 +4,70 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import torch
-
-from .audio.decode import METHODS as DECODE_METHODS
-from .audio.geometry import PRESETS
-from .diffusion.adain import MODES as ADAIN_MODES
-from .diffusion.features import POLICIES
-from .diffusion.inversion import METHODS as INVERSION_METHODS
-from .evaluation.command import add_arguments as add_evaluation_arguments
-from .evaluation.command import evaluate as run_evaluation
-from .pipeline.settings import Settings
-
-# diffusers takes seconds to import: the commands do that themselves, after the arguments are known to be good.
+# All else takes seconds to import: functions do it, so that being stopped meanwhile is answered in words, too. diffusers is
+# imported once the arguments are known to be good.
 if TYPE_CHECKING:
     from .engine.engine import Engine
+    from .pipeline.settings import Settings
 
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status. What can be mended by the user is said in a sentence, without a traceback."""
-    args = _parser().parse_args(arguments)
     try:
-        return args.command(args)
+        with _sigterm_raises():
+            args = _parser().parse_args(arguments)
+            return args.command(args)
     except (ValueError, OSError) as error:
         print(f"stylus: {error}", file=sys.stderr)
-    except (torch.OutOfMemoryError, MemoryError):
+    except (RuntimeError, MemoryError) as error:
+        import torch
+
+        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+            raise
         print("stylus: out of memory: try --windows-per-pass 1 and --features recompute", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("stylus: interrupted; nothing half-written is left behind", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as stopped:
+        how, status = ("ended", TERMINATED) if isinstance(stopped, Terminated) else ("interrupted", INTERRUPTED)
+        print(f"stylus: {how}; nothing half-written is left behind", file=sys.stderr)
+        return status
     return USER_ERROR
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which launchers and schedulers send."""
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    def stop(number: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # where Python takes no handlers
+        yield
+        return
+    earlier = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def transfer(args: argparse.Namespace) -> int:
     settings = _settings(args)
     from .pipeline.transfer import check_paths, normalised, transfer_files
 
-    check_paths(args.content, args.style, args.output, args.figure)
+    check_paths(args.content, args.style, args.output, args.figure, args.overwrite)
     normalised(args.weights, len(args.style))
     engine, seconds = _load(args)
     report = transfer_files(
@@ -79,6 +98,8 @@ def batch(args: argparse.Namespace) -> int:
 
 
 def evaluate(args: argparse.Namespace) -> int:
+    from .evaluation.command import evaluate as run_evaluation
+
     return run_evaluation(args, _settings(args), lambda: _load(args)[0])
 
 
@@ -92,6 +113,8 @@ def demo(args: argparse.Namespace) -> int:
 
 def _load(args: argparse.Namespace) -> tuple[Engine, float]:
     """The engine and the seconds it took; each process of a launch takes the next GPU of its machine."""
+    import torch
+
     from .engine.engine import Engine
     from .pipeline.share import Share
 
@@ -103,12 +126,16 @@ def _load(args: argparse.Namespace) -> tuple[Engine, float]:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
+    from .pipeline.settings import Settings
+
     settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
     settings.check()
     return settings
 
 
 def _parser() -> argparse.ArgumentParser:
+    from .evaluation.command import add_arguments as add_evaluation_arguments
+
     parser = argparse.ArgumentParser(
         prog="stylus",
         description="Give one recording the timbre of another: melody and rhythm stay, the sound changes.",
@@ -121,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="flac, wav, mp3 or opus file")
     one.add_argument("--weights", type=float, nargs="+", default=[], help="share of each style; equal by default")
     one.add_argument("--figure", type=Path, metavar="OUT.png", help="picture of all the spectrograms")
+    one.add_argument("--overwrite", action="store_true", help="OUT and the figure may take the place of earlier files")
     one.set_defaults(command=transfer)
 
     many = commands.add_parser(
@@ -172,6 +200,13 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
+    from .audio.decode import METHODS as DECODE_METHODS
+    from .audio.geometry import PRESETS
+    from .diffusion.adain import MODES as ADAIN_MODES
+    from .diffusion.features import POLICIES
+    from .diffusion.inversion import METHODS as INVERSION_METHODS
+    from .pipeline.settings import Settings
+
     defaults = {field.name: field.default for field in fields(Settings)}
 
     def add(group: Any, name: str, text: str, **options: Any) -> None:

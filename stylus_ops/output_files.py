@@ -1,11 +1,19 @@
-"""Files that are there in full or not at all."""
+"""Files that are there in full or not at all, and who may write them."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+MARK = ".stylus-"
+"""What the names of temporary files begin with."""
 
 
 def check_writable(name: str, path: Path, suffixes: tuple[str, ...]) -> None:
@@ -16,8 +24,17 @@ def check_writable(name: str, path: Path, suffixes: tuple[str, ...]) -> None:
         suffixes: the allowed endings.
 
     Raises:
-        ValueError: wrong ending, a folder, or in a folder that does not exist or can't be written to.
+        ValueError: wrong ending, a name that the file system can't hold, a folder, or in a folder that does not exist or
+            can't be written to.
     """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{name} {path} can't be used ({getattr(error, 'strerror', error)}): choose another"
+        ) from error
     if path.is_dir():
         raise ValueError(f"{name} {path} is a folder: give a file name in it, ending in {', '.join(suffixes)}")
     if path.suffix.lower() not in suffixes:
@@ -25,18 +42,118 @@ def check_writable(name: str, path: Path, suffixes: tuple[str, ...]) -> None:
     if not path.parent.is_dir():
         raise ValueError(f"{name} {path}: there is no folder {path.parent}; make it first")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix="."):
-            pass
+        _let_go(*_create_beside(path))
     except OSError as error:
         raise ValueError(f"{name} {path}: can't write to {path.parent} ({error.strerror}); choose another") from error
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in its place."""
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    """Let `write` fill a temporary file beside `path`, of the same ending, then put it in its place.
+
+    What earlier processes were killed over in this folder is removed.
+    """
+    remove_leftovers(path.parent)
+    temporary, created = _create_beside(path)
+    descriptor: int | None = created
     try:
         write(temporary)
+        if sys.platform == "win32":  # an open file can't be renamed there
+            os.close(created)
+            descriptor = None
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        _let_go(temporary, descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files whose process is no more: those that nobody holds."""
+    for file in folder.glob(f"{MARK}*"):
+        with suppress(OSError), held(file, create=False):
+            pass
+
+
+@contextmanager
+def held(path: Path, create: bool = True) -> Iterator[bool]:
+    """Hold a file that no two living processes hold at once; it is gone afterwards.
+
+    Nothing is held by the dead, however they ended: on POSIX it is a lock that goes with the process and that NFS passes on
+    to other hosts, on Windows an open file, which nobody can remove. Where the file system knows no locks all may hold it.
+
+    Args:
+        create: make the file if need be; one that isn't there can't be held otherwise.
+
+    Yields:
+        Whether this process holds it.
+    """
+    descriptor = _hold(path, create)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            _let_go(path, descriptor)
+
+
+def _create_beside(path: Path) -> tuple[Path, int]:
+    """A new, empty file under a name that can't be foreseen, and the descriptor by which it is held."""
+    while True:
+        temporary = path.with_name(f"{MARK}{secrets.token_hex(8)}{path.suffix}")
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        if _lock(temporary, descriptor) is not False:
+            return temporary, descriptor
+        os.close(descriptor)  # taken for a leftover in the moment before it was locked
+
+
+if sys.platform == "win32":
+
+    def _hold(path: Path, create: bool) -> int | None:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+            if create:
+                return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        return None
+
+    def _lock(path: Path, descriptor: int) -> bool:
+        return True
+
+else:
+
+    def _hold(path: Path, create: bool) -> int | None:
+        while True:
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0), 0o666)
+            except FileNotFoundError:
+                if create:
+                    raise
+                return None
+            locked = _lock(path, descriptor)
+            if locked or (create and locked is None):
+                return descriptor
+            there = _is_at(path, descriptor)
+            os.close(descriptor)
+            if there:
+                return None
+
+    def _lock(path: Path, descriptor: int) -> bool | None:
+        """Whether the file of this name is locked by now; None where the file system knows no locks."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return None
+        return _is_at(path, descriptor)
+
+    def _is_at(path: Path, descriptor: int) -> bool:
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(descriptor), path.lstat())
+        return False
+
+
+def _let_go(path: Path, descriptor: int | None) -> None:
+    """Remove the file and no longer hold it; on POSIX in this order, or it could be another's by then."""
+    if sys.platform != "win32":
+        path.unlink(missing_ok=True)
+    if descriptor is not None:
+        os.close(descriptor)
+    if sys.platform == "win32":
+        path.unlink(missing_ok=True)

@@ -74,7 +74,26 @@ def read_manifest(manifest: Path, out: Path, settings: Settings) -> list[Row]:
                 "tell them apart in a column named out"
             )
         rows[row.output] = row
+    _check_recordings_are_kept(manifest, list(rows.values()))
     return list(rows.values())
+
+
+def _check_recordings_are_kept(manifest: Path, rows: Sequence[Row]) -> None:
+    """Raises ValueError when a row would write what any row reads, under whatever name or link."""
+    readers = {_identity(recording): row for row in rows for recording in (row.content, row.style)}
+    for row in rows:
+        for target in (row.output, row.report):
+            if target.exists() and (reader := readers.get(_identity(target))):
+                raise ValueError(
+                    f"manifest {manifest}, line {row.line}: out {target} is a recording that line {reader.line} reads: "
+                    "choose another name"
+                )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The same for all names of one file."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _row(line: int, values: Mapping[str, str], folder: Path, out: Path, settings: Settings) -> Row:

@@ -229,16 +229,25 @@ def transfer_files(
     }
 
 
-def check_paths(content: Path, styles: Sequence[Path], output: Path, figure: Path | None = None) -> None:
-    """Raises ValueError or OSError, in words, unless the recordings exist and the results can be written."""
+def check_paths(
+    content: Path, styles: Sequence[Path], output: Path, figure: Path | None = None, overwrite: bool = True
+) -> None:
+    """Raises ValueError or OSError, in words, unless the recordings exist and the results can be written.
+
+    Args:
+        overwrite: results may take the place of earlier ones; never that of the recordings.
+    """
     for recording in (content, *styles):
         if not recording.is_file():
             raise FileNotFoundError(f"recording {recording} does not exist: check its name and folder")
-        if output.resolve() == recording.resolve():
-            raise ValueError(f"output {output} is one of the recordings: choose another name")
-    check_writable("output", output, AUDIO_SUFFIXES)
-    if figure is not None:
-        check_writable("figure", figure, FIGURE_SUFFIXES)
+    for name, result, suffixes in (("output", output, AUDIO_SUFFIXES), ("figure", figure, FIGURE_SUFFIXES)):
+        if result is None:
+            continue
+        check_writable(name, result, suffixes)
+        if result.exists() and any(result.samefile(recording) for recording in (content, *styles)):
+            raise ValueError(f"{name} {result} is one of the recordings: choose another name")
+        if result.exists() and not overwrite:
+            raise ValueError(f"{name} {result} exists already: choose another name, or add --overwrite")
 
 
 def _rows(inversion: Inversion, rows: slice, valid_width: int) -> Inversion:

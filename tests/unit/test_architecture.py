@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +74,17 @@ def test_nodes_import_no_diffusers() -> None:
     assert not {n for p in (ROOT / "nodes").rglob("*.py") for n in imported_modules(p) if n.split(".")[0] in loaded}
     reached = {n for p in (ROOT / "nodes").rglob("*.py") for n in imported_modules(p) if n.startswith("stylus_ops.")}
     assert not {name for name in reached if room(name) in {"engine", "pipeline", "evaluation", "__main__"}}
+
+
+def test_the_command_line_imports_nothing_slow_before_it_can_answer_ctrl_c() -> None:
+    """At the top of `__main__`, only the standard library and what type checkers alone see."""
+    top = ast.parse((CORE / "__main__.py").read_text(encoding="utf-8")).body
+    used = {
+        node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in top
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert {name.split(".")[0] for name in used} <= sys.stdlib_module_names
 
 
 def test_there_is_no_circle_between_modules() -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -157,6 +158,66 @@ def test_folder_that_cannot_be_written_to_is_noticed_before_the_run(clips, model
     command = ["transfer", clips / "content.wav", clips / "style.flac", "-o", closed / "out.flac", "--model", model]
     assert main([*map(str, command)]) == 2
     assert "can't write" in capsys.readouterr().err
+
+
+def test_an_earlier_file_is_overwritten_only_when_asked_to(clips, model, capsys):
+    output, figure = clips / "out.wav", clips / "out.png"
+    command = ["transfer", clips / "content.wav", clips / "style.flac", "-o", output, "--model", model, *FAST]
+    command = [*map(str, command), "--figure", str(figure)]
+    for earlier in (output, figure):
+        earlier.write_text("something of the user's")
+        assert main(command) == 2
+        assert f"{earlier} exists already: choose another name, or add --overwrite" in capsys.readouterr().err
+        assert earlier.read_text() == "something of the user's"
+        earlier.unlink()
+    output.write_text("something of the user's")
+    assert main([*command, "--overwrite"]) == 0
+    assert soundfile.info(output).frames == 72000
+
+
+STOP_AT_IMPORT = """
+import os, signal, sys
+
+class Stop:
+    def find_spec(self, name, path, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.{signal})
+
+sys.meta_path.insert(0, Stop())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("module", ["torch", "diffusers"])
+@pytest.mark.parametrize(("name", "status", "words"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "ended")])
+def test_stopped_while_importing_it_says_so(clips, model, module, name, status, words):
+    (clips / "sitecustomize.py").write_text(STOP_AT_IMPORT.format(module=module, signal=name))
+    command = ["transfer", clips / "content.wav", clips / "style.flac", "-o", clips / "out.flac", "--model", model]
+    done = stylus(*command, *FAST, PYTHONPATH=str(clips))
+    assert done.returncode == status, done.stderr
+    assert done.stderr == f"stylus: {words}; nothing half-written is left behind\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize(("name", "status", "words"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "ended")])
+def test_stopped_at_work_it_says_so_and_leaves_nothing(clips, name, status, words):
+    results = clips / "results"
+    manifest = write_manifest(clips / "pairs.csv", [{"content": "content.wav", "style": "style.flac"}])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stylus_ops", "batch", str(manifest), "--out", str(results), "--steps", "999"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    while "rows:" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(getattr(signal, name))
+    _, told = process.communicate()
+    assert process.returncode == status
+    assert told.endswith(f"stylus: {words}; nothing half-written is left behind\n")
+    assert "Traceback" not in told
+    assert list(results.iterdir()) == []
 
 
 def test_unknown_option_shows_usage_and_fails():
@@ -334,6 +395,25 @@ def test_two_rows_may_not_write_one_file(clips):
     manifest = write_manifest(clips / "pairs.csv", [{**row, "alpha": "0.1"}, {**row, "alpha": "0.9"}])
     with pytest.raises(ValueError, match="lines 2 and 3 both write"):
         read_manifest(manifest, clips / "results", FAST_SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["style.flac", "linked.flac", "twin.flac", "folder/../style.flac", "here/style.flac"]
+)
+def test_no_row_may_write_over_what_a_row_reads(clips, spelling):
+    """Under its own name, another spelling of it, a symbolic or a hard link."""
+    (clips / "linked.flac").symlink_to(clips / "style.flac")
+    (clips / "twin.flac").hardlink_to(clips / "style.flac")
+    (clips / "folder").mkdir()
+    (clips / "here").symlink_to(clips)
+    rows = [
+        {"content": "content.wav", "style": "other.wav", "out": spelling},
+        {"content": "content.wav", "style": "style.flac"},
+    ]
+    before = (clips / "style.flac").read_bytes()
+    with pytest.raises(ValueError, match=r"line 2: out .*\.flac is a recording that line 3 reads"):
+        read_manifest(write_manifest(clips / "pairs.csv", rows), clips, FAST_SETTINGS)
+    assert (clips / "style.flac").read_bytes() == before
 
 
 def test_two_processes_share_the_rows(clips, model):
