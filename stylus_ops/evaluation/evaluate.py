@@ -91,16 +91,19 @@ class Job(NamedTuple):
         }
 
     def earlier(self) -> Mapping[str, Any]:
-        """What a run has left of this very job: `numbers` or `error`, or nothing."""
+        """What a run has left of this very job, with all the columns that are asked for: `numbers` or `error`, or nothing."""
         if not self.record.is_file():
             return {}
         record = json.loads(self.record.read_text(encoding="utf-8"))
-        return record if record["request"] == self.request else {}
+        complete = "error" in record or set(self.plan.columns) <= record["numbers"].keys()
+        return record if record["request"] == self.request and complete else {}
 
     def run(self, recordings: Recordings, measure: Measure) -> None:
         restyled = KINDS[self.method.kind](recordings, self.method.settings)
         write_audio(self.sound, restyled.waveform, recordings.sample_rate)
-        numbers = {name: None if math.isnan(value) else value for name, value in measure(restyled).items()}
+        measured = measure(restyled)
+        numbers = {name: None if math.isnan(value) else value for name, value in measured.items()}
+        numbers = dict.fromkeys(self.plan.columns) | numbers
         write_report(self.record, {"request": self.request, "numbers": numbers})
 
     def row(self) -> Row | None:
@@ -109,8 +112,7 @@ class Job(NamedTuple):
         if numbers is None:
             return None
         named = {"pair": self.pair.name, "content": self.pair.content, "style": self.pair.style}
-        values = {column: numbers.get(column) for column in self.plan.columns}
-        known = {column: math.nan if value is None else value for column, value in values.items()}
+        known = {column: math.nan if numbers[column] is None else numbers[column] for column in self.plan.columns}
         return {**named, "method": self.method.name, **known}
 
 

@@ -11,18 +11,20 @@ from .baselines import Restyled
 from .clap import Clap, clap_similarities
 from .fidelity import clipped_share, loudness_difference, spectral_convergence
 from .notes import Notes, onset_f1, pitch_jaccard, raw_pitch_accuracy, tempo_difference
+from .texture import Texture, closed_textures, texture
 from .truth import Distances, Truth, closed_truth
 
 CONTENT_COLUMNS = ("chroma_cosine", "onset_f1", "raw_pitch_accuracy", "tempo_difference_bpm")
 CLOSED_COLUMNS = ("closed_mel_spectrum", "closed_mfcc_means", "closed_mfcc_deviations")
 STYLE_COLUMNS = ("style_taken", *CLOSED_COLUMNS, "closed_centroid", "closed_flatness", "mfcc_fd")
+TEXTURE_COLUMNS = tuple(f"closed_texture_{field}" for field in Texture._fields)
 FIDELITY_COLUMNS = ("spectral_convergence", "clipped_share", "loudness_difference_lu")
 TRUTH_COLUMNS = (
     *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_mfcc_deviations"),
     *("truth_chroma_cosine", "truth_pitch_jaccard", "truth_onset_f1"),
 )
 CLAP_COLUMNS = ("clap_content", "clap_style", "clap_direction")
-COLUMNS = CONTENT_COLUMNS + STYLE_COLUMNS + FIDELITY_COLUMNS
+COLUMNS = CONTENT_COLUMNS + STYLE_COLUMNS + TEXTURE_COLUMNS + FIDELITY_COLUMNS
 
 
 class Measure:
@@ -56,6 +58,10 @@ class Measure:
         return timbre(self.content, self.rate), timbre(self.style, self.rate)
 
     @cached_property
+    def textures(self) -> tuple[Texture, Texture]:
+        return texture(self.content, self.rate), texture(self.style, self.rate)
+
+    @cached_property
     def reference(self) -> tuple[Truth, Distances, Notes]:
         """The truth, and how far the content is from it."""
         assert self.truth is not None
@@ -87,6 +93,8 @@ class Measure:
             "clipped_share": clipped_share(waveform),
             "loudness_difference_lu": loudness_difference(self.content, waveform, self.rate),
         }
+        textured = closed_textures(*self.textures, texture(waveform, self.rate))
+        columns |= {f"closed_texture_{field}": value for field, value in textured.items()}
         if self.truth is not None:
             columns |= self._to_truth(waveform, notes)
         if self.clap is not None:
