@@ -137,10 +137,10 @@ class InjectAttentionSampler(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, conditioning: list, inversion: Inversion, **shared: Any) -> io.NodeOutput:
+    def execute(cls, conditioning: list, inversion: Inversion, style: Style, **shared: Any) -> io.NodeOutput:
         check_same_conditioning(inversion, conditioning)
-        styled, start = apply_style(inversion=inversion, **shared)
-        return io.NodeOutput(runs.sample_latent(styled, conditioning, start, inversion.sigmas))
+        styled, start = apply_style(inversion=inversion, style=style, **shared)
+        return io.NodeOutput(runs.sample_latent(styled, conditioning, start, inversion, style.captures))
 
 
 class ApplyStyleToModel(io.ComfyNode):

@@ -28,8 +28,10 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
   `diffusion.attention`  style injection at one self-attention layer
   `diffusion.features`   what is kept of a clip: trajectory, features, and what they were taken with
   `diffusion.style_file` captured styles kept in files
+  `diffusion.weights`    whether two models are the same
   `diffusion.streaming`  features between host memory and the device
   `diffusion.recorder`   the write pass
+  `diffusion.reader`     features as the read pass asks for them
   `diffusion.stylizer`   the read pass
 
 `tiny`                   the bundled prior: weights, autoencoder, recordings

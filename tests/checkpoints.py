@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
@@ -247,17 +248,30 @@ def lora(path: Path, rank: int = 4) -> Path:
     return write_random(path, {"": iter(shapes)}, torch.float32, seed=1)
 
 
+def sibling(path: Path, of: Path) -> Path:
+    """The UNet of a checkpoint with another last decoder block, as fine-tunes of one base share most of their layers."""
+    prefix = "model.diffusion_model."
+    with safe_open(of, "pt") as file:
+        tensors = {key.removeprefix(prefix): file.get_tensor(key) for key in file.keys() if key.startswith(prefix)}  # noqa: SIM118
+    tensors |= {key: 1.5 * tensor for key, tensor in tensors.items() if key.startswith("output_blocks.11.1.")}
+    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+    save_file(tensors, unfinished)
+    unfinished.replace(path)
+    return path
+
+
 def cached_models(folder: Path) -> dict[str, Path]:
     """The small models of the tests, laid out as ComfyUI's `models` folder; written on first use."""
     writers = {
         "checkpoints/sd15-small.safetensors": lambda path: sd_checkpoint(path, SMALL_SD15),
         "checkpoints/sd21-small.safetensors": lambda path: sd_checkpoint(path, SMALL_SD21),
         "checkpoints/sdxl-small.safetensors": lambda path: sd_checkpoint(path, SMALL_SDXL),
+        "diffusion_models/sd15-sibling.safetensors": lambda path: sibling(path, models["sd15-small"]),
         "diffusion_models/flux-small.safetensors": lambda path: write_random(path, {"": flux_shapes()}, torch.float16),
         "diffusion_models/sd3-small.safetensors": lambda path: write_random(path, {"": sd3_shapes()}, torch.float16),
         "loras/small.safetensors": lora,
     }
-    models = {}
+    models: dict[str, Path] = {}
     for name, write in writers.items():
         path = folder / f"v{GENERATION}" / name
         models[path.stem] = path if path.exists() else write(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -11,46 +12,60 @@ from torch import Tensor
 
 from ...stylus_ops.diffusion.features import Inversion
 from ...stylus_ops.diffusion.stylizer import Stylizer
+from ...stylus_ops.diffusion.weights import digest
 
 
 class Weights(NamedTuple):
     """Identity of a MODEL's weights.
 
     The host reloads a checkpoint that it dropped from its cache, which gives another module with the same values: so
-    values are compared where the module is not the same.
+    digests are compared where the module is not the same.
     """
 
-    model: weakref.ref
+    model: Callable[[], object]
+    """A weak reference to the module."""
     patches: object
     """The host's id of the patches (LoRA) on the module."""
-    values: tuple
-    """Samples of the unpatched weights and of every patch."""
+    values: str
+    """Digest of the unpatched weights and of every patch."""
 
     @classmethod
     def of(cls, patcher: ModelPatcher) -> Weights:
-        return cls(weakref.ref(patcher.model), patcher.patches_uuid, _sampled_values(patcher))
+        return cls(weakref.ref(patcher.model), patcher.patches_uuid, digest(_tensors(patcher)))
+
+    @classmethod
+    def restored(cls, values: str) -> Weights:
+        """The identity of weights whose `values` were kept in a file: no module of this process."""
+        return cls(_no_module, None, values)
 
     def match(self, patcher: ModelPatcher) -> bool:
         same = self.model() is patcher.model and self.patches == patcher.patches_uuid
-        return same or self.values == _sampled_values(patcher)
+        return same or self.values == digest(_tensors(patcher))
 
 
-def _sampled_values(patcher: ModelPatcher) -> tuple:
-    weights = patcher.model.state_dict()
-    anchors = [f"diffusion_model.{name}.weight" for name in ("input_blocks.0.0", "time_embed.0", "out.2")]
-    unpatched = [patcher.backup[key].weight if key in patcher.backup else weights[key] for key in anchors]
-    return _samples(unpatched), tuple((key, _samples(patcher.patches[key])) for key in sorted(patcher.patches, key=str))
+def _no_module() -> None:
+    return None
 
 
-def _samples(value: Any) -> Any:
-    """A few numbers of every tensor in nested lists and adapters; other values as they are."""
+def _tensors(patcher: ModelPatcher) -> Iterator[tuple[str, Tensor]]:
+    """The weights of the diffusion model as they are without patches, wherever the host keeps them, and every patch."""
+    for name, weight in patcher.model.diffusion_model.named_parameters(prefix="diffusion_model"):
+        yield name, patcher.backup[name].weight if name in patcher.backup else weight
+    for key in sorted(patcher.patches, key=str):
+        yield from _patch_tensors(str(key), patcher.patches[key])
+
+
+def _patch_tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    """The tensors and numbers in a patch: nested lists, adapters, strengths."""
     if isinstance(value, Tensor):
-        return tuple(value.shape), tuple(value.flatten()[:8].float().tolist())
-    if isinstance(value, (list, tuple)):
-        return tuple(_samples(v) for v in value)
-    if hasattr(value, "weights"):
-        return _samples(value.weights)
-    return value if isinstance(value, (int, float, str)) else None
+        yield name, value
+    elif isinstance(value, (int, float)):
+        yield name, torch.tensor(float(value))
+    elif isinstance(value, (list, tuple)):
+        for index, part in enumerate(value):
+            yield from _patch_tensors(f"{name}.{index}", part)
+    elif hasattr(value, "weights"):
+        yield from _patch_tensors(f"{name}.{type(value).__name__}", value.weights)
 
 
 def same_conditioning(a: Any, b: Any) -> bool:

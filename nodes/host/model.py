@@ -1,10 +1,11 @@
-"""What a MODEL, a LATENT and a CONDITIONING must be for Stylus: checked, in words."""
+"""What a MODEL, a LATENT and a CONDITIONING must be for Stylus, checked before any work."""
 
 from __future__ import annotations
 
 import torch
 from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel, Upsample
+from comfy.model_base import SDXL, SDXLRefiner
 from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import EPS
 from torch import Tensor
@@ -54,7 +55,8 @@ def sigma_table(model: ModelPatcher) -> Tensor:
     return table.detach().cpu()
 
 
-def plain_latent(latent: dict) -> Tensor:
+def plain_latent(model: ModelPatcher, latent: dict) -> Tensor:
+    """The LATENT's tensor [B, C, h, w], C as the MODEL has it."""
     if "noise_mask" in latent:
         raise ValueError("latent has a noise mask, which an inversion can't honour: wire a plain VAE Encode")
     samples = latent["samples"]
@@ -62,15 +64,34 @@ def plain_latent(latent: dict) -> Tensor:
         raise ValueError(
             f"latent has {samples.ndim} dimensions: an image latent has 4; wire VAE Encode of the mel images"
         )
+    channels = model.get_model_object("latent_format").latent_channels
+    if samples.shape[1] != channels:
+        raise ValueError(
+            f"latent has {samples.shape[1]} channels and the model works on {channels}: wire VAE Encode with the VAE of the "
+            "model's own checkpoint"
+        )
     if not torch.isfinite(samples).all():
         raise ValueError("latent has NaN or infinite values: check the audio, or run the VAE in fp32")
     return samples
 
 
-def check_conditioning(conditioning: list) -> None:
+def check_conditioning(model: ModelPatcher, conditioning: list) -> None:
+    """Raises ValueError unless the CONDITIONING is one prompt for the whole picture that this MODEL can read."""
     if len(conditioning) != 1:
         raise ValueError(
             f"conditioning combines {len(conditioning)} prompts: inversion takes one; an empty prompt is best"
         )
     if regional := {"area", "mask"} & conditioning[0][1].keys():
         raise ValueError(f"conditioning is limited to a region ({', '.join(regional)}): use one without area or mask")
+    own = "take it from CLIP Text Encode with the CLIP of the model's own checkpoint"
+    tokens, extra = conditioning[0]
+    width = next(
+        layer.transformer_blocks[0].attn2.to_k.in_features
+        for layer in unet_of(model).modules()
+        if isinstance(layer, SpatialTransformer)
+    )
+    if tokens.shape[-1] != width:
+        raise ValueError(f"conditioning is {tokens.shape[-1]} wide and the model reads {width}: {own}")
+    pooled = extra.get("pooled_output") is not None or "unclip_conditioning" in extra
+    if isinstance(model.model, (SDXL, SDXLRefiner)) and not pooled:
+        raise ValueError(f"conditioning has no pooled output, which {type(model.model).__name__} needs: {own}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import comfy.model_management
 import comfy.sample
 import comfy.samplers
-import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
@@ -23,6 +22,7 @@ from ...stylus_ops.diffusion.stylizer import Stylizer
 from .evaluate import WRAPPER_KEY, denoise, unstyled, wrap
 from .identity import Weights, check_weights, same_conditioning
 from .model import check_conditioning, decoder_of, feature_dtype, plain_latent, sigma_table
+from .progress import Progress
 
 check_interrupt = comfy.model_management.throw_exception_if_processing_interrupted
 
@@ -48,13 +48,15 @@ def invert_latent(
         valid_width: columns of the latent that hold sound; None for all.
 
     Raises:
-        ValueError: an input that can't be inverted, in words.
+        ValueError: the model has no Stable Diffusion U-Net, noise schedule or decoder block of that number; the latent or
+            the conditioning is not of this model's kind, or limited to a part of the picture; steps, method or corrections
+            are out of range.
     """
     table = sigma_table(model)
-    samples = plain_latent(latent)
-    check_conditioning(conditioning)
+    samples = plain_latent(model, latent)
     decoder = decoder_of(model)
     chosen = resolve_sites(sites, decoder)
+    check_conditioning(model, conditioning)
     sigmas = ddim_sigmas(table, steps)
     needed = steps * len(samples) * feature_bytes(decoder, chosen, feature_dtype(model), *samples.shape[-2:])
     policy = choose_policy(features, needed, comfy.model_management.get_free_memory(torch.device("cpu")))
@@ -65,7 +67,9 @@ def invert_latent(
         recording, lambda evaluate, x, sigma, per_pass, chunks: recorder(evaluate, x, sigma, per_pass), windows_per_pass
     )
 
-    preview = latent_preview.prepare_callback(recording, steps)
+    evaluations = steps * len(samples) * (corrections if method == "fixed_point" else 1)
+    kept = "kept" if recorder.keep else "evaluated again when they are needed"
+    what = f"{_windows(samples)}, {evaluations} evaluations, features {kept}"
     inversions: list[Inversion] = []
 
     def sampler(denoiser: Callable, x: Tensor, ascending: Tensor, extra_args: dict, **_: Any) -> Tensor:
@@ -76,7 +80,7 @@ def invert_latent(
             method,
             corrections,
             valid_width=valid_width,
-            on_step=lambda i, x, denoised: preview(i, denoised, x, steps),
+            on_step=Progress(recording, steps, what),
         )
         inversions.append(inversion)
         return x
@@ -127,20 +131,22 @@ def apply_style(
     return styled, {"samples": model.model.process_latent_out(start)}
 
 
-def sample_latent(styled: ModelPatcher, conditioning: list, start: dict, sigmas: Tensor) -> dict:
-    """Deterministic DDIM of a styled MODEL over the inversion's nodes (ascending), without noise or guidance."""
-    steps = len(sigmas)
-    preview = latent_preview.prepare_callback(styled, steps)
+def sample_latent(
+    styled: ModelPatcher, conditioning: list, start: dict, content: Inversion, styles: Sequence[Inversion]
+) -> dict:
+    """Deterministic DDIM of a styled MODEL over the content's nodes, without noise or guidance."""
+    kept = {clip.bank is not None for clip in (content, *styles)}
+    features = "kept in part" if len(kept) > 1 else "kept" if kept == {True} else "evaluated again"
+    what = f"{_windows(start['samples'])}, features {features}"
 
     def sampler(denoiser: Callable, x: Tensor, ascending: Tensor, extra_args: dict, **_: Any) -> Tensor:
-        return sample(
-            denoise(denoiser, extra_args),
-            x,
-            ascending,
-            on_step=lambda i, x, denoised: preview(i, denoised, x, steps),
-        )
+        return sample(denoise(denoiser, extra_args), x, ascending, on_step=Progress(styled, len(ascending), what))
 
-    return {"samples": _run(styled, sampler, sigmas, conditioning, start["samples"])}
+    return {"samples": _run(styled, sampler, content.sigmas, conditioning, start["samples"])}
+
+
+def _windows(samples: Tensor) -> str:
+    return "1 window" if len(samples) == 1 else f"{len(samples)} windows"
 
 
 def _run(model: ModelPatcher, sampler: Callable, sigmas: Tensor, conditioning: list, samples: Tensor) -> Tensor:

@@ -95,8 +95,17 @@ class Injection:
         self.dials, self.latent_size = dials, latent_size
 
     def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Query preservation `gamma * h_content + (1 - gamma) * h`, and all sources' tokens packed as one row [1, sum, C],
-        so that a style shared by many windows is projected once."""
+        """The inputs of `to_q` [B, N, C], and of `to_k` and `to_v` [1, sum of the sources' tokens, C].
+
+        Raises:
+            ValueError: the layer sees another number of tokens than was recorded.
+        """
+        # Query preservation (Stylus Eq. 1) mixes queries: q~ = gamma q_content + (1 - gamma) q. The projection W is linear
+        # without bias, so with h the hidden states
+        #     gamma W h_content + (1 - gamma) W h  =  W (gamma h_content + (1 - gamma) h)
+        # and the mix may as well be made before it. The bank then keeps h alone, a third of q, k and v.
+        # W acts on every token by itself, so the tokens of all sources may be projected as one row: once, however many
+        # windows of the sample share a style. `attend` cuts the row up again.
         query, packed = hidden, []
         if self.content:
             content = self.content[site]
@@ -115,19 +124,29 @@ class Injection:
         return query, torch.cat([source.flatten(0, 1) for source in packed])[None]
 
     def attend(self, site: Site, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
-        """`phi_c + alpha * (phi_s - phi_c)` (Stylus Eq. 3, StyleID's key/value swap at alpha 1)."""
+        """`phi_c + alpha * (phi_s - phi_c)` (Stylus Eq. 3, StyleID's key/value swap at alpha 1), [B, N, C].
+
+        Args:
+            q: [B, N, C], projected.
+            k, v: [1, sum of the sources' tokens, C], projected.
+        """
+        # Attn(q, K, V) = softmax(q K^T / sqrt(d)) V. The temperature multiplies the logits, and tau (q K^T) = (tau q) K^T:
+        # scaling q once serves both branches, and any attention the host has.
         q = q * self.dials.tau
         rows, tokens = q.shape[:2]
         sizes = [rows * tokens] if self.dials.attend_content else []
         if self.dials.attend_style:
             sizes += [style[site].shape[0] * style[site].shape[1] for style in self.styles]
         keys, values = list(k.split(sizes, dim=1)), list(v.split(sizes, dim=1))
+        # phi_c: every row attends to the tokens of its own window, so the packed row is folded back to [B, N, C].
         content = q.new_zeros(())
         if self.dials.attend_content:
             content_k, content_v = (t.pop(0).reshape(rows, tokens, -1) for t in (keys, values))
             content = attend(q, content_k, content_v)
         if not self.dials.attend_style:
             return content
+        # phi_s = sum_j w_j Attn(q, K_j, V_j): every row attends to all tokens of a style. The styles are blended after their
+        # softmax, each within itself: in one softmax over both, the louder style's logits would crowd out the other's.
         style = sum(
             (w * attend(q, key.expand(rows, -1, -1), value.expand(rows, -1, -1)))
             for w, key, value in zip(self.weights, keys, values, strict=True)

@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from .adain import match_statistics
-from .attention import Capture, Dials, Injection, JointInjection
+from .attention import Dials, Injection, JointInjection
 from .features import Inversion, Style, check_same_schedule
 from .host import Evaluate, passes
+from .reader import FeatureReader, Part
 from .schedule import nearest_node
-from .sites import Site
-from .streaming import Ahead, begin_copy
 
-
-class Read(NamedTuple):
-    """Features of windows `start` to `stop` of a clip at a node, wanted on a device."""
-
-    clip: int
-    """0 is the content, the styles follow."""
-    node: int
-    start: int
-    stop: int
-    device: torch.device
-
-
-def _begin(clips: tuple[Inversion, ...], read: Read) -> Callable[[], list[Tensor]]:
-    bank = clips[read.clip].bank
-    assert bank is not None
-    return begin_copy([kept[read.start : read.stop] for kept in bank[read.node]], read.device)
+CONTENT = 0
+"""Number of the content among the clips; the styles follow."""
 
 
 class Stylizer:
-    """Read pass: evaluates the model with the content's and the styles' features injected.
+    """Mixes the content's and the styles' features into evaluations of the model.
+
+    A step of sampling at a node is one evaluation of all B windows of the sample x:
+
+        D(x, sigma; h_c, h_s)       h_c[b] the content's features of window b, h_s the styles' of all their windows, at that node
+
+    Window b attends to its own content and to every style window, and to no other window of the sample. So the batch may be
+    split into passes of any size without a change in the result: a pass needs its own rows of h_c, and all of h_s.
 
     Args:
         content: inversion of the clip that keeps its structure; B windows.
@@ -61,11 +50,20 @@ class Stylizer:
                 f"mask has {len(dials.mask)} images: give one for all windows, or one for each of the {len(content.noise)}"
             )
         self.content, self.style, self.dials, self.start, self.end = content, style, dials, start, end
-        self.clips = (content, *style.captures)
-        self._banked = Ahead(partial(_begin, self.clips))
+        self.reader = FeatureReader((content, *style.captures))
 
     def __call__(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, per_pass: int, chunks: int = 1) -> Tensor:
-        """`x` holds the content's B windows `chunks` times over (conditional and unconditional halves under cfg > 1)."""
+        """Denoised prediction of x with the style in it, same shape; plain where the dials inject nothing.
+
+        Args:
+            x: [chunks * B, C, h, w]: the content's B windows, `chunks` times over (conditional and unconditional halves under
+                classifier-free guidance).
+            sigma: scalar.
+            per_pass: windows that one evaluation may hold.
+
+        Raises:
+            ValueError: x is not of the inversion's windows and size.
+        """
         windows = len(x) // chunks
         if x.shape[1:] != self.content.noise.shape[1:] or windows != len(self.content.noise):
             raise ValueError(
@@ -73,17 +71,33 @@ class Stylizer:
                 "sample the latent that came with the style patch, without area conditioning"
             )
         node = nearest_node(self.content.sigmas, sigma.cpu())
-        inject = self._injects(node)
-        if inject and chunks == 1 and self._fits_one_batch(x, sigma, node, per_pass):
-            return self._evaluate_together(evaluate, x, sigma, node)
+        if chunks == 1 and self._fits_one_batch(x, sigma, node, per_pass):
+            return self._evaluate_together(evaluate, x, node, sigma)
+
+        # h_s is the same for every pass: read once a step. h_c is read with the pass that needs it, so that a song's features
+        # are never on the device all at once. While a pass is evaluated, those of the next one are on their way, and after the
+        # last pass of a node comes the first of the node below.
         parts = list(passes(windows, per_pass))
         following = [*((node, rows) for rows in parts[1:]), (node - 1, parts[0])]
-        styles = [self._features(evaluate, read, x, per_pass) for read in self._style_reads(node, x.device)]
+        styles = [self.reader.read(part, evaluate, x.dtype, per_pass) for part in self._style_parts(node, x.device)]
         outputs = x.new_empty((chunks, windows, *x.shape[1:]))
         batch = x.unflatten(0, (chunks, windows))
-        for rows, ahead in zip(parts, following, strict=True):
-            hook = self._injection(evaluate, node, rows, styles, x, per_pass) if inject else None
-            self._expect(*ahead, x.device)
+        for rows, (next_node, next_rows) in zip(parts, following, strict=True):
+            content = [
+                self.reader.read(part, evaluate, x.dtype, per_pass)
+                for part in self._content_parts(node, rows, x.device)
+            ]
+            hook = None
+            if self._injects(node):
+                hook = Injection(
+                    content[0] if content else {},
+                    styles,
+                    self.style.weights,
+                    self._dials_of(rows),
+                    (x.shape[-2], x.shape[-1]),
+                )
+            self.reader.expect(self._parts(next_node, next_rows, x.device))
+            # Under guidance every chunk has the same windows with other prompts: the features serve them one after the other.
             for chunk in range(chunks):
                 offset = slice(chunk * windows + rows.start, chunk * windows + rows.stop)
                 outputs[chunk, rows] = evaluate(batch[chunk, rows], sigma, offset, hook)
@@ -91,81 +105,74 @@ class Stylizer:
 
     def release(self) -> None:
         """Let go of what was copied ahead, for a run that may have ended before the last node."""
-        self._banked.expect(())
+        self.reader.release()
 
     def _injects(self, node: int) -> bool:
+        """Sampling goes from node N - 1 down to 0: `start` and `end` are shares of the N steps on this way."""
         steps = len(self.content.sigmas)
         return self.start <= (steps - 1 - node) / steps < self.end
 
-    def _style_reads(self, node: int, device: torch.device) -> list[Read]:
+    def _style_parts(self, node: int, device: torch.device) -> list[Part]:
         if not (self._injects(node) and self.dials.attend_style):
             return []
-        return [Read(i, node, 0, len(clip.noise), device) for i, clip in enumerate(self.clips) if i > 0]
+        return [
+            Part(number, node, 0, len(clip.noise), device)
+            for number, clip in enumerate(self.style.captures, CONTENT + 1)
+        ]
 
-    def _content_reads(self, node: int, rows: slice, device: torch.device) -> list[Read]:
+    def _content_parts(self, node: int, rows: slice, device: torch.device) -> list[Part]:
         if not (self._injects(node) and self.dials.read_content):
             return []
-        return [Read(0, node, rows.start, rows.stop, device)]
+        return [Part(CONTENT, node, rows.start, rows.stop, device)]
 
-    def _expect(self, node: int, rows: slice, device: torch.device) -> None:
-        """Begin to copy what the pass over `rows` at `node` reads. Node -1, the end of the run, reads nothing."""
-        reads = self._content_reads(node, rows, device)
-        if rows.start == 0:
-            reads += self._style_reads(node, device)
-        self._banked.expect([read for read in reads if self.clips[read.clip].bank is not None])
+    def _parts(self, node: int, rows: slice, device: torch.device) -> list[Part]:
+        """What the pass over `rows` at `node` reads. Node -1, the end of the run, reads nothing."""
+        styles = self._style_parts(node, device) if rows.start == 0 else []
+        return self._content_parts(node, rows, device) + styles
+
+    def _dials_of(self, rows: slice) -> Dials:
+        """The dials for some windows: a mask of one image serves all, else each has its own."""
+        mask = self.dials.mask
+        return self.dials if mask is None or len(mask) == 1 else self.dials._replace(mask=mask[rows])
 
     def _fits_one_batch(self, x: Tensor, sigma: Tensor, node: int, per_pass: int) -> bool:
-        """Whether clips to be recomputed and sample have one size and noise level, and one pass has room for them all."""
+        """Whether features to be evaluated again and the sample have one size and noise level, and one pass has room for all.
+
+        Then [content, styles, x] is one evaluation instead of three, which also saves projecting the clips' tokens twice.
+        """
+        clips = self.reader.clips
         return (
-            self.dials.attend_content
+            self._injects(node)
+            and self.dials.attend_content
             and self.dials.attend_style
-            and all(clip.bank is None and clip.noise.shape[1:] == x.shape[1:] for clip in self.clips)
-            and sum(len(clip.noise) for clip in self.clips) + len(x) <= per_pass
+            and all(clip.bank is None and clip.noise.shape[1:] == x.shape[1:] for clip in clips)
+            and sum(len(clip.noise) for clip in clips) + len(x) <= per_pass
             and math.isclose(sigma, self.content.sigmas[node], rel_tol=1e-5)
         )
 
-    def _evaluate_together(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, node: int) -> Tensor:
-        clips = [clip.trajectory[node].to(x) for clip in self.clips]
-        batch = [*clips, x]
-        height, width = x.shape[-2:]
+    def _evaluate_together(self, evaluate: Evaluate, x: Tensor, node: int, sigma: Tensor) -> Tensor:
+        batch = [*(clip.trajectory[node].to(x) for clip in self.reader.clips), x]
         hook = JointInjection(
-            self.content.sites, [len(part) for part in batch], self.style.weights, self.dials, (height, width)
+            self.content.sites,
+            [len(part) for part in batch],
+            self.style.weights,
+            self.dials,
+            (x.shape[-2], x.shape[-1]),
         )
         return evaluate(torch.cat(batch), sigma, slice(0, len(x)), hook)[-len(x) :]
-
-    def _injection(
-        self, evaluate: Evaluate, node: int, rows: slice, styles: list[dict[Site, Tensor]], x: Tensor, per_pass: int
-    ) -> Injection:
-        mask = self.dials.mask
-        dials = self.dials if mask is None or len(mask) == 1 else self.dials._replace(mask=mask[rows])
-        reads = self._content_reads(node, rows, x.device)
-        content = self._features(evaluate, reads[0], x, per_pass) if reads else {}
-        height, width = x.shape[-2:]
-        return Injection(content, styles, self.style.weights, dials, (height, width))
-
-    def _features(self, evaluate: Evaluate, read: Read, x: Tensor, per_pass: int) -> dict[Site, Tensor]:
-        """From the bank, or evaluated again."""
-        clip = self.clips[read.clip]
-        if clip.bank is not None:
-            return dict(zip(clip.sites, self._banked.take(read), strict=True))
-        points = clip.trajectory[read.node, read.start : read.stop].to(x.device, x.dtype)
-        parts = []
-        for part in passes(len(points), per_pass):
-            hook = Capture(clip.sites)
-            evaluate(points[part], clip.sigmas[read.node].to(x.device), None, hook)
-            parts.append(hook.features)
-        return {site: torch.cat([features[site] for features in parts]) for site in clip.sites}
 
     def start_latents(self, mode: str = "adain", strength: float = 1.0) -> Tensor:
         """Where sampling starts, [B, C, h, w] at the last node: the content's noise with the styles' statistics.
 
-        With a mask, unpainted places start from the content's own noise, or style would leak where nobody painted.
+        Args:
+            mode, strength: as for `match_statistics`.
         """
         noise = self.content.noise
         inside = self.content.statistics
         matched = match_statistics(
             inside, [c.statistics for c in self.style.captures], self.style.weights, mode, strength
         )
+        # The same mask that multiplies alpha blends the start: else style would leak where nobody painted.
         if self.dials.mask is not None:
             mask = interpolate(self.dials.mask[:, None].to(noise), size=noise.shape[-2:], mode="area")
             matched = torch.lerp(inside, matched, mask[..., : self.content.valid_width])

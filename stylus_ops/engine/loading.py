@@ -6,7 +6,6 @@ needs no network; a Hub id alone reaches out, because it was asked for.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from ..audio.backend import torchaudio_functional
 from ..diffusion.schedule import TRAIN_STEPS, sigmas_from_alphas_cumprod
+from ..diffusion.weights import digest
 
 if torchaudio_functional is None:
     # transformers imports whatever torchaudio it finds; one that can't load would take diffusers down with it.
@@ -57,9 +57,6 @@ FAMILIES = {
 }
 
 
-DIGESTED = 64  # values of each tensor
-
-
 class Autoencoder(Protocol):
     def state_dict(self) -> Mapping[str, Tensor]: ...
 
@@ -83,13 +80,8 @@ class LoadedModel(NamedTuple):
     """The spectrogram preset whose images it takes."""
 
     def digest(self) -> str:
-        """Hexadecimal digest of some values of every weight, which tells apart models of one name."""
-        digest = hashlib.sha256()
-        for part in (self.unet, self.autoencoder):
-            for name, weight in part.state_dict().items():
-                some = weight.flatten()[:: max(1, weight.numel() // DIGESTED)]
-                digest.update(name.encode() + some.float().cpu().numpy().tobytes())
-        return digest.hexdigest()
+        """What tells apart models of one name; see `weights.digest`."""
+        return digest(item for part in (self.unet, self.autoencoder) for item in part.state_dict().items())
 
 
 class ScaledAutoencoder(torch.nn.Module):

@@ -29,7 +29,33 @@ def another_capture(comfy: ComfyServer, graph: TransferGraph, **changes: Any) ->
     graph.set(graph.sampler, style=[captured, 0])
 
 
+def another_family(comfy: ComfyServer, graph: TransferGraph, wide: bool) -> None:
+    """SDXL under the prompt of SD 1.x, or under a prompt as wide as its own but without all that it reads."""
+    model = graph.add("CheckpointLoaderSimple", ckpt_name="sdxl-small.safetensors")
+    graph.set(graph.invert, model=[model, 0])
+    if wide:
+        graph.set(graph.invert, conditioning=[graph.add("TestRandomConditioning", width=2048, seed=0), 0])
+
+
 TRANSFERS = {
+    "prompt_of_another_family": (
+        "768 wide and the model reads 2048",
+        lambda comfy, graph: another_family(comfy, graph, False),
+    ),
+    "no_pooled_output": ("no pooled output, which SDXL needs", lambda comfy, graph: another_family(comfy, graph, True)),
+    "latent_of_another_family": (
+        "latent has 16 channels and the model works on 4",
+        lambda comfy, graph: graph.set(
+            graph.invert, latent=[graph.add("EmptySD3LatentImage", width=128, height=128, batch_size=1), 0]
+        ),
+    ),
+    "a_model_that_shares_its_first_layers": (
+        "weights",
+        lambda comfy, graph: graph.set(
+            graph.sampler,
+            model=[graph.add("UNETLoader", unet_name="sd15-sibling.safetensors", weight_dtype="default"), 0],
+        ),
+    ),
     "steps_0": ("steps", lambda comfy, graph: graph.set(graph.invert, steps=0)),
     "steps_1": ("steps", lambda comfy, graph: graph.set(graph.invert, steps=1)),
     "steps_1001": ("steps", lambda comfy, graph: graph.set(graph.invert, steps=1001)),

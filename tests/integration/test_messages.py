@@ -1,8 +1,11 @@
 """Words that a node shows while it works."""
 
+import re
+
 import pytest
 
 from .comfy_server import ComfyServer, Graph
+from .graphs import TransferGraph, upload_latent
 
 
 @pytest.mark.parametrize(
@@ -34,3 +37,31 @@ def test_a_style_with_little_to_take_is_told_of_on_its_node(
     assert warnings if words else not warnings
     assert words is None or all(words in text for text in warnings)
     assert words is None or words in comfy.log
+
+
+@pytest.mark.parametrize(
+    ("features", "while_inverting", "while_sampling"),
+    [("cache", "features kept", "features kept in part"), ("recompute", "features evaluated again when", "again")],
+)
+def test_a_run_tells_its_windows_evaluations_features_and_time(
+    comfy: ComfyServer, features: str, while_inverting: str, while_sampling: str
+) -> None:
+    clip = upload_latent(comfy, f"told_{features}", seed=21, batch=2)
+    graph = TransferGraph(comfy, content=clip, steps=3)
+    graph.set(graph.invert, features=features, corrections=2)
+    graph.set(graph.capture, features="recompute")
+
+    run = comfy.run(graph)
+
+    assert run.error is None
+    told = {node: [text for name, text in run.texts if name == node] for node in (graph.invert, graph.sampler)}
+    for words in told.values():
+        assert [re.sub(r"\d+ s", "_ s", text).rpartition(", ")[2] for text in words[1:]] == [
+            "_ s left",
+            "_ s left",
+            "_ s",
+        ]
+        assert "step 2 of 3" in words[2]
+        assert all("2 windows" in text for text in words)
+    assert all("12 evaluations" in text and while_inverting in text for text in told[graph.invert])
+    assert all(while_sampling in text for text in told[graph.sampler])

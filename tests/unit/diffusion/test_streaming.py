@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylus_ops.diffusion import stylizer as stylizer_module
+from stylus_ops.diffusion import reader as reader_module
 from stylus_ops.diffusion.attention import Dials
 from stylus_ops.diffusion.features import Inversion, Style, blend
 from stylus_ops.diffusion.host import Hook
@@ -43,7 +43,7 @@ class EarlyCopies:
 @pytest.fixture
 def copies(monkeypatch: pytest.MonkeyPatch) -> EarlyCopies:
     early = EarlyCopies()
-    monkeypatch.setattr(stylizer_module, "begin_copy", early)
+    monkeypatch.setattr(reader_module, "begin_copy", early)
     return early
 
 
@@ -126,7 +126,7 @@ def test_a_sampler_that_jumps_gets_the_features_of_its_own_node(net, clips, monk
     x = latents(7, 5).repeat(chunks, 1, 1, 1)
     expected = [restyling(clips, Dials())(net, x, sigma, PER_PASS, chunks) for sigma in sigmas]
     copies = EarlyCopies()
-    monkeypatch.setattr(stylizer_module, "begin_copy", copies)
+    monkeypatch.setattr(reader_module, "begin_copy", copies)
     evaluate, stylizer = Watched(net, copies), restyling(clips, Dials())
     for sigma, wanted in zip(sigmas, expected, strict=True):
         assert torch.equal(stylizer(evaluate, x, sigma, PER_PASS, chunks), wanted)

@@ -1,0 +1,95 @@
+"""Whether two models are the same, told from a few values of every tensor."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylus_ops.diffusion.weights import digest
+from tests.small_unet import small_sd_unet
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, Tensor]:
+    return {name: weight.half() for name, weight in small_sd_unet().state_dict().items()}
+
+
+def test_a_model_loaded_again_is_the_same(weights):
+    again = {name: torch.nn.Parameter(weight.clone(), requires_grad=False) for name, weight in weights.items()}
+    assert digest(again.items()) == digest(weights.items())
+
+
+def test_precision_and_memory_format_make_no_other_model(weights):
+    wide = {name: weight.float() for name, weight in weights.items()}
+    laid_out = {n: w.to(memory_format=torch.channels_last) if w.ndim == 4 else w for n, w in weights.items()}
+    assert digest(wide.items()) == digest(laid_out.items()) == digest(weights.items())
+
+
+def test_two_models_that_differ_in_any_one_tensor_are_told_apart(weights):
+    """A fine-tune moves every value of the layers that it trains, be they few or many, first or last."""
+    names = list(weights)[::40] + list(weights)[-1:]
+    seen = {digest(weights.items())}
+    for name in names:
+        seen.add(digest((weights | {name: 1.01 * weights[name] + 0.001}).items()))
+    assert len(seen) == 1 + len(names)
+
+
+def test_a_change_in_a_few_rows_or_columns_is_seen():
+    """Of a 320 x 320 matrix, a twentieth: values at even distances would all lie in five columns."""
+    matrix = torch.randn(320, 320, generator=torch.Generator().manual_seed(0))
+    plain = digest([("w", matrix)])
+    for start in range(0, 320, 16):
+        for index in ((slice(None), slice(start, start + 16)), (slice(start, start + 16), slice(None))):
+            moved = matrix.clone()
+            moved[index] += 1
+            assert digest([("w", moved)]) != plain
+
+
+def test_names_and_shapes_belong_to_it():
+    tensor = torch.arange(12.0)
+    seen = {digest([("a", tensor)]), digest([("b", tensor)]), digest([("a", tensor.reshape(3, 4))]), digest([])}
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float8_e4m3fn, torch.float8_e5m2, torch.bfloat16, torch.float64, torch.uint8, torch.int64],
+)
+def test_every_dtype_that_weights_are_stored_in(dtype):
+    stored = (4 * torch.randn(30, 40, generator=torch.Generator().manual_seed(0))).to(dtype)
+    other = (4 * torch.randn(30, 40, generator=torch.Generator().manual_seed(1))).to(dtype)
+    assert digest([("w", stored)]) == digest([("w", stored.clone())])
+    assert digest([("w", stored)]) != digest([("w", other)])
+    assert digest([("one", stored[0, 0]), ("none", stored[:0])])
+
+
+class Quantised(Tensor):
+    """A tensor without storage of its own: integers and a scale, as quantisation libraries keep weights."""
+
+    data_: Tensor
+    scale: Tensor
+
+    @staticmethod
+    def __new__(cls, data: Tensor, scale: Tensor) -> "Quantised":
+        made = Tensor._make_wrapper_subclass(cls, data.shape, dtype=torch.float32)  # type: ignore[attr-defined]
+        made.data_, made.scale = data, scale
+        return made
+
+    def __tensor_flatten__(self):
+        return ["data_", "scale"], None
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
+        raise NotImplementedError(f"{function} of a quantised tensor")
+
+
+def test_a_quantised_tensor_is_what_it_is_stored_as():
+    integers = torch.randint(-128, 127, (40, 40), generator=torch.Generator().manual_seed(0)).to(torch.int8)
+    plain = digest([("w", Quantised(integers, torch.tensor(0.5)))])
+    assert digest([("w", Quantised(integers.clone(), torch.tensor(0.5)))]) == plain
+    assert digest([("w", Quantised(integers, torch.tensor(0.25)))]) != plain
+    assert digest([("w", Quantised(-integers, torch.tensor(0.5)))]) != plain
+
+
+def test_only_a_few_values_are_read():
+    """A tensor of four terabytes that is one number in memory: reading it in full, or copying it, is out of the question."""
+    assert len(digest([("w", torch.zeros(1).expand(2**20, 2**20))])) == 64
