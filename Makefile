@@ -3,13 +3,17 @@ PYTHON ?= python3
 OUT ?= demo
 PY := .venv/bin/python
 
-.PHONY: demo test lint integration installs
+.PHONY: demo test fuzz lint integration installs
 
 demo: .venv/.installed
 	$(PY) -m stylus_ops demo --out $(OUT)
 
 test: lint
 	$(PY) -m pytest
+
+# Of damaged recordings `make test` reads 300.
+fuzz: .venv/.installed
+	STYLUS_FUZZ_FILES=5000 $(PY) -m pytest tests/fuzz
 
 lint: .venv/.installed
 	$(PY) -m ruff check .

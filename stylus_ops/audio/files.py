@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import chain
+from fractions import Fraction
+from itertools import chain, groupby
 from pathlib import Path
 
 import av
@@ -31,10 +32,15 @@ LIBSNDFILE_FORMATS = (
 """What libsndfile counts exactly. Not MP3, whose length it estimates, nor RAW, which it takes any file of some endings
 for, nor SD2, whose header lies in another file."""
 
+FFMPEG_SUFFIXES = (".raw", ".mp1", ".mp2", ".mp3")
+"""Endings that libsndfile isn't asked about: of the first it wants to be told what it holds, over the others it prints its
+own remarks."""
+
 TIMED_DEMUXERS = "asf,avi,flv,matroska,mov,mpeg,mpegts,mxf,nut,ogg,rm,webm,wtv"
 BARE_DEMUXERS = (
-    "aac,ac3,aea,aiff,amr,amrnb,amrwb,ape,ast,au,avr,bonk,caf,dsf,dts,dtshd,dv,eac3,flac,gsm,gxf,iff,ircam,loas,mlp,mp3,"
-    "mpc,mpc8,nistsphere,nsv,oma,osq,pvf,qcp,qoa,sds,shn,sox,swf,tak,truehd,tta,voc,w64,wav,wv"
+    "aac,ac3,adx,aea,aiff,amr,amrnb,amrwb,ape,apm,aptx,aptx_hd,argo_asf,ast,au,avr,bonk,brstm,caf,codec2,dfpwm,dsf,"
+    "dss,dts,dtshd,dv,eac3,flac,g722,gsm,gxf,hca,iff,ilbc,ircam,kvag,loas,mlp,mmf,mp3,mpc,mpc8,nistsphere,nsv,oma,"
+    "osq,pvf,qcp,qoa,rso,sbc,sds,shn,smjpeg,sox,spdif,swf,tak,truehd,tta,voc,vqf,w64,wav,wsaud,wv,wve,xwma"
 )
 """FFmpeg's containers that carry their own samples: no playlist and no manifest, which name other files to open. In
 those that are not timed, a place is found by counting from the beginning."""
@@ -83,12 +89,14 @@ def _words_for(name: str) -> Iterator[None]:
         raise AudioFileError(f"{name!r} does not fit into memory; read a part of it (start, duration).") from error
     except Exception as error:
         reason = f" ({error.strerror})" if isinstance(error, (av.FFmpegError, OSError)) and error.strerror else ""
+        if isinstance(error, av.ArgumentError):  # FFmpeg's word for a container that is not on the lists above
+            reason = " (no known kind of recording; playlists are not followed)"
         raise AudioFileError(f"{name!r} cannot be read as audio{reason}; is the file damaged?") from error
 
 
 def _read(path: Path, start: float, duration: float) -> tuple[np.ndarray, int]:
     """Samples `[C, T]` and their rate."""
-    if path.suffix.lower() != ".raw":  # of which soundfile wants to be told what it holds
+    if path.suffix.lower() not in FFMPEG_SUFFIXES:
         with suppress(soundfile.SoundFileError), soundfile.SoundFile(path) as file:
             counted = 0 <= file.frames < UNKNOWN_LENGTH and not file.subtype.startswith("MPEG")
             if file.format in LIBSNDFILE_FORMATS.split(",") and counted:
@@ -135,24 +143,28 @@ def _decode(
         return np.empty((1, 0), np.float32), 0
     rate, skipped = head.sample_rate, 0
     if start > SEEK_MARGIN:
-        skipped = round(((head.time or 0) - (stream.start_time or 0) * stream.time_base) * rate)
+        skipped = round(((head.time or 0) - _seconds(stream, stream.start_time)) * rate)
     first = max(round(start * rate) - skipped, 0)
     last = round(start * rate) + round(duration * rate) - skipped if duration else None
+    frames = _until(chain([head], frames), last / rate if last is not None else float("inf"))
 
     def pieces() -> Iterator[np.ndarray]:
         position = 0
-        for piece in _interleaved(chain([head], frames), head.layout.name, rate, last):
+        for piece in _interleaved(frames, head.layout.name, rate):
             yield piece[max(first - position, 0) : None if last is None else max(last - position, 0)]
             position += len(piece)
 
-    declared = round((stream.duration or 0) * stream.time_base * rate)
+    declared = round(_seconds(stream, stream.duration) * rate)
     return _gather(pieces(), declared if last is None else min(declared, last - first)), rate
+
+
+def _seconds(stream: av.AudioStream, ticks: int | None) -> Fraction:
+    return (ticks or 0) * (stream.time_base or Fraction(1, av.time_base))
 
 
 def _frames(container: av.container.InputContainer, stream: av.AudioStream, early: float) -> Iterator[av.AudioFrame]:
     """Decoded frames, those that end before the second `early` left out; what is damaged is passed over."""
-    origin = stream.start_time or 0
-    target = origin + early / stream.time_base
+    target = (stream.start_time or 0) + early / _seconds(stream, 1)
     if early > 0 and not {*container.format.name.split(",")}.isdisjoint(TIMED_DEMUXERS.split(",")):
         with suppress(av.FFmpegError, OverflowError):
             container.seek(int(target), stream=stream)
@@ -163,30 +175,22 @@ def _frames(container: av.container.InputContainer, stream: av.AudioStream, earl
                     yield from packet.decode()
 
 
-def _interleaved(frames: Iterable[av.AudioFrame], layout: str, rate: int, length: int | None) -> Iterator[np.ndarray]:
-    """Frames as `[n, C]` of one layout and rate, which a damaged or joined file may change midway.
-
-    Args:
-        length: samples that are enough.
-    """
-    resampler, source, fed = None, None, 0.0
+def _until(frames: Iterable[av.AudioFrame], seconds: float) -> Iterator[av.AudioFrame]:
     for frame in frames:
-        if source != (source := (frame.format.name, frame.layout.name, frame.sample_rate)):
-            if resampler:
-                yield from _arrays(resampler, None)
-            # Interleaved: PyAV cannot hand out the planes of a planar frame with 8 channels.
-            resampler = av.AudioResampler(format="flt", layout=layout, rate=rate, frame_size=SAMPLES_PER_PIECE)
-        yield from _arrays(resampler, frame)
-        fed += frame.samples * rate / frame.sample_rate
-        if length is not None and fed >= length:
-            break
-    if resampler:
-        yield from _arrays(resampler, None)
+        yield frame
+        seconds -= frame.samples / frame.sample_rate
+        if seconds <= 0:
+            return
 
 
-def _arrays(resampler: av.AudioResampler, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
-    for converted in resampler.resample(frame):
-        yield converted.to_ndarray().reshape(-1, converted.layout.nb_channels)
+def _interleaved(frames: Iterable[av.AudioFrame], layout: str, rate: int) -> Iterator[np.ndarray]:
+    """Frames as `[n, C]` of one layout and rate, which a damaged or joined file may change midway."""
+    for _, alike in groupby(frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)):
+        # Interleaved: PyAV cannot hand out the planes of a planar frame with 8 channels.
+        resampler = av.AudioResampler(format="flt", layout=layout, rate=rate, frame_size=SAMPLES_PER_PIECE)
+        for frame in chain(alike, [None]):
+            for converted in resampler.resample(frame):
+                yield converted.to_ndarray().reshape(-1, converted.layout.nb_channels)
 
 
 def _gather(pieces: Iterable[np.ndarray], expected: int) -> np.ndarray:

@@ -1,0 +1,237 @@
+"""A corpus of damaged recordings that is the same every time it is made.
+
+Good files are written in every format that libsndfile and FFmpeg (PyAV) write on this machine, then each file of the
+corpus is one of them with one kind of damage, drawn from its number.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+
+SECONDS = 0.25
+TAG = "Stylus damage test"  # what is replaced by bytes that are no UTF-8
+SETUPS = ((44100, 2), (48000, 2), (8000, 1), (16000, 1))  # rates and channels, until a codec takes one
+
+NOT_RECORDINGS = (
+    "alsa caca chromaprint crc dash data fbdev ffmetadata fifo fifo_test filmstrip framecrc framehash framemd5 hash hds "
+    "hls image2 image2pipe ismv md5 mpjpeg null oss opengl pulse rtp rtp_mpegts rtsp sap sdl sdl2 segment "
+    "smoothstreaming stream_segment streamhash stream_segment,ssegment tee uncodedframecrc video4linux2,v4l2 "
+    "webm_chunk webm_dash_manifest whip xv"
+)
+"""Muxers that write to devices, to the network, more than one file, or something else than what was given to them."""
+
+CONTAINERS = "aiff asf au avi caf flv matroska mov mp4 mpegts nut ogg w64 wav webm"
+CODECS = (
+    "aac ac3 adpcm_ima_wav adpcm_ms alac dca eac3 flac libmp3lame libopus libvorbis mp2 pcm_f32be pcm_f32le pcm_f64le "
+    "pcm_mulaw pcm_s16be pcm_s16le pcm_s24le pcm_u8 tta wavpack wmav2"
+)
+
+
+def write_seeds(folder: Path) -> list[Path]:
+    """Good recordings in every format that can be written here, the name of each its format and codec."""
+    for form in soundfile.available_formats():
+        for subtype in soundfile.available_subtypes(form):
+            if form != "RAW":
+                _first_that_works(_write_with_libsndfile, folder / f"{form}-{subtype}.{form.lower()}", form, subtype)
+    for form in sorted(av.formats_available.difference(NOT_RECORDINGS.split(" "))):
+        if av.ContainerFormat(form).is_output:
+            _first_that_works(_write_with_ffmpeg, folder / f"{form}.{form.partition(',')[0]}", form, None)
+    for form in CONTAINERS.split():
+        for codec in CODECS.split():
+            _first_that_works(_write_with_ffmpeg, folder / f"{form}-{codec}.{form}", form, codec)
+    for form in ("avi", "matroska", "mov"):
+        _write_with_ffmpeg(folder / f"{form}-video.{form}", form, "aac", *SETUPS[0], picture=True)
+    return sorted(path for path in folder.iterdir() if path.stat().st_size)
+
+
+def _first_that_works(write: Callable[..., None], path: Path, form: str, codec: str | None) -> None:
+    for rate, channels in SETUPS:
+        try:
+            return write(path, form, codec, rate, channels)
+        except (av.FFmpegError, soundfile.SoundFileError, ValueError, TypeError):
+            path.unlink(missing_ok=True)
+
+
+def _sound(rate: int, channels: int) -> np.ndarray:
+    """`[T, C]`: two notes, and a hiss so that nothing packs it to nothing."""
+    time = np.arange(round(SECONDS * rate))[:, None] / rate
+    notes = 0.3 * np.sin(2 * np.pi * 440 * time * np.arange(1, channels + 1))
+    return (notes + np.random.default_rng(0).normal(0, 0.02, notes.shape)).astype(np.float32)
+
+
+def _write_with_libsndfile(path: Path, form: str, subtype: str, rate: int, channels: int) -> None:
+    with soundfile.SoundFile(path, "w", rate, channels, format=form, subtype=subtype) as file:
+        if form in ("AIFF", "CAF", "FLAC", "OGG", "WAV"):
+            file.title = TAG
+        file.write(_sound(rate, channels))
+
+
+def _write_with_ffmpeg(
+    path: Path, form: str, codec: str | None, rate: int, channels: int, picture: bool = False
+) -> None:
+    layout = {1: "mono", 2: "stereo"}[channels]
+    with av.open(f"file:{path}", "w", format=form.partition(",")[0]) as container:
+        codec = codec or container.default_audio_codec
+        if codec in (None, "none"):
+            raise ValueError("no sound")
+        container.metadata["title"] = TAG
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        if picture:
+            video = container.add_stream("mpeg4", rate=10)
+            video.width = video.height = 32
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))))
+            container.mux(video.encode(None))
+        frame = av.AudioFrame.from_ndarray(_sound(rate, channels).reshape(1, -1), format="flt", layout=layout)
+        frame.sample_rate = rate
+        frame.pts = 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def corpus(seeds: list[Path], folder: Path, count: int, seed: int = 0) -> Iterator[Path]:
+    """Write `count` damaged files, one after the other; each number, however many there are, gives the same file."""
+    for number in range(count):
+        dice = random.Random(f"{seed}/{number}")
+        damage = DAMAGES[number % len(DAMAGES)]
+        path = dice.choice(seeds)
+        content = bytearray(path.read_bytes())
+        suffix = dice.choice(SUFFIXES.split(" ")) if damage is rename else path.suffix
+        for _ in range(dice.choice((1, 1, 1, 2, 5))):
+            content = damage(content, dice)
+        target = folder / f"{number:05}-{damage.__name__}-{path.stem.strip('._')}{suffix}"
+        target.write_bytes(content)
+        yield target
+
+
+SUFFIXES = (
+    ".raw .sd2 .vox .gsm .au .snd .mp3 .wav .flac .m4a .ogg .m3u8 .m3u .pls .mpd .ffconcat .sdp .txt .jpg .g722 .s16le "
+)
+EXTREMES = (0, 1, 2, 255, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
+NO_SAMPLES = (0x7F800000, 0xFF800000, 0x7FC00000, 0x7149F2CA, 0x5E5E0B6B)  # infinities, NaN, 1e30, 4e18 as float32
+HEADER = 1024
+
+
+def _place(content: bytearray, dice: random.Random) -> int:
+    """Half of all damage is done to the header, which does the most."""
+    return dice.randrange(min(len(content), HEADER) if dice.random() < 0.5 else len(content)) if content else 0
+
+
+def _bytes(number: int, size: int, dice: random.Random) -> bytes:
+    return number.to_bytes(size, "little" if dice.random() < 0.5 else "big")
+
+
+def cut(content: bytearray, dice: random.Random) -> bytearray:
+    return content[: _place(content, dice)]
+
+
+def halve(content: bytearray, dice: random.Random) -> bytearray:
+    return content[: len(content) // 2]
+
+
+def behead(content: bytearray, dice: random.Random) -> bytearray:
+    return content[_place(content, dice) :]
+
+
+def flip_bits(content: bytearray, dice: random.Random) -> bytearray:
+    for _ in range(dice.choice((1, 4, 32)) if content else 0):
+        content[_place(content, dice)] ^= 1 << dice.randrange(8)
+    return content
+
+
+def scramble(content: bytearray, dice: random.Random) -> bytearray:
+    first = _place(content, dice)
+    length = dice.choice((1, 8, 64, 1024))
+    content[first : first + length] = dice.randbytes(min(length, len(content) - first))
+    return content
+
+
+def blank(content: bytearray, dice: random.Random) -> bytearray:
+    first = _place(content, dice)
+    length = min(dice.choice((4, 64, 4096)), len(content) - first)
+    content[first : first + length] = bytes([dice.choice((0, 0xFF))]) * length
+    return content
+
+
+def claim(content: bytearray, dice: random.Random) -> bytearray:
+    """A number of the header, be it a length, a rate or a count of channels, at an end of its range."""
+    size = dice.choice((1, 2, 4, 8))
+    first = dice.randrange(max(min(len(content), HEADER // 4) - size, 1))
+    number = dice.choice((*EXTREMES, 1 << 32, (1 << 63) - 1, (1 << 64) - 1)) & ((1 << 8 * size) - 1)
+    content[first : first + size] = _bytes(number, size, dice)
+    return content
+
+
+def shout(content: bytearray, dice: random.Random) -> bytearray:
+    """Samples that no sound has, where the file holds floats."""
+    first = (len(content) // 2) & ~3
+    content[first : first + 4] = _bytes(dice.choice(NO_SAMPLES), 4, dice)
+    return content
+
+
+def insert(content: bytearray, dice: random.Random) -> bytearray:
+    first = _place(content, dice)
+    content[first:first] = dice.randbytes(dice.choice((1, 7, 512)))
+    return content
+
+
+def drop(content: bytearray, dice: random.Random) -> bytearray:
+    first = _place(content, dice)
+    del content[first : first + dice.choice((1, 7, 512))]
+    return content
+
+
+def repeat(content: bytearray, dice: random.Random) -> bytearray:
+    first = _place(content, dice)
+    return content + content[first:]
+
+
+def append_garbage(content: bytearray, dice: random.Random) -> bytearray:
+    return content + dice.randbytes(dice.choice((1, 128, 8192)))
+
+
+def misspell_tags(content: bytearray, dice: random.Random) -> bytearray:
+    return content.replace(TAG.encode(), bytes(dice.choices(range(0x80, 0x100), k=len(TAG))))
+
+
+def rename_codec(content: bytearray, dice: random.Random) -> bytearray:
+    """No codec has these names, in those containers that name theirs."""
+    for name in (b"A_AAC", b"A_MPEG", b"A_OPUS", b"A_FLAC", b"A_PCM", b"mp4a", b"alac", b"fLaC", b"Opus", b"vorbis"):
+        content = content.replace(name, b"X" * len(name))
+    return content
+
+
+def rename(content: bytearray, dice: random.Random) -> bytearray:
+    """Nothing but another ending."""
+    return content
+
+
+def replace(content: bytearray, dice: random.Random) -> bytearray:
+    """No recording at all."""
+    return bytearray(
+        dice.choice(
+            (
+                b"",
+                b"\0",
+                dice.randbytes(4096),
+                bytes(4096),
+                b"not a recording at all\n" * 100,
+                b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/hostname\n#EXT-X-ENDLIST\n",
+                b"ffconcat version 1.0\nfile /etc/hostname\n",
+                b"RIFF\xff\xff\xff\xffWAVEfmt ",
+                b"fLaC" + bytes(200),
+                b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(200),
+            )
+        )
+    )
+
+
+DAMAGES: tuple[Callable[[bytearray, random.Random], bytearray], ...] = (
+    cut, halve, behead, flip_bits, scramble, blank, claim, shout, insert, drop, repeat, append_garbage, misspell_tags,
+    rename_codec, rename, replace,
+)  # fmt: skip

@@ -1,0 +1,74 @@
+"""Reads damaged recordings in a process of its own, which a crash or a hang ends: `python -m tests.fuzz.reading`.
+
+`results.txt` gets the name of each file before it is read, so that the last one is known whatever happens, and then how it
+ended. Files that ended in anything but finite sound, the same when read again, or one sentence with the file's name stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import random
+import tracemalloc
+from pathlib import Path
+
+import torch
+
+from stylus_ops.audio.files import read_audio
+
+from .corpus import SECONDS, corpus, write_seeds
+
+PATIENCE = 60.0  # seconds for one file
+MEMORY = 1 << 28  # bytes; the largest good file takes 0.2 MB, the first buffer of an endless one 128 MiB
+PARTS = ((0.0, 0.0), (SECONDS / 2, 0.0), (0.05, 0.1), (0.9 * SECONDS, 60.0), (3600.0, 0.0))
+
+
+def outcome(path: Path, start: float, duration: float) -> str:
+    """What reading came to: "read", "refused", or what is wrong about it."""
+    tracemalloc.start()
+    try:
+        waveform, rate = read_audio(path, start, duration)
+        again, _ = read_audio(path, start, duration)
+    except ValueError as error:
+        words = str(error)
+        if path.name not in words or "\n" in words or len(words) > 300 + len(path.name):
+            return f"bad words: {words}"
+        return "bad words: it fits into memory" if "memory" in words else "refused"
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    if not (waveform.ndim == 3 and waveform.shape[0] == 1 and 0 not in waveform.shape and rate > 0):
+        return f"shape {tuple(waveform.shape)} at {rate} Hz"
+    if not waveform.isfinite().all():
+        return "not finite"
+    if not torch.equal(waveform, again):
+        return "not the same when read again"
+    if peak > MEMORY + 4 * 4 * waveform.numel():
+        return f"{peak >> 20} MiB for {waveform.numel()} samples"
+    return "read"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the files are made; those that fail are left in it")
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    (options.folder / "seeds").mkdir(parents=True)
+    seeds = write_seeds(options.folder / "seeds")
+    with (options.folder / "results.txt").open("w", encoding="utf-8") as results:
+        for number, path in enumerate(corpus(seeds, options.folder, options.count, options.seed)):
+            results.write(f"{path.name}: ")
+            results.flush()
+            faulthandler.dump_traceback_later(PATIENCE, exit=True)
+            result = outcome(path, *random.Random(number).choice(PARTS))
+            faulthandler.cancel_dump_traceback_later()
+            results.write(f"{result}\n")
+            if result in ("read", "refused"):
+                path.unlink()
+
+
+if __name__ == "__main__":
+    main()
