@@ -32,7 +32,7 @@ METHODS = (
 TRUTH_METHODS = ("truth-decode", "truth-autoencoder")
 SWEPT = ("eq-match", "cross-synthesis", "adain", "stylus")
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
-TRUTH_SHOWN = ("closed_truth", "truth_lsd_db", "truth_mcd", "truth_chroma_cosine", "truth_pitch_jaccard")
+TRUTH_SHOWN = ("closed_truth", "truth_lsd_db", "truth_mcd", "truth_chroma_cosine", "truth_pitch_jaccard", "style_taken")
 SHOWN = ("chroma_cosine", "onset_f1", "style_taken", "closed_mel_spectrum", "closed_mfcc_means", "mfcc_fd")
 
 
@@ -133,7 +133,7 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
 def _as_text(plan: Plan, results: Results) -> str:
     from .summary import markdown
 
-    shown = TRUTH_SHOWN + SHOWN[2:3] if plan.has_truth else SHOWN
+    shown = TRUTH_SHOWN if plan.has_truth else SHOWN
     return (
         f"{markdown(results.summary, shown)}\n\nMedians over {len(plan.pairs)} pairs with bootstrap 95 % intervals. "
         f"All columns, every pair and the pictures are in {plan.out.resolve()}"

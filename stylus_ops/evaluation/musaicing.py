@@ -16,7 +16,7 @@ from ..audio.loudness import MINUS_1_DBFS, limit_true_peak, loudness_gain, true_
 from .baselines import Restyled
 
 RATE = 22050
-N_FFT, HOP = 4096, 2048
+N_FFT, HOP = 2048, 1024
 SHIFTS = range(-12, 13)
 """Semitones by which copies of the style are moved, so that notes that it lacks can be had; varispeed, so that their
 formants move with them."""
