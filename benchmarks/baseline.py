@@ -129,9 +129,9 @@ def main() -> None:
             plain_transfer(engine, content, style, sigmas)
 
     def stylus() -> None:
-        captured = single(inverted(engine, style, sigmas, "cache fp16"))
+        captured = single(inverted(engine, style, sigmas, "cache_fp16"))
         for content in contents:
-            restyled(engine, Stylizer(inverted(engine, content, sigmas, "cache fp16"), captured, DIALS))
+            restyled(engine, Stylizer(inverted(engine, content, sigmas, "cache_fp16"), captured, DIALS))
 
     engine.evaluate(style, sigmas[0])
     rows: Rows = []

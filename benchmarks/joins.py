@@ -58,8 +58,10 @@ def main() -> None:
 def measure(engine: Engine, content: Path, style: Path, options: argparse.Namespace) -> dict[str, float]:
     run = Transfer(engine, Settings(steps=options.steps), quiet=True)
     clips = []
-    for path, seconds, short in ((content, options.seconds, "pad"), (style, 5.0, "loop")):
-        clips.append(Clip(path.name, *audio_to_windows(*read_audio(path, 0, seconds), run.params, short=short)))
+    for path, seconds, short_clip in ((content, options.seconds, "pad"), (style, 5.0, "loop")):
+        clips.append(
+            Clip(path.name, *audio_to_windows(*read_audio(path, 0, seconds), run.params, short_clip=short_clip))
+        )
     inversion, capture = run.invert(clips)
     output, _ = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), clips[0])
     spectrogram = clips[0].spectrogram

@@ -60,7 +60,7 @@ def main() -> None:
             for sigma in sigmas:
                 engine.evaluate(three_rows, sigma)
         with PeakMemory(engine) as cache:
-            clips = [inverted(engine, latents(engine, options, seed), sigmas, "cache fp16") for seed in (1, 2)]
+            clips = [inverted(engine, latents(engine, options, seed), sigmas, "cache_fp16") for seed in (1, 2)]
             restyled(engine, Stylizer(clips[0], single(clips[1]), Dials()))
         banks.append(sum(bank_bytes(clip.bank) for clip in clips))
         peaks.append(cache.bytes)
@@ -81,8 +81,8 @@ def main() -> None:
             stylizer(engine.evaluate, stylizer.start_latents().to(engine.device), sigmas[-1], 3)
         rows += [
             (f"{steps} steps, bare evaluations of three rows: peak", bare.bytes / MB, "MB"),
-            (f"{steps} steps, cache fp16: bank of content and style", banks[-1] / MB, "MB"),
-            (f"{steps} steps, cache fp16: peak of the transfer", cache.bytes / MB, "MB"),
+            (f"{steps} steps, cache_fp16: bank of content and style", banks[-1] / MB, "MB"),
+            (f"{steps} steps, cache_fp16: peak of the transfer", cache.bytes / MB, "MB"),
             (f"{steps} steps, recompute: peak of sampling", recompute.bytes / MB, "MB"),
             (f"{steps} steps, recompute: held between evaluations, at most 50", max(held) / MB, "MB"),
             (f"{steps} steps, recompute: peak / bare three rows, at most 1.1", recompute.bytes / bare.bytes, ""),

@@ -42,7 +42,7 @@ def main() -> None:
 
     def transfer(windows: int, steps: int) -> float:
         sigmas = nodes(engine, steps)
-        style = single(inverted(engine, latents(engine, options, seed=1), sigmas, "cache fp16"))
+        style = single(inverted(engine, latents(engine, options, seed=1), sigmas, "cache_fp16"))
         song = latents(engine, options, seed=2, windows=windows)
         return seconds(
             engine, lambda: restyled(engine, Stylizer(inverted(engine, song, sigmas, "recompute"), style, Dials()))

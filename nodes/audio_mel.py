@@ -13,9 +13,11 @@ from comfy_api.latest import io
 from ..stylus_ops.audio.files import read_audio
 from ..stylus_ops.audio.geometry import PRESETS
 from ..stylus_ops.audio.stft import between_blocks
-from ..stylus_ops.audio.windows import SHORT_CLIPS, audio_to_windows
+from ..stylus_ops.audio.windows import audio_to_windows
+from ..stylus_ops.dials import DURATION, OVERLAP, SHORT_CLIP, START
 from . import sockets
 from .host.runs import check_interrupt
+from .inputs import widgets
 
 BUNDLED = Path(__file__).parents[1] / "stylus_ops" / "tiny" / "recordings"
 BUNDLED_PREFIX = "stylus/"
@@ -30,22 +32,7 @@ def window_inputs() -> list[io.Input]:
             default="sd-512",
             tooltip="Geometry of the images: sd-512 for Stable Diffusion, tiny-256 for Stylus Tiny.",
         ),
-        io.Int.Input(
-            "overlap",
-            default=64,
-            min=0,
-            max=256,
-            advanced=True,
-            tooltip="Frames over which neighbouring windows cross-fade, at most half a window.",
-        ),
-        io.Combo.Input(
-            "short_clip",
-            options=list(SHORT_CLIPS),
-            default="pad",
-            advanced=True,
-            tooltip="A clip shorter than one window is completed with silence (pad: for the content) "
-            "or with itself (loop: for a style, which silence would poison).",
-        ),
+        *widgets(OVERLAP, SHORT_CLIP),
     ]
 
 
@@ -102,17 +89,7 @@ class LoadAudioMel(io.ComfyNode):
                     upload=io.UploadType.audio,
                     tooltip="A recording or video in ComfyUI's input folder; those under stylus/ come with this pack.",
                 ),
-                io.Float.Input(
-                    "start", default=0.0, min=0.0, max=86400.0, step=0.1, tooltip="Seconds to skip at the beginning."
-                ),
-                io.Float.Input(
-                    "duration",
-                    default=0.0,
-                    min=0.0,
-                    max=86400.0,
-                    step=0.1,
-                    tooltip="Seconds to read. 0 reads to the end.",
-                ),
+                *widgets(START, DURATION),
                 *window_inputs(),
             ],
             outputs=[

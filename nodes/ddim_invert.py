@@ -8,10 +8,11 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ..stylus_ops.audio.windows import Spectrogram
-from ..stylus_ops.diffusion.features import POLICIES, Inversion
-from ..stylus_ops.diffusion.inversion import METHODS
+from ..stylus_ops.dials import GROUPS
+from ..stylus_ops.diffusion.features import Inversion
 from . import sockets
 from .host import runs
+from .inputs import widgets
 
 
 def inversion_inputs() -> list[io.Input]:
@@ -24,50 +25,7 @@ def inversion_inputs() -> list[io.Input]:
         io.Latent.Input(
             "latent", tooltip="VAE Encode of the mel images. Every image of the batch is one window of the clip."
         ),
-        io.Int.Input(
-            "steps",
-            default=50,
-            min=2,
-            max=999,
-            tooltip="Noise levels of inversion and sampling. 10 are plenty to come back to the source; more steps pick up more style.",
-        ),
-        io.String.Input(
-            "sites",
-            default="auto",
-            advanced=True,
-            tooltip="Decoder blocks whose self-attention is steered, such as 6-11 or 9, 10, 11. auto is 6-11 for SD 1.x.",
-        ),
-        io.Combo.Input(
-            "inversion",
-            options=list(METHODS),
-            default="fixed_point",
-            advanced=True,
-            tooltip="fixed_point solves the exact inverse of the sampling step and costs what ddim costs at 1 correction.",
-        ),
-        io.Int.Input(
-            "corrections",
-            default=1,
-            min=1,
-            max=10,
-            advanced=True,
-            tooltip="Evaluations per step of fixed_point. More come closer to the exact inverse, at their full price.",
-        ),
-        io.Combo.Input(
-            "features",
-            options=list(POLICIES),
-            default="auto",
-            advanced=True,
-            tooltip="cache keeps features in host memory, so that another alpha costs one sampling run. "
-            "recompute keeps almost nothing and evaluates them again. auto decides by free memory.",
-        ),
-        io.Int.Input(
-            "windows_per_pass",
-            default=0,
-            min=0,
-            max=4096,
-            advanced=True,
-            tooltip="Windows evaluated at once. 0 takes as many as fit in memory.",
-        ),
+        *widgets(*GROUPS["schedule"]),
         sockets.Spectrogram.Input(
             "spectrogram",
             optional=True,

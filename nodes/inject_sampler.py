@@ -8,13 +8,14 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stylus_ops.diffusion.adain import MODES
+from ..stylus_ops.dials import GROUPS, WINDOWS_PER_PASS
 from ..stylus_ops.diffusion.attention import Dials
 from ..stylus_ops.diffusion.features import Inversion, Style
 from ..stylus_ops.diffusion.stylizer import Stylizer
 from . import sockets
 from .host import runs
 from .host.identity import check_same_conditioning
+from .inputs import widgets
 
 
 def style_inputs() -> list[io.Input]:
@@ -22,73 +23,7 @@ def style_inputs() -> list[io.Input]:
     return [
         sockets.Inversion.Input("inversion", tooltip="The content, from DDIM Invert: melody, rhythm and structure."),
         sockets.Style.Input("style", tooltip="From Capture Style KV or Blend Styles: timbre and texture."),
-        io.Float.Input(
-            "alpha",
-            default=0.9,
-            min=0.0,
-            max=2.0,
-            step=0.01,
-            tooltip="How much style. 0 keeps the content, 1 swaps keys and values, above 1 exaggerates.",
-        ),
-        io.Float.Input(
-            "gamma",
-            default=0.75,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip="How firmly the content's structure is held: the share of its own queries.",
-        ),
-        io.Float.Input(
-            "temperature",
-            default=1.0,
-            min=0.1,
-            max=10.0,
-            step=0.05,
-            advanced=True,
-            tooltip="Above 1 each place of the content copies fewer, better matching places of the style; below 1 it averages more.",
-        ),
-        io.Combo.Input(
-            "adain",
-            options=list(MODES),
-            default="adain",
-            advanced=True,
-            tooltip="Gives the start noise the style's statistics: mean and deviation (adain), the whole distribution (efdm), or none.",
-        ),
-        io.Float.Input(
-            "adain_strength",
-            default=1.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            advanced=True,
-            tooltip="0 starts from the content's own noise.",
-        ),
-        io.Float.Input(
-            "start_percent",
-            default=0.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            advanced=True,
-            tooltip="Part of the run after which the style is injected. 0 is the first step.",
-        ),
-        io.Float.Input(
-            "end_percent",
-            default=1.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            advanced=True,
-            tooltip="Part of the run after which the style is no longer injected.",
-        ),
-        io.Int.Input(
-            "windows_per_pass",
-            default=0,
-            min=0,
-            max=4096,
-            advanced=True,
-            tooltip="Windows evaluated at once. 0 takes as many as fit in memory.",
-        ),
+        *widgets(*GROUPS["style"], WINDOWS_PER_PASS),
         io.Mask.Input(
             "mask",
             optional=True,
@@ -105,8 +40,8 @@ def apply_style(
     alpha: float,
     gamma: float,
     temperature: float,
-    adain: str,
-    adain_strength: float,
+    adain: float,
+    adain_mode: str,
     start_percent: float,
     end_percent: float,
     windows_per_pass: int,
@@ -114,7 +49,7 @@ def apply_style(
 ) -> tuple[ModelPatcher, dict]:
     """Apply the inputs of `style_inputs`: the styled MODEL and the LATENT to start from; see `runs.apply_style`."""
     stylizer = Stylizer(inversion, style, Dials(alpha, gamma, temperature, mask), start_percent, end_percent)
-    return runs.apply_style(model, stylizer, adain, adain_strength, windows_per_pass)
+    return runs.apply_style(model, stylizer, adain_mode, adain, windows_per_pass)
 
 
 class InjectAttentionSampler(io.ComfyNode):

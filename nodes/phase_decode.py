@@ -5,11 +5,13 @@ from __future__ import annotations
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stylus_ops.audio.decode import LOUDNESS, METHODS, decode
+from ..stylus_ops.audio.decode import decode as decode_images
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import Spectrogram
+from ..stylus_ops.dials import GROUPS
 from . import sockets
 from .host.runs import check_interrupt
+from .inputs import widgets
 
 
 class PhaseDecode(io.ComfyNode):
@@ -24,48 +26,7 @@ class PhaseDecode(io.ComfyNode):
             inputs=[
                 io.Image.Input("images", tooltip="VAE Decode of the stylised latent."),
                 sockets.Spectrogram.Input("spectrogram", tooltip="Of the content, from its Audio → Mel."),
-                io.Combo.Input(
-                    "method",
-                    options=list(METHODS),
-                    default="phase",
-                    tooltip="phase: the images' magnitudes with the content's phase, and its detail where the images have none. "
-                    "gain: filters the content by what changed; cleanest, but cannot add sound where the content is silent. "
-                    "griffin_lim: guesses the phase; a baseline to compare with. phase_pinv: phase as in the paper.",
-                ),
-                io.Combo.Input(
-                    "loudness",
-                    options=list(LOUDNESS),
-                    default="match content",
-                    tooltip="match content: as loud as the content (ITU-R BS.1770). none: as loud as it comes out.",
-                ),
-                io.Int.Input(
-                    "phase_iters",
-                    default=0,
-                    min=0,
-                    max=256,
-                    advanced=True,
-                    tooltip="Griffin-Lim iterations, for all but gain. More bring the sound closer to the images "
-                    "and further from the content's phase. 0 means 32 for griffin_lim and none for the others.",
-                ),
-                io.Float.Input(
-                    "gain_db",
-                    default=24.0,
-                    min=0.0,
-                    max=120.0,
-                    step=1.0,
-                    advanced=True,
-                    tooltip="For gain: the most that a frequency is amplified or attenuated, in dB.",
-                ),
-                io.Float.Input(
-                    "above_band_db",
-                    default=0.0,
-                    min=-120.0,
-                    max=0.0,
-                    step=1.0,
-                    advanced=True,
-                    tooltip="Level of what the content has above 10 kHz, which the images do not show. "
-                    "0 keeps it, -120 removes it.",
-                ),
+                *widgets(*GROUPS["decode"]),
                 io.Image.Input(
                     "reference",
                     optional=True,
@@ -83,7 +44,7 @@ class PhaseDecode(io.ComfyNode):
         cls,
         images: Tensor,
         spectrogram: Spectrogram,
-        method: str,
+        decode: str,
         loudness: str,
         phase_iters: int,
         gain_db: float,
@@ -91,10 +52,10 @@ class PhaseDecode(io.ComfyNode):
         reference: Tensor | None = None,
     ) -> io.NodeOutput:
         with between_blocks(check_interrupt):
-            waveform = decode(
+            waveform = decode_images(
                 images,
                 spectrogram,
-                method,
+                decode,
                 reference,
                 phase_iters=phase_iters,
                 gain_db=gain_db,

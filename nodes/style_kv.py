@@ -7,10 +7,12 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..stylus_ops.audio.windows import Spectrogram
+from ..stylus_ops.dials import STYLE_WINDOWS
 from ..stylus_ops.diffusion.features import Style, blend
 from . import sockets
 from .ddim_invert import check_same_clip, inversion_inputs, invert
 from .host.messages import warn
+from .inputs import widget
 
 MOST_STYLES = 16
 SHORTEST_STYLE = 2.0  # seconds; less has too little texture to take
@@ -27,14 +29,7 @@ class CaptureStyle(io.ComfyNode):
             search_aliases=["style reference", "attention features", "stylus"],
             inputs=[
                 *inversion_inputs(),
-                io.Int.Input(
-                    "max_windows",
-                    default=4,
-                    min=1,
-                    max=64,
-                    advanced=True,
-                    tooltip="Windows of a long style clip that are used, from its start. Each adds to the cost of attention.",
-                ),
+                widget(STYLE_WINDOWS),
             ],
             outputs=[
                 sockets.Style.Output(
@@ -45,21 +40,21 @@ class CaptureStyle(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, latent: dict, max_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
+        cls, latent: dict, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
     ) -> io.NodeOutput:
         if spectrogram is not None:
             check_same_clip(spectrogram, latent)
             _check_worth(spectrogram)
             clips = len(spectrogram.waveform)
-            if clips > 1 and spectrogram.windows > max_windows:
+            if clips > 1 and spectrogram.windows > style_windows:
                 raise ValueError(
-                    f"spectrogram holds {clips} clips of {len(spectrogram.starts)} windows and max_windows is {max_windows}, "
-                    "which would leave clips out: capture one clip a node and join them with Blend Styles, "
-                    f"or choose {spectrogram.windows} for max_windows"
+                    f"spectrogram holds {clips} clips of {len(spectrogram.starts)} windows and style_windows is "
+                    f"{style_windows}, which would leave clips out: capture one clip a node and join them with Blend "
+                    f"Styles, or choose {spectrogram.windows} for style_windows"
                 )
-            spectrogram = spectrogram.first(max_windows)
+            spectrogram = spectrogram.first(style_windows)
         capture = invert(
-            latent={**latent, "samples": latent["samples"][:max_windows]}, spectrogram=spectrogram, **shared
+            latent={**latent, "samples": latent["samples"][:style_windows]}, spectrogram=spectrogram, **shared
         )
         return io.NodeOutput(Style((capture,), (1.0,)))
 

@@ -3,6 +3,7 @@
 Wings, from the ground up; arrows run down only, and `audio` and `diffusion` never import each other
 (`tests/unit/test_architecture.py` holds this).
 
+`dials`                  every dial's name, default, range and meaning
 `output_files`           files that are there in full or not at all
 
 `audio`                  sound

@@ -10,9 +10,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 # All else takes seconds to import: functions do it, so that being stopped meanwhile is answered in words, too. diffusers is
 # imported once the arguments are known to be good.
@@ -21,6 +20,21 @@ if TYPE_CHECKING:
     from .pipeline.settings import Settings
 
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
+TITLES = {
+    "style": "style",
+    "schedule": "inversion and sampling",
+    "clips": "parts of the recordings",
+    "windows": "spectrogram",
+    "decode": "decoding",
+}
+"""Of the groups of dials."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says a mistake in one line, and where the options are listed, instead of listing them."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USER_ERROR, f"stylus: {message} (all options: {self.prog} --help)\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -126,17 +140,16 @@ def _load(args: argparse.Namespace) -> tuple[Engine, float]:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
+    from .dials import DIALS
     from .pipeline.settings import Settings
 
-    settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
-    settings.check()
-    return settings
+    return Settings().changed({name: text for name, text in vars(args).items() if name in DIALS})
 
 
 def _parser() -> argparse.ArgumentParser:
     from .evaluation.command import add_arguments as add_evaluation_arguments
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="stylus",
         description="Give one recording the timbre of another: melody and rhythm stay, the sound changes.",
     )
@@ -200,51 +213,17 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    from .audio.decode import METHODS as DECODE_METHODS
-    from .audio.geometry import PRESETS
-    from .diffusion.adain import MODES as ADAIN_MODES
-    from .diffusion.features import POLICIES
-    from .diffusion.inversion import METHODS as INVERSION_METHODS
-    from .pipeline.settings import Settings
+    from .dials import GROUPS
 
-    defaults = {field.name: field.default for field in fields(Settings)}
-
-    def add(group: Any, name: str, text: str, **options: Any) -> None:
-        default = defaults[name]
-        kind = {} if "choices" in options else {"type": type(default)}
-        flag = "--" + name.replace("_", "-")
-        group.add_argument(flag, default=default, help=f"{text} (default: {default})", **{**kind, **options})
-
-    sound = parser.add_argument_group("dials")
-    add(sound, "alpha", "how much style: 0 keeps the content, 1 swaps keys and values, up to 2 exaggerates")
-    add(sound, "gamma", "how firmly the content's structure is held: share of its own queries, 0 to 1")
-    add(sound, "temperature", "above 1 copies fewer, better matching places of the style")
-    add(sound, "adain", "how far the start noise takes the style's statistics, 0 to 1")
-    add(sound, "adain_mode", "mean and deviation, or the whole distribution", choices=ADAIN_MODES)
-    add(sound, "start", "part of the sampling run before which nothing is injected, 0 to 1")
-    add(sound, "end", "part of the sampling run after which nothing is injected, 0 to 1")
-
-    method = parser.add_argument_group("inversion and sampling")
-    add(method, "steps", "noise levels, 2 to 999")
-    add(method, "sites", "decoder blocks that are steered, such as 6-11 or 9,10,11")
-    add(method, "inversion", "exact inverse by fixed point, or plain DDIM", choices=INVERSION_METHODS)
-    add(method, "corrections", "evaluations per step of fixed_point")
-    add(
-        method,
-        "features",
-        "keep features in memory or evaluate them again; auto goes by free memory",
-        choices=POLICIES,
-        type=lambda text: text.replace("-", " "),
-    )
-    add(method, "windows_per_pass", "windows evaluated at once; 0 takes as many as fit in memory")
-
-    audio = parser.add_argument_group("spectrogram and decoding")
-    add(audio, "preset", "geometry; auto is that of the model", choices=("auto", *PRESETS))
-    add(audio, "overlap", "frames that neighbouring windows share")
-    add(audio, "style_windows", "windows of a long style that are used, from its start")
-    add(audio, "decode", "what makes sound of the picture", choices=DECODE_METHODS)
-    add(audio, "phase_iters", "Griffin-Lim iterations after the first estimate")
-    add(audio, "gain_db", "bound of gain decoding, in dB")
+    for title, group in GROUPS.items():
+        shown = parser.add_argument_group(TITLES[title])
+        for dial in group:
+            shown.add_argument(
+                "--" + dial.name.replace("_", "-"),
+                metavar="VALUE",
+                default=argparse.SUPPRESS,
+                help=f"{dial.text} {dial.allowed} (default: {dial.default})".replace("%", "%%"),
+            )
 
 
 if __name__ == "__main__":

@@ -26,8 +26,9 @@ from stylus_ops.audio.backend import resample
 from stylus_ops.audio.files import read_audio
 from stylus_ops.audio.metrics import chroma_cosine, closed_distances
 from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.dials import INVERSION
 from stylus_ops.diffusion.features import Style
-from stylus_ops.diffusion.inversion import METHODS, invert
+from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.schedule import ddim_sigmas
 from stylus_ops.engine.engine import Engine
@@ -105,7 +106,7 @@ def round_trips(clip: Clip, inverted: bool) -> dict[str, float]:
     numbers = {"autoencoder PSNR": psnr(rebuilt, clip.images)}
     if not inverted:
         return numbers
-    for steps, method in itertools.product(INVERSION_STEPS, METHODS):
+    for steps, method in itertools.product(INVERSION_STEPS, INVERSION.choices):
         sigmas = ddim_sigmas(host.model.sigmas, steps)
         noise = invert(host.evaluate, latents, sigmas, method).noise
         back = host.decode(sample(host.evaluate, noise, sigmas))

@@ -43,7 +43,7 @@ def invert_latent(
     """Invert a LATENT under a MODEL and record its features.
 
     Args:
-        features: "auto", "cache", "cache fp16" or "recompute".
+        features: "auto", "cache", "cache_fp16" or "recompute".
         windows_per_pass: 0 for as many as fit in memory.
         valid_width: columns of the latent that hold sound; None for all.
 
@@ -100,7 +100,7 @@ def host_sigmas(inversion: Inversion) -> Tensor:
 
 
 def apply_style(
-    model: ModelPatcher, stylizer: Stylizer, adain: str, adain_strength: float, windows_per_pass: int
+    model: ModelPatcher, stylizer: Stylizer, adain_mode: str, adain: float, windows_per_pass: int
 ) -> tuple[ModelPatcher, dict]:
     """A clone of the MODEL that injects the style at every evaluation, and the LATENT to start sampling from.
 
@@ -127,7 +127,7 @@ def apply_style(
             stylizer.release()
 
     styled.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY, run)
-    start = stylizer.start_latents(adain, adain_strength)
+    start = stylizer.start_latents(adain_mode, adain)
     return styled, {"samples": model.model.process_latent_out(start)}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..dials import ABOVE_BAND_DB, DECODE, GAIN_DB, LOUDNESS, PHASE_ITERS
 from .backend import resample
 from .geometry import SpectrogramParams
 from .loudness import MINUS_1_DBFS, limit_true_peak, loudness_gain, true_peak
@@ -16,8 +17,6 @@ from .mel import band_filters, channel_rms, covered_bins, interpolation, mel_amp
 from .stft import filter_stft
 from .windows import Spectrogram, windows_to_mel
 
-METHODS = ("phase", "gain", "griffin_lim", "phase_pinv")
-LOUDNESS = ("match content", "none")
 GRIFFIN_LIM_ITERS = 32
 GAIN_FLOOR = 1e-5  # of the clip's peak, -100 dB: below it a ratio of two mel amplitudes means nothing
 DETAIL_GAIN = 60.0  # dB; the content's fine structure is amplified and attenuated by at most this much
@@ -28,12 +27,12 @@ SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
 def decode(
     images: Tensor,
     spectrogram: Spectrogram,
-    method: str = "phase",
+    method: str = DECODE.default,
     reference: Tensor | None = None,
-    phase_iters: int = 0,
-    gain_db: float = 24.0,
-    above_band_db: float = 0.0,
-    loudness: str = "match content",
+    phase_iters: int = PHASE_ITERS.default,
+    gain_db: float = GAIN_DB.default,
+    above_band_db: float = ABOVE_BAND_DB.default,
+    loudness: str = LOUDNESS.default,
 ) -> Tensor:
     """The sound of `images`, heard through the recording that `spectrogram` keeps.
 
@@ -48,23 +47,18 @@ def decode(
         phase_iters: Griffin-Lim iterations after the first estimate; 0 means 32 for "griffin_lim", none for the others.
         gain_db: "gain" amplifies and attenuates by at most this much.
         above_band_db: level of what the content has above the mel band; 0 keeps it.
-        loudness: "match content" (ITU-R BS.1770) or "none".
+        loudness: "match_content" (ITU-R BS.1770) or "none".
     Returns:
         `[B, C, T]` float32 at `spectrogram.sample_rate`, with the content's batch, channels and samples. Its true peak
         stays below the larger of -1 dBFS and the content's own.
     Raises:
         ValueError: a value outside its range, or pictures that are not those of this spectrogram.
     """
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}; choose one of {', '.join(METHODS)}.")
-    if loudness not in LOUDNESS:
-        raise ValueError(f"loudness is {loudness!r}; choose one of {', '.join(LOUDNESS)}.")
-    if phase_iters < 0:
-        raise ValueError(f"phase_iters is {phase_iters}; choose 0 or more.")
-    if not 0 <= gain_db <= 120:
-        raise ValueError(f"gain_db is {gain_db}; choose 0 to 120 dB.")
-    if not -120 <= above_band_db <= 0:
-        raise ValueError(f"above_band_db is {above_band_db}; choose -120 to 0 dB.")
+    DECODE.check(method)
+    LOUDNESS.check(loudness)
+    PHASE_ITERS.check(phase_iters)
+    GAIN_DB.check(gain_db)
+    ABOVE_BAND_DB.check(above_band_db)
     params, rate = spectrogram.params, spectrogram.sample_rate
     mel = windows_to_mel(images, spectrogram)
     if method == "gain":
@@ -82,7 +76,7 @@ def decode(
         changed = change(clip, resample(content, rate, params.sample_rate))
         output = resample(changed, params.sample_rate, rate)[:, : content.shape[-1]]
         output += content
-        if loudness == "match content":
+        if loudness == "match_content":
             output *= loudness_gain(output, original, rate)
         decoded[clip] = limit_true_peak(output, rate, max(MINUS_1_DBFS, true_peak(original, rate)))
     return decoded

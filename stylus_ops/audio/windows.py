@@ -5,20 +5,19 @@ One normalisation (the clip's peak) serves all windows.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..dials import OVERLAP, SHORT_CLIP
 from .backend import resample
 from .geometry import SpectrogramParams
 from .loudness import check_level
 from .mel import image_to_mel, mel_amplitudes, mel_to_image
 
 SAMPLE_RATES = (4000, 384000)
-
-
-SHORT_CLIPS = ("pad", "loop")
 
 
 class Spectrogram(NamedTuple):
@@ -71,36 +70,39 @@ def audio_to_windows(
     waveform: Tensor,
     sample_rate: int,
     params: SpectrogramParams,
-    overlap: int = 64,
-    short: str = "pad",
+    overlap: int = OVERLAP.default,
+    short_clip: str = SHORT_CLIP.default,
 ) -> tuple[Tensor, Spectrogram]:
     """Cut clips into overlapping windows; the last one ends where the clip ends.
 
     Args:
         waveform: `[B, C, T]` at any `sample_rate`.
         overlap: frames that neighbouring windows share, 0 to half a window.
-        short: a clip shorter than a window is completed with silence ("pad") or with itself ("loop").
+        short_clip: a clip shorter than a window is completed with silence ("pad") or with itself ("loop").
     Returns:
         Pictures `[B * windows, n_mels, width, 3]` float32 in 0..1, clip by clip, and the Spectrogram that
         `windows_to_mel` and `decode` need.
     Raises:
-        ValueError: waveform, overlap or short are not what is asked for here.
+        ValueError: waveform, overlap or short_clip are not what is asked for here.
     """
     waveform = check_waveform(waveform, sample_rate)
-    if not 0 <= overlap <= params.width // 2:
-        raise ValueError(f"overlap is {overlap} frames; choose 0 to {params.width // 2}, half a window.")
-    if short not in SHORT_CLIPS:
-        raise ValueError(f"short is {short!r}; choose one of {', '.join(SHORT_CLIPS)}.")
+    check_overlap(overlap, params)
+    SHORT_CLIP.check(short_clip)
     mel = mel_amplitudes(resample(waveform, sample_rate, params.sample_rate), params)
     frames = mel.shape[-1]
     peak = mel.amax((1, 2))
     image = mel_to_image(mel, peak, params)
     if frames < params.width:
-        image = _complete(image, params.width, short)
+        image = _complete(image, params.width, short_clip)
     starts = window_starts(frames, params.width, overlap)
     windows = torch.stack([image[..., start : start + params.width] for start in starts], 1)
     pictures = windows.flatten(0, 1).unsqueeze(-1).repeat(1, 1, 1, 3)
     return pictures, Spectrogram(waveform, sample_rate, params, frames, starts, overlap, peak)
+
+
+def check_overlap(overlap: int, params: SpectrogramParams) -> None:
+    """Raises ValueError unless windows can overlap by so many frames: by half a window at most."""
+    replace(OVERLAP, high=params.width // 2).check(overlap)
 
 
 def window_starts(frames: int, width: int, overlap: int) -> tuple[int, ...]:

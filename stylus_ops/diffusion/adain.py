@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-MODES = ("adain", "efdm", "none")
+from ..dials import ADAIN, ADAIN_MODE
 
 
 def _channels(noise: Tensor) -> Tensor:
@@ -57,15 +57,19 @@ def _like(values: Tensor, content: Tensor) -> Tensor:
 
 
 def match_statistics(
-    content: Tensor, styles: Sequence[Tensor], weights: Sequence[float], mode: str = "adain", strength: float = 1.0
+    content: Tensor,
+    styles: Sequence[Tensor],
+    weights: Sequence[float],
+    mode: str = ADAIN_MODE.default,
+    strength: float = ADAIN.default,
 ) -> Tensor:
     """Blend the content noise with its restyled version: strength 0 is the content, 1 the full effect.
 
     Raises:
-        ValueError: unknown mode.
+        ValueError: unknown mode, or a strength outside 0..1.
     """
-    if mode not in MODES:
-        raise ValueError(f"adain is {mode!r}: choose one of {', '.join(MODES)}")
+    ADAIN_MODE.check(mode)
+    ADAIN.check(strength)
     if mode == "none" or strength == 0:
         return content
     matched = (adain if mode == "adain" else efdm)(content, styles, weights)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ..dials import ALPHA, GAMMA, TEMPERATURE
 from .host import Attend
 from .sites import Site
 
@@ -21,24 +22,20 @@ from .sites import Site
 class Dials(NamedTuple):
     """What the listener turns. Defaults are the paper's headline run."""
 
-    alpha: float = 0.9
+    alpha: float = ALPHA.default
     """Style guidance (Stylus Eq. 3): 0 is the content, 1 a pure key/value swap, above 1 exaggerates."""
-    gamma: float = 0.75
+    gamma: float = GAMMA.default
     """Query preservation (Stylus Eq. 1): share of the content's own query, 0 to 1."""
-    tau: float = 1.0
-    """Attention temperature, multiplies the logits; above 1 sharpens."""
+    temperature: float = TEMPERATURE.default
+    """tau of the formulas, multiplies the logits; above 1 sharpens."""
     mask: Tensor | None = None
     """[B or 1, H, W] in 0..1: multiplies alpha over time (W) and frequency (H)."""
 
     def check(self) -> None:
         """Raises ValueError naming the dial that is out of range."""
-        for name, value, low, high in (
-            ("alpha", self.alpha, 0.0, 2.0),
-            ("gamma", self.gamma, 0.0, 1.0),
-            ("temperature", self.tau, 0.1, 10.0),
-        ):
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value}: choose a number from {low} to {high}")
+        ALPHA.check(self.alpha)
+        GAMMA.check(self.gamma)
+        TEMPERATURE.check(self.temperature)
 
     @property
     def attend_content(self) -> bool:
@@ -130,9 +127,9 @@ class Injection:
             q: [B, N, C], projected.
             k, v: [1, sum of the sources' tokens, C], projected.
         """
-        # Attn(q, K, V) = softmax(q K^T / sqrt(d)) V. The temperature multiplies the logits, and tau (q K^T) = (tau q) K^T:
+        # Attn(q, K, V) = softmax(q K^T / sqrt(d)) V. The temperature tau multiplies the logits, and tau (q K^T) = (tau q) K^T:
         # scaling q once serves both branches, and any attention the host has.
-        q = q * self.dials.tau
+        q = q * self.dials.temperature
         rows, tokens = q.shape[:2]
         sizes = [rows * tokens] if self.dials.attend_content else []
         if self.dials.attend_style:

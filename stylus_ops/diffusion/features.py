@@ -9,9 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..dials import FEATURES
 from .sites import Site
-
-POLICIES = ("auto", "cache", "cache fp16", "recompute")
 
 Bank = tuple[tuple[Tensor, ...], ...]
 """Hidden states [B, tokens, C] in host memory, indexed [node][site]; frozen once made."""
@@ -53,10 +52,14 @@ def choose_policy(requested: str, needed: int, free: int) -> str:
     """What "auto" comes to: `cache` while the bank takes less than a quarter of the free host memory, else `recompute`.
 
     Args:
-        requested: one of `POLICIES`; all but "auto" are taken as they are.
+        requested: a value of the dial `features`; all but "auto" are taken as they are.
         needed: bytes of the bank in the model's dtype.
         free: bytes of free host memory.
+
+    Raises:
+        ValueError: another request.
     """
+    FEATURES.check(requested)
     if requested != "auto":
         return requested
     policy = "cache" if needed < free / 4 else "recompute"

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..dials import CORRECTIONS, INVERSION
 from .host import Denoise, OnStep
-
-METHODS = ("fixed_point", "ddim")
 
 
 class Trajectory(NamedTuple):
@@ -26,8 +25,8 @@ def invert(
     denoise: Denoise,
     latents: Tensor,
     sigmas: Tensor,
-    method: str = "fixed_point",
-    corrections: int = 1,
+    method: str = INVERSION.default,
+    corrections: int = CORRECTIONS.default,
     on_step: OnStep | None = None,
     before_provisional: Callable[[], None] | None = None,
 ) -> Trajectory:
@@ -42,16 +41,14 @@ def invert(
         latents: [B, C, h, w] in the model's own scale.
         sigmas: [N] ascending.
         method: "fixed_point" or "ddim".
-        corrections: K >= 1, evaluations per node of `fixed_point`. `ddim` takes one a node whatever this is.
+        corrections: K, evaluations per node of `fixed_point`. `ddim` takes one a node whatever this is.
         before_provisional: called before each evaluation that is not its node's last.
 
     Raises:
-        ValueError: unknown method or `corrections` < 1.
+        ValueError: unknown method, or `corrections` outside 1..100.
     """
-    if method not in METHODS:
-        raise ValueError(f"inversion is {method!r}: choose one of {', '.join(METHODS)}")
-    if corrections < 1:
-        raise ValueError(f"corrections is {corrections}: fixed_point needs at least 1")
+    INVERSION.check(method)
+    CORRECTIONS.check(corrections)
     fixed_point = method == "fixed_point"
     evaluations = corrections if fixed_point else 1
     x, eps = latents, torch.zeros_like(latents)

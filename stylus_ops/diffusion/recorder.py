@@ -7,6 +7,7 @@ import logging
 import torch
 from torch import Tensor
 
+from ..dials import CORRECTIONS, INVERSION
 from .attention import Capture
 from .features import Bank, Inversion, bank_bytes
 from .host import Denoise, Evaluate, OnStep, passes
@@ -20,8 +21,8 @@ def record(
     recorder: Recorder,
     denoise: Denoise,
     latents: Tensor,
-    method: str = "fixed_point",
-    corrections: int = 1,
+    method: str = INVERSION.default,
+    corrections: int = CORRECTIONS.default,
     *,
     valid_width: int | None = None,
     on_step: OnStep | None = None,
@@ -49,13 +50,13 @@ class Recorder:
     Args:
         sigmas: [N] ascending.
         sites: where features are taken.
-        features: "cache" keeps them in the model's own dtype, "cache fp16" in float16, "recompute" keeps nothing.
+        features: "cache" keeps them in the model's own dtype, "cache_fp16" in float16, "recompute" keeps nothing.
     """
 
     def __init__(self, sigmas: Tensor, sites: tuple[Site, ...], features: str = "cache"):
         self.sigmas, self.sites = sigmas.cpu(), sites
         self.keep = features != "recompute"
-        self.dtype = torch.float16 if features == "cache fp16" else None
+        self.dtype = torch.float16 if features == "cache_fp16" else None
         self._steps: list[tuple[Tensor, ...]] = [()] * len(sigmas)
         self._skip = False
 

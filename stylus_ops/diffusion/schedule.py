@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..dials import STEPS
+
 TRAIN_STEPS = 1000
 
 
@@ -23,8 +25,7 @@ def timesteps(steps: int) -> Tensor:
     Raises:
         ValueError: `steps` is out of range.
     """
-    if not 2 <= steps < TRAIN_STEPS:
-        raise ValueError(f"steps is {steps}: choose a whole number from 2 to {TRAIN_STEPS - 1}")
+    STEPS.check(steps)
     return 1 + (TRAIN_STEPS * torch.arange(steps)) // steps
 
 

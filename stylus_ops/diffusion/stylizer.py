@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ..dials import ADAIN, ADAIN_MODE, END_PERCENT, START_PERCENT, check_span
 from .adain import match_statistics
 from .attention import Dials, Injection, JointInjection
 from .features import Inversion, Style, check_same_schedule
@@ -32,24 +33,31 @@ class Stylizer:
     Args:
         content: inversion of the clip that keeps its structure; B windows.
         style: captured at the same steps and sites.
-        dials: alpha, gamma, tau and mask.
-        start, end: injected part of the sampling run, 0 (first step) to 1; evaluations outside it are plain.
+        dials: alpha, gamma, temperature and mask.
+        start_percent, end_percent: injected part of the sampling run, 0 (first step) to 1; evaluations outside it are plain.
 
     Raises:
         ValueError: a dial out of range, or content and style that don't belong together.
     """
 
-    def __init__(self, content: Inversion, style: Style, dials: Dials, start: float = 0.0, end: float = 1.0):
+    def __init__(
+        self,
+        content: Inversion,
+        style: Style,
+        dials: Dials,
+        start_percent: float = START_PERCENT.default,
+        end_percent: float = END_PERCENT.default,
+    ):
         dials.check()
-        if not 0 <= start <= end <= 1:
-            raise ValueError(f"start is {start} and end is {end}: they need 0 <= start <= end <= 1")
+        check_span(start_percent, end_percent)
         for capture in style.captures:
             check_same_schedule(content, capture, "style", "the inversion")
         if dials.mask is not None and len(dials.mask) not in (1, len(content.noise)):
             raise ValueError(
                 f"mask has {len(dials.mask)} images: give one for all windows, or one for each of the {len(content.noise)}"
             )
-        self.content, self.style, self.dials, self.start, self.end = content, style, dials, start, end
+        self.content, self.style, self.dials = content, style, dials
+        self.start_percent, self.end_percent = start_percent, end_percent
         self.reader = FeatureReader((content, *style.captures))
 
     def __call__(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, per_pass: int, chunks: int = 1) -> Tensor:
@@ -108,9 +116,9 @@ class Stylizer:
         self.reader.release()
 
     def _injects(self, node: int) -> bool:
-        """Sampling goes from node N - 1 down to 0: `start` and `end` are shares of the N steps on this way."""
+        """Sampling goes from node N - 1 down to 0: `start_percent` and `end_percent` are shares of the N steps on this way."""
         steps = len(self.content.sigmas)
-        return self.start <= (steps - 1 - node) / steps < self.end
+        return self.start_percent <= (steps - 1 - node) / steps < self.end_percent
 
     def _style_parts(self, node: int, device: torch.device) -> list[Part]:
         if not (self._injects(node) and self.dials.attend_style):
@@ -161,7 +169,7 @@ class Stylizer:
         )
         return evaluate(torch.cat(batch), sigma, slice(0, len(x)), hook)[-len(x) :]
 
-    def start_latents(self, mode: str = "adain", strength: float = 1.0) -> Tensor:
+    def start_latents(self, mode: str = ADAIN_MODE.default, strength: float = ADAIN.default) -> Tensor:
         """Where sampling starts, [B, C, h, w] at the last node: the content's noise with the styles' statistics.
 
         Args:

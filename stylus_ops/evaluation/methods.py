@@ -17,6 +17,7 @@ from ..audio.backend import resample
 from ..audio.decode import decode
 from ..audio.files import read_audio
 from ..audio.windows import audio_to_windows, windows_to_mel
+from ..dials import GROUPS
 from ..diffusion.features import Inversion, Style
 from ..engine.engine import Engine
 from ..pipeline.settings import Settings
@@ -30,8 +31,8 @@ PAPER: dict[str, Any] = {
     "temperature": 1.0,
     "adain": 1.0,
     "adain_mode": "adain",
-    "start": 0.0,
-    "end": 1.0,
+    "start_percent": 0.0,
+    "end_percent": 1.0,
     "inversion": "ddim",
     "decode": "phase_pinv",
     "phase_iters": 0,
@@ -40,7 +41,7 @@ PAPER: dict[str, Any] = {
 
 LONGEST_DIFFERENCE = 0.01  # seconds, between content and truth
 
-INVERSION_SETTINGS = ("steps", "inversion", "corrections", "sites", "features", "preset", "overlap", "style_windows")
+INVERSION_DIALS = (*GROUPS["schedule"], *GROUPS["clips"], *GROUPS["windows"])
 
 
 class Method(NamedTuple):
@@ -90,7 +91,7 @@ class Recordings:
 
     def inverted(self, settings: Settings) -> tuple[list[Clip], list[Inversion]]:
         """Content and style, both cut into windows and inverted; once for all settings that do not change that."""
-        key = tuple(getattr(settings, name) for name in INVERSION_SETTINGS)
+        key = tuple(getattr(settings, dial.name) for dial in INVERSION_DIALS)
         if key not in self._inversions:
             run = self.transfer(settings)
             clips = run.read(self.paths[0], [self.paths[1]])
@@ -192,15 +193,13 @@ def parse_method(text: str, settings: Settings) -> Method:
         known = ["alpha"] if kind not in NEED_MODEL else [field.name for field in fields(Settings)]
         if kind not in ADJUSTABLE or name not in known:
             raise ValueError(f"method {text!r}: {kind} has no setting {name!r}")
-        try:
-            changed[name] = type(getattr(base, name))(value)
-        except ValueError:
-            raise ValueError(f"method {text!r}: {name} is {value!r}; write a number") from None
+        changed[name] = value
     if kind == "adain" and "alpha" in changed:
         changed["adain"] = changed.pop("alpha")
-    method = Method(text, kind, replace(base, **changed))
-    method.settings.check()
-    return method
+    try:
+        return Method(text, kind, base.changed(changed))
+    except ValueError as error:
+        raise ValueError(f"method {text!r}: {error}") from error
 
 
 def _base(kind: str, settings: Settings) -> Settings:
@@ -209,6 +208,6 @@ def _base(kind: str, settings: Settings) -> Settings:
     if kind == "stylus-paper":
         return replace(settings, **PAPER)
     if kind == "adain":
-        return replace(settings, adain=1.0, adain_mode="adain", start=0.0, end=0.0)
+        return replace(settings, adain=1.0, adain_mode="adain", start_percent=0.0, end_percent=0.0)
     # EQ-match and cross-synthesis go all the way; what they do depends on nothing else.
     return replace(settings if kind in NEED_MODEL else Settings(), alpha=1.0)

@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,17 +104,8 @@ def _row(line: int, values: Mapping[str, str], folder: Path, out: Path, settings
     if not output.is_relative_to(out.resolve()):
         raise ValueError(f"out is {values['out']!r}, which leaves the output folder: name a file inside it")
     output.parent.mkdir(parents=True, exist_ok=True)
-    changed: dict[str, Any] = {}
-    for field in fields(Settings):
-        if text := values.get(field.name):
-            kind = type(getattr(settings, field.name))
-            try:
-                changed[field.name] = kind(text)
-            except ValueError:
-                raise ValueError(f"{field.name} is {text!r}: write a number") from None
-    own = replace(settings, **changed)
-    own.check()
-    return Row(line, content, style, output, own)
+    own = {name: text for name, text in values.items() if text and name not in FILE_COLUMNS}
+    return Row(line, content, style, output, settings.changed(own))
 
 
 def is_finished(row: Row, model: str, weights: str) -> bool:

@@ -2,68 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 
-from ..audio.decode import METHODS as DECODE_METHODS
+from .. import dials
 from ..audio.geometry import PRESETS
-from ..diffusion.adain import MODES as ADAIN_MODES
+from ..audio.windows import check_overlap
 from ..diffusion.attention import Dials
-from ..diffusion.features import POLICIES
-from ..diffusion.inversion import METHODS as INVERSION_METHODS
-from ..diffusion.schedule import timesteps
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The names are those of the command line's options."""
+    """A value of every dial in `dials.GROUPS`, by its name."""
 
-    alpha: float = 0.9
-    gamma: float = 0.75
-    temperature: float = 1.0
-    adain: float = 1.0
-    adain_mode: str = "adain"
-    start: float = 0.0
-    end: float = 1.0
-    steps: int = 50
-    sites: str = "auto"
-    inversion: str = "fixed_point"
-    corrections: int = 1
-    features: str = "auto"
-    windows_per_pass: int = 0
-    preset: str = "auto"
-    overlap: int = 64
-    style_windows: int = 4
-    decode: str = "phase"
-    phase_iters: int = 0
-    gain_db: float = 24.0
-
-    def check(self) -> None:
-        """Raises ValueError naming the setting that is out of range, before anything is loaded."""
-        self.dials.check()
-        timesteps(self.steps)
-        for name, value, choices in (
-            ("adain-mode", self.adain_mode, ADAIN_MODES),
-            ("inversion", self.inversion, INVERSION_METHODS),
-            ("features", self.features, POLICIES),
-            ("preset", self.preset, ("auto", *PRESETS)),
-            ("decode", self.decode, DECODE_METHODS),
-        ):
-            if value not in choices:
-                raise ValueError(f"{name} is {value!r}: choose one of {', '.join(choices)}")
-        for name, number, low, high in (
-            ("adain", self.adain, 0, 1),
-            ("start", self.start, 0, 1),
-            ("end", self.end, self.start, 1),
-            ("corrections", self.corrections, 1, 10),
-            ("windows-per-pass", self.windows_per_pass, 0, 4096),
-            ("overlap", self.overlap, 0, 256),
-            ("style-windows", self.style_windows, 1, 64),
-            ("phase-iters", self.phase_iters, 0, 1000),
-            ("gain-db", self.gain_db, 0, 120),
-        ):
-            if not low <= number <= high:
-                raise ValueError(f"{name} is {number}: choose a number from {low} to {high}")
+    alpha: float = dials.ALPHA.default
+    gamma: float = dials.GAMMA.default
+    temperature: float = dials.TEMPERATURE.default
+    adain: float = dials.ADAIN.default
+    adain_mode: str = dials.ADAIN_MODE.default
+    start_percent: float = dials.START_PERCENT.default
+    end_percent: float = dials.END_PERCENT.default
+    steps: int = dials.STEPS.default
+    sites: str = dials.SITES.default
+    inversion: str = dials.INVERSION.default
+    corrections: int = dials.CORRECTIONS.default
+    features: str = dials.FEATURES.default
+    windows_per_pass: int = dials.WINDOWS_PER_PASS.default
+    content_start: float = dials.CONTENT_START.default
+    content_duration: float = dials.CONTENT_DURATION.default
+    style_start: float = dials.STYLE_START.default
+    style_duration: float = dials.STYLE_DURATION.default
+    style_windows: int = dials.STYLE_WINDOWS.default
+    preset: str = dials.PRESET.default
+    overlap: int = dials.OVERLAP.default
+    decode: str = dials.DECODE.default
+    loudness: str = dials.LOUDNESS.default
+    phase_iters: int = dials.PHASE_ITERS.default
+    gain_db: float = dials.GAIN_DB.default
+    above_band_db: float = dials.ABOVE_BAND_DB.default
 
     @property
-    def dials(self) -> Dials:
+    def injection(self) -> Dials:
         return Dials(self.alpha, self.gamma, self.temperature)
+
+    def check(self) -> None:
+        """Raises ValueError naming the dial that is out of range, before anything is loaded."""
+        for field in fields(self):
+            dials.DIALS[field.name].check(getattr(self, field.name))
+        dials.check_span(self.start_percent, self.end_percent)
+        if self.preset in PRESETS:
+            check_overlap(self.overlap, PRESETS[self.preset])
+
+    def changed(self, texts: Mapping[str, str]) -> Settings:
+        """These settings with some read from texts, by name, and all checked; ValueError as `check` raises it."""
+        settings = replace(self, **{name: dials.DIALS[name].parse(text) for name, text in texts.items()})
+        settings.check()
+        return settings

@@ -78,19 +78,24 @@ class Transfer:
 
     def read(self, content: Path, styles: Sequence[Path]) -> list[Clip]:
         """The content and the styles, in this order. A style shorter than a window is looped, a content padded."""
-        clips = []
+        settings, clips = self.settings, []
         with self.stage("read", 1 + len(styles)) as bar:
             for number, path in enumerate((content, *styles)):
                 is_style = number > 0
-                waveform, rate = read_audio(path)
+                part = (
+                    (settings.style_start, settings.style_duration)
+                    if is_style
+                    else (settings.content_start, settings.content_duration)
+                )
+                waveform, rate = read_audio(path, *part)
                 try:
                     images, spectrogram = audio_to_windows(
-                        waveform, rate, self.params, self.settings.overlap, "loop" if is_style else "pad"
+                        waveform, rate, self.params, settings.overlap, "loop" if is_style else "pad"
                     )
                 except ValueError as error:
                     raise ValueError(f"{path}: {error}") from error
                 clip = Clip(path.name, images, spectrogram)
-                clips.append(clip.first(self.settings.style_windows) if is_style else clip)
+                clips.append(clip.first(settings.style_windows) if is_style else clip)
                 bar.update()
         return clips
 
@@ -122,7 +127,8 @@ class Transfer:
 
     def restyle(self, content: Inversion, style: Style) -> Tensor:
         """Latents of the content in the style's timbre."""
-        stylizer = Stylizer(content, style, self.settings.dials, self.settings.start, self.settings.end)
+        settings = self.settings
+        stylizer = Stylizer(content, style, settings.injection, settings.start_percent, settings.end_percent)
         noise = stylizer.start_latents(self.settings.adain_mode, self.settings.adain).to(self.engine.device)
         per_pass = self._windows_per_pass(noise)
         with self.stage("sampling", self.settings.steps) as bar:
@@ -147,6 +153,8 @@ class Transfer:
                 reference,
                 self.settings.phase_iters,
                 self.settings.gain_db,
+                self.settings.above_band_db,
+                self.settings.loudness,
             )
             bar.update()
         return waveform[0], images

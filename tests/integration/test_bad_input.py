@@ -271,9 +271,9 @@ def test_more_windows_of_two_clips_than_a_style_takes(comfy: ComfyServer) -> Non
     graph = TransferGraph(comfy, style=upload_latent(comfy, "two_clips", seed=8, batch=4))
     audio = graph.add("TestAudio", content="noise", samples=8 * 44100, channels=1, sample_rate=44100, batch=2)
     mel = graph.add("StylusAudioToMel", audio=[audio, 0], preset="tiny-256", overlap=0)
-    graph.set(graph.capture, spectrogram=[mel, 1], max_windows=3)
+    graph.set(graph.capture, spectrogram=[mel, 1], style_windows=3)
     said = words(comfy, graph)
     assert "2 clips" in said
-    assert "max_windows is 3" in said
-    graph.set(graph.capture, max_windows=4)
+    assert "style_windows is 3" in said
+    graph.set(graph.capture, style_windows=4)
     assert comfy.run(graph).error is None

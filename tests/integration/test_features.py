@@ -39,12 +39,12 @@ def policy_graph(comfy: ComfyServer, features: str, windows: int, styles: int, m
 @pytest.mark.parametrize(("windows", "styles", "masked"), [(1, 1, False), (1, 2, True), (3, 1, True), (3, 2, False)])
 def test_every_policy_gives_the_same_result(comfy: ComfyServer, windows: int, styles: int, masked: bool) -> None:
     results = {}
-    for features in ("cache", "recompute", "auto", "cache fp16"):
+    for features in ("cache", "recompute", "auto", "cache_fp16"):
         graph = policy_graph(comfy, features, windows, styles, masked)
         run = comfy.run(graph)
         assert run.error is None
         results[features] = saved_latent(comfy, run, graph.saved)
-    for features, tolerance in (("recompute", 1e-4), ("auto", 1e-4), ("cache fp16", 2e-3)):
+    for features, tolerance in (("recompute", 1e-4), ("auto", 1e-4), ("cache_fp16", 2e-3)):
         difference = (results[features] - results["cache"]).norm() / results["cache"].norm()
         assert difference < tolerance, features
 

@@ -11,14 +11,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "stylus_ops"
 FLOORS: dict[str, set[str]] = {
+    "dials": set(),
     "output_files": set(),
-    "audio": {"output_files"},
-    "diffusion": {"output_files"},
+    "audio": {"dials", "output_files"},
+    "diffusion": {"dials", "output_files"},
     "tiny": set(),
     "engine": {"audio", "diffusion", "tiny"},
-    "pipeline": {"output_files", "audio", "diffusion", "tiny", "engine"},
-    "evaluation": {"output_files", "audio", "diffusion", "engine", "pipeline"},
-    "__main__": {"audio", "diffusion", "engine", "pipeline", "evaluation"},
+    "pipeline": {"dials", "output_files", "audio", "diffusion", "tiny", "engine"},
+    "evaluation": {"dials", "output_files", "audio", "diffusion", "engine", "pipeline"},
+    "__main__": {"dials", "engine", "pipeline", "evaluation"},
 }
 """Each room of the core and the rooms it may import."""
 

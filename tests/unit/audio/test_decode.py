@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from benchmarks.roundtrip import below, snr
 from stylus_ops.audio.backend import resample
-from stylus_ops.audio.decode import METHODS, decode
+from stylus_ops.audio.decode import decode
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.loudness import MINUS_1_DBFS, true_peak
 from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
 from stylus_ops.audio.stft import between_blocks
 from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.dials import DECODE
 from tests.unit.signals import chirp, clicks, melody, mix, noise, seconds, tones
 
 SD = PRESETS["sd-512"]
@@ -119,7 +120,7 @@ def test_windows_equal_one_wide_picture():
     assert snr(one, many) > 60
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DECODE.choices)
 def test_silence_stays_silent(method):
     output = there_and_back(torch.zeros(1, 2, 5000), 48000, TINY, method=method)
     assert output.shape == (1, 2, 5000)
@@ -143,7 +144,7 @@ def test_a_click_stays_where_it_is(method, rate):
     st.integers(1, 3),
     st.integers(1, 2),
     st.integers(0, 128),
-    st.sampled_from(METHODS),
+    st.sampled_from(DECODE.choices),
     st.sampled_from([0.0, -30.0]),
 )
 def test_every_clip_comes_back_in_its_own_shape(samples, rate, channels, batch, overlap, method, above_band_db):
@@ -213,7 +214,7 @@ def test_direct_current_is_left_alone():
 def test_loudness_is_matched_or_left():
     clip = 0.25 * melody(1.0, 44100)
     images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), -12)
-    matched, left = (decode(images, spectrogram, "gain", loudness=how) for how in ("match content", "none"))
+    matched, left = (decode(images, spectrogram, "gain", loudness=how) for how in ("match_content", "none"))
     level, of_matched, of_left = (x.square().mean().sqrt() for x in (clip, matched, left))
     assert float(of_matched / level) == pytest.approx(1, abs=0.02)
     assert float(of_left / level) == pytest.approx(10 ** (-12 / 20), abs=0.02)
@@ -234,11 +235,11 @@ def test_awkward_rates_come_back():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"method": "vocoder"}, "phase, gain, griffin_lim"),
-        ({"loudness": "loud"}, "match content, none"),
+        ({"method": "vocoder"}, "decode is 'vocoder': choose one of phase, gain, griffin_lim"),
+        ({"loudness": "loud"}, "match_content, none"),
         ({"phase_iters": -1}, "phase_iters is -1"),
         ({"gain_db": math.nan}, "gain_db is nan"),
-        ({"above_band_db": 3.0}, "above_band_db is 3.0"),
+        ({"above_band_db": 3.0}, "above_band_db is 3.0: choose a number from -120 to 0 dB"),
     ],
 )
 def test_unusable_options_are_refused_in_words(options, words):

@@ -119,8 +119,8 @@ def test_windows_join_to_the_mel_they_were_cut_from(seconds, overlap):
 
 def test_short_clips_are_padded_or_looped():
     clip = noise(1.0, 44100)
-    padded, spectrogram = audio_to_windows(clip, 44100, TINY, short="pad")
-    looped, _ = audio_to_windows(clip, 44100, TINY, short="loop")
+    padded, spectrogram = audio_to_windows(clip, 44100, TINY, short_clip="pad")
+    looped, _ = audio_to_windows(clip, 44100, TINY, short_clip="loop")
     frames = spectrogram.valid_frames
     assert frames == spectrogram.frames == 51
     assert (padded[:, :, frames:] == 1).all()
@@ -149,7 +149,9 @@ def test_unusable_audio_is_refused_in_words(waveform, rate, words):
         audio_to_windows(waveform, rate, TINY)
 
 
-@pytest.mark.parametrize(("options", "words"), [({"overlap": 129}, "overlap is 129"), ({"short": "wrap"}, "pad, loop")])
+@pytest.mark.parametrize(
+    ("options", "words"), [({"overlap": 129}, "overlap is 129"), ({"short_clip": "wrap"}, "pad, loop")]
+)
 def test_unusable_options_are_refused_in_words(options, words):
     with pytest.raises(ValueError, match=words):
         audio_to_windows(torch.zeros(1, 1, 100), 44100, TINY, **options)

@@ -115,5 +115,5 @@ def test_defaults_are_adain_at_full_strength_and_none_leaves_the_content():
 
 def test_unknown_mode_is_refused_in_words():
     content = latents(15, 1, 4, 2, 2)
-    with pytest.raises(ValueError, match=r"adain is 'wct'.*adain, efdm, none"):
+    with pytest.raises(ValueError, match=r"adain_mode is 'wct'.*adain, efdm, none"):
         match_statistics(content, [content], [1.0], "wct")

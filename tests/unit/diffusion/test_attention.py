@@ -64,11 +64,11 @@ def expected(
     rows = []
     for b in range(len(hidden)):
         q = dials.gamma * (content[b] @ TO_Q) + (1 - dials.gamma) * (hidden[b] @ TO_Q)
-        phi_c = dense(q, content[b] @ TO_K, content[b] @ TO_V, dials.tau)
+        phi_c = dense(q, content[b] @ TO_K, content[b] @ TO_V, dials.temperature)
         phi_s = torch.zeros_like(phi_c)
         for style, weight in zip(styles, weights, strict=True):
             tokens = torch.cat(list(style))
-            phi_s += weight * dense(q, tokens @ TO_K, tokens @ TO_V, dials.tau)
+            phi_s += weight * dense(q, tokens @ TO_K, tokens @ TO_V, dials.temperature)
         strength = dials.alpha if alpha is None else alpha[b]
         rows.append(phi_c + strength * (phi_s - phi_c))
     return torch.stack(rows)
@@ -107,7 +107,7 @@ def test_hidden_states_give_the_attention_of_kept_queries_keys_and_values(
 def test_defaults_are_the_papers_and_every_dial_moves_the_result():
     assert Dials() == (0.9, 0.75, 1.0, None)
     base = run(injection(CONTENT, [STYLE_A], [1.0], Dials()), HIDDEN)
-    for other in (Dials(alpha=0.8), Dials(gamma=0.65), Dials(tau=1.2)):
+    for other in (Dials(alpha=0.8), Dials(gamma=0.65), Dials(temperature=1.2)):
         assert (run(injection(CONTENT, [STYLE_A], [1.0], other), HIDDEN) - base).abs().max() > 0.01
 
 
@@ -167,7 +167,7 @@ def test_a_styles_windows_are_one_sequence_in_any_order():
 
 
 def test_high_temperature_attends_to_the_best_match_alone():
-    swap = Dials(alpha=1, gamma=0, tau=1e6)
+    swap = Dials(alpha=1, gamma=0, temperature=1e6)
     actual = run(injection(CONTENT[:1], [STYLE_A], [1.0], swap), HIDDEN[:1])[0]
     half = WIDTH // HEADS
     q, k, v = HIDDEN[0] @ TO_Q, STYLE_A[0] @ TO_K, STYLE_A[0] @ TO_V
@@ -262,10 +262,9 @@ def test_dials_in_range_pass(dials):
 
 @pytest.mark.parametrize(
     ("dial", "value"),
-    [(dial, value) for dial in ("alpha", "gamma", "tau") for value in (-0.1, 10.5, float("nan"), float("inf"))]
-    + [("alpha", 2.1), ("gamma", 1.1), ("tau", 0.0)],
+    [(dial, value) for dial in ("alpha", "gamma", "temperature") for value in (-0.1, 10.5, float("nan"), float("inf"))]
+    + [("alpha", 2.1), ("gamma", 1.1), ("temperature", 0.0)],
 )
 def test_dials_out_of_range_are_refused_by_name(dial, value):
-    name = "temperature" if dial == "tau" else dial
-    with pytest.raises(ValueError, match=f"^{name} is {value}: choose a number from"):
+    with pytest.raises(ValueError, match=f"^{dial} is {value}: choose a number from"):
         Dials(**{dial: value}).check()

@@ -74,7 +74,7 @@ def assert_close(actual: Tensor, expected: Tensor, tolerance: float) -> None:
 def test_every_policy_gives_the_same_result(engine, method, corrections, windows, styles, masked):
     mask = torch.rand(windows, 64, 96, generator=torch.Generator().manual_seed(5)) if masked else None
     results = {}
-    for features, per_pass in (("cache", 2), ("recompute", 2), ("recompute", 16), ("cache fp16", 2)):
+    for features, per_pass in (("cache", 2), ("recompute", 2), ("recompute", 16), ("cache_fp16", 2)):
         content, *others = (
             record(engine, latents(seed, windows), features, method, corrections) for seed in range(1 + styles)
         )
@@ -82,7 +82,7 @@ def test_every_policy_gives_the_same_result(engine, method, corrections, windows
         results[features, per_pass] = restyle(engine, stylizer, per_pass)
     assert_close(results["recompute", 2], results["cache", 2], 1e-5)
     assert_close(results["recompute", 16], results["cache", 2], 1e-5)
-    assert_close(results["cache fp16", 2], results["cache", 2], HALF_BANK)
+    assert_close(results["cache_fp16", 2], results["cache", 2], HALF_BANK)
 
 
 def test_content_and_style_may_have_different_policies(engine):
@@ -155,7 +155,7 @@ def test_a_bank_is_frozen(engine):
     content, style = record(engine, latents(0), "cache"), record(engine, latents(1), "cache")
     tensors = [t for clip in (content, style) for step in clip.bank or () for t in step]
     before = [t.clone() for t in tensors]
-    for dials in (Dials(), Dials(alpha=0.2, gamma=0.1, tau=2.0), Dials(mask=torch.rand(1, 64, 96))):
+    for dials in (Dials(), Dials(alpha=0.2, gamma=0.1, temperature=2.0), Dials(mask=torch.rand(1, 64, 96))):
         restyle(engine, Stylizer(content, styled(engine, style), dials))
     assert all(torch.equal(now, then) for now, then in zip(tensors, before, strict=True))
 
@@ -215,7 +215,7 @@ def test_an_interrupt_leaves_nothing_behind(engine, monkeypatch, when):
         ("auto", 100, 401, "cache"),
         ("auto", 100, 400, "recompute"),
         ("cache", 100, 50, "cache"),
-        ("cache fp16", 100, 50, "cache fp16"),
+        ("cache_fp16", 100, 50, "cache_fp16"),
         ("recompute", 1, 1000, "recompute"),
     ],
 )

@@ -89,7 +89,7 @@ def test_bank_bytes_counts_every_node_and_site():
     assert bank_bytes(None) == 0
 
 
-@pytest.mark.parametrize("policy", ["cache", "cache fp16", "recompute"])
+@pytest.mark.parametrize("policy", ["cache", "cache_fp16", "recompute"])
 def test_a_policy_asked_for_is_taken(policy):
     assert choose_policy(policy, needed=10**12, free=0) == policy
     assert choose_policy(policy, needed=0, free=10**12) == policy

@@ -76,7 +76,7 @@ def test_fixed_point_predicts_with_the_last_eps_and_corrects(latents, correction
 
 
 def test_fixed_point_converges_to_the_implicit_step(latents):
-    trajectory = invert(Gaussian(), latents, NODES, "fixed_point", corrections=200)
+    trajectory = invert(Gaussian(), latents, NODES, "fixed_point", corrections=100)
     gaps = NODES.diff(prepend=torch.zeros(1, dtype=torch.float64))
     factor = math.prod(1 / (1 - gap * slope(sigma)) for sigma, gap in zip(NODES.tolist(), gaps.tolist(), strict=True))
     torch.testing.assert_close(trajectory.noise, factor * latents, rtol=1e-12, atol=0)

@@ -139,7 +139,7 @@ FAMILIES = {
 
 @pytest.mark.parametrize("text", ["auto", "all"])
 @pytest.mark.parametrize("size", [(8, 12), (7, 13)])
-@pytest.mark.parametrize("features", ["cache", "cache fp16"])
+@pytest.mark.parametrize("features", ["cache", "cache_fp16"])
 @pytest.mark.parametrize("family", [*FAMILIES, "bundled prior"])
 def test_size_of_a_bank_is_foretold(family, features, size, text):
     if family == "bundled prior":
@@ -151,7 +151,7 @@ def test_size_of_a_bank_is_foretold(family, features, size, text):
     sites = resolve_sites(",".join(map(str, engine.decoder)) if text == "all" else text, engine.decoder)
     recorder = Recorder(ddim_sigmas(engine.model.sigmas, 2), sites, features)
     inversion = record(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, 2), torch.zeros(3, 4, *size))
-    kept = torch.float16 if features == "cache fp16" else torch.float32
+    kept = torch.float16 if features == "cache_fp16" else torch.float32
     assert bank_bytes(inversion.bank) == 2 * 3 * feature_bytes(engine.decoder, sites, kept, *size)
 
 

@@ -230,7 +230,7 @@ def test_settings_follow_the_name_of_a_method():
     paper = parse_method("stylus-paper", settings).settings
     assert (paper.gamma, paper.alpha, paper.inversion, paper.steps) == (0.75, 0.9, "ddim", 12)
     assert parse_method("adain:alpha=0.5", settings).settings.adain == 0.5
-    assert parse_method("adain", settings).settings.end == 0
+    assert parse_method("adain", settings).settings.end_percent == 0
 
 
 @pytest.mark.parametrize(
@@ -238,8 +238,8 @@ def test_settings_follow_the_name_of_a_method():
     [
         ("stylos", "method 'stylos' is not known: choose from content"),
         ("stylus:warmth=1", "stylus has no setting 'warmth'"),
-        ("stylus:alpha=much", "alpha is 'much'; write a number"),
-        ("stylus:gamma=3", "gamma is 3.0: choose a number from 0.0 to 1.0"),
+        ("stylus:alpha=much", "alpha is 'much': choose a number from 0 to 2"),
+        ("stylus:gamma=3", "gamma is 3.0: choose a number from 0 to 1"),
         ("content:alpha=0.5", "content has no setting 'alpha'"),
         ("eq-match:steps=3", "eq-match has no setting 'steps'"),
     ],

@@ -1,0 +1,326 @@
+"""Every dial's one home: its name, default, range, unit, and what it does to the sound.
+
+Core functions take their defaults and their checks from here; `pipeline.settings` and the command line, the nodes' widgets
+and the tables of the help pages are made of it. Defaults are the paper's headline run (Stylus, arXiv 2411.15913).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Dial:
+    """One thing to turn.
+
+    Args:
+        name: the same in a node, on the command line (with hyphens), in a table of transfers and in every message.
+        default: what it stands at.
+        text: what it does to the sound, for tooltips, help and tables.
+        advanced: folded away in a node until asked for.
+    """
+
+    name: str
+    default: Any
+    text: str
+    advanced: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """Its values in words, such as "0 to 2" or "pad, loop"."""
+        raise NotImplementedError
+
+    def check(self, value: Any) -> None:
+        """Raises ValueError, naming the dial and what to choose, unless `value` is one of its values."""
+        raise NotImplementedError
+
+    def parse(self, text: str) -> Any:
+        """The value that a text stands for; ValueError as `check` raises it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Number(Dial):
+    """A finite number from `low` to `high`; `step` is that of its slider."""
+
+    default: float
+    low: float = 0.0
+    high: float = 1.0
+    step: float = 0.01
+    unit: str = ""
+
+    kind = "number"
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.low:g} to {self.high:g} {self.unit}".rstrip()
+
+    def accepts(self, value: Any) -> bool:
+        """Whether `value` is of this dial's kind, whatever its size."""
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+    def check(self, value: Any) -> None:
+        if not (self.accepts(value) and self.low <= value <= self.high):
+            raise self._refusal(str(value) if isinstance(value, Real) else repr(value))
+
+    def parse(self, text: str) -> Any:
+        try:
+            value = type(self.default)(text)
+        except ValueError:
+            raise self._refusal(repr(text)) from None
+        self.check(value)
+        return value
+
+    def _refusal(self, given: str) -> ValueError:
+        return ValueError(f"{self.name} is {given}: choose a {self.kind} from {self.allowed}")
+
+
+@dataclass(frozen=True)
+class Whole(Number):
+    """A whole number from `low` to `high`."""
+
+    default: int
+    low: int = 0
+    high: int = 1
+    step: int = 1
+
+    kind = "whole number"
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class Choice(Dial):
+    """One of a few names. They are stored in people's workflows: add, never rename."""
+
+    default: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        return ", ".join(self.choices)
+
+    def check(self, value: Any) -> None:
+        if value not in self.choices:
+            raise ValueError(f"{self.name} is {value!r}: choose one of {self.allowed}")
+
+    def parse(self, text: str) -> str:
+        self.check(text)
+        return text
+
+
+@dataclass(frozen=True)
+class Words(Dial):
+    """A text whose sense depends on the model, so that only its being a text is checked here."""
+
+    default: str
+    example: str = ""
+
+    @property
+    def allowed(self) -> str:
+        return self.example
+
+    def check(self, value: Any) -> None:
+        if not isinstance(value, str):
+            raise ValueError(f"{self.name} is {value!r}: write {self.example}")
+
+    def parse(self, text: str) -> str:
+        return text
+
+
+ALPHA = Number(
+    "alpha",
+    0.9,
+    "How much style. 0 keeps the content, 1 swaps keys and values, above 1 exaggerates.",
+    high=2.0,
+)
+GAMMA = Number(
+    "gamma",
+    0.75,
+    "How firmly the content's melody and rhythm are held: the share of its own queries.",
+)
+TEMPERATURE = Number(
+    "temperature",
+    1.0,
+    "Above 1 each place of the content copies fewer, better matching places of the style; below 1 it averages more.",
+    advanced=True,
+    low=0.1,
+    high=10.0,
+    step=0.05,
+)
+ADAIN = Number(
+    "adain",
+    1.0,
+    "How far the start noise takes the style's overall brightness and density. 0 starts from the content's own noise.",
+    advanced=True,
+)
+ADAIN_MODE = Choice(
+    "adain_mode",
+    "adain",
+    "What the start noise takes of the style: mean and deviation (adain), the whole distribution (efdm), or nothing (none).",
+    advanced=True,
+    choices=("adain", "efdm", "none"),
+)
+START_PERCENT = Number(
+    "start_percent",
+    0.0,
+    "Part of the sampling run after which the style is injected. 0 is the first step.",
+    advanced=True,
+)
+END_PERCENT = Number(
+    "end_percent",
+    1.0,
+    "Part of the sampling run after which the style is no longer injected. 1 is the last step.",
+    advanced=True,
+)
+
+STEPS = Whole(
+    "steps",
+    50,
+    "Noise levels of inversion and sampling. 10 are plenty to come back to the source; more steps pick up more style.",
+    low=2,
+    high=999,
+)
+SITES = Words(
+    "sites",
+    "auto",
+    "Decoder blocks whose self-attention is steered. auto is 6-11 for Stable Diffusion 1.x and 2.x.",
+    advanced=True,
+    example="auto, or blocks such as 6-11 or 9, 10, 11",
+)
+INVERSION = Choice(
+    "inversion",
+    "fixed_point",
+    "How the content's noise is found. fixed_point solves the exact inverse of the sampling step and costs what ddim, the "
+    "paper's, costs at 1 correction.",
+    advanced=True,
+    choices=("fixed_point", "ddim"),
+)
+CORRECTIONS = Whole(
+    "corrections",
+    1,
+    "Evaluations per step of fixed_point. More come closer to the exact inverse, at their full price.",
+    advanced=True,
+    low=1,
+    high=100,
+)
+FEATURES = Choice(
+    "features",
+    "auto",
+    "cache keeps features in host memory, so that another alpha costs one sampling run. recompute keeps almost nothing and "
+    "evaluates them again. auto decides by free memory. The sound is the same.",
+    advanced=True,
+    choices=("auto", "cache", "cache_fp16", "recompute"),
+)
+WINDOWS_PER_PASS = Whole(
+    "windows_per_pass",
+    0,
+    "Windows evaluated at once. 0 takes as many as fit in memory. The sound is the same.",
+    advanced=True,
+    high=4096,
+)
+
+PRESET = Choice(
+    "preset",
+    "auto",
+    "Geometry of the images: sd-512 for Stable Diffusion, tiny-256 for Stylus Tiny. auto is that of the model.",
+    choices=("auto", "sd-512", "tiny-256"),
+)
+OVERLAP = Whole(
+    "overlap",
+    64,
+    "Frames over which neighbouring windows cross-fade, at most half a window. More is smoother and costs more windows.",
+    advanced=True,
+    high=256,
+    unit="frames",
+)
+SHORT_CLIP = Choice(
+    "short_clip",
+    "pad",
+    "A clip shorter than one window is completed with silence (pad: for a content) or with itself (loop: for a style, which "
+    "silence would spoil).",
+    advanced=True,
+    choices=("pad", "loop"),
+)
+START = Number("start", 0.0, "Seconds to skip at the beginning.", high=86400.0, step=0.1, unit="s")
+DURATION = Number("duration", 0.0, "Seconds to read. 0 reads to the end.", high=86400.0, step=0.1, unit="s")
+CONTENT_START = replace(START, name="content_start", text="Seconds to skip at the beginning of the content.")
+CONTENT_DURATION = replace(DURATION, name="content_duration", text="Seconds of the content to use. 0 is to its end.")
+STYLE_START = replace(START, name="style_start", text="Seconds to skip at the beginning of each style.")
+STYLE_DURATION = replace(DURATION, name="style_duration", text="Seconds of each style to use. 0 is to its end.")
+STYLE_WINDOWS = Whole(
+    "style_windows",
+    4,
+    "Windows of a long style that are used, from its start. Each adds to the cost of attention.",
+    advanced=True,
+    low=1,
+    high=64,
+)
+
+DECODE = Choice(
+    "decode",
+    "phase",
+    "phase: the images' magnitudes with the content's phase, and its detail where the images have none. gain: filters the "
+    "content by what changed; cleanest, but cannot add sound where the content is silent. griffin_lim: guesses the phase; a "
+    "baseline to compare with. phase_pinv: phase as in the paper.",
+    choices=("phase", "gain", "griffin_lim", "phase_pinv"),
+)
+LOUDNESS = Choice(
+    "loudness",
+    "match_content",
+    "match_content: as loud as the content (ITU-R BS.1770). none: as loud as it comes out.",
+    choices=("match_content", "none"),
+)
+PHASE_ITERS = Whole(
+    "phase_iters",
+    0,
+    "Griffin-Lim iterations, for all but gain. More bring the sound closer to the images and further from the content's "
+    "phase. 0 means 32 for griffin_lim and none for the others.",
+    advanced=True,
+    high=256,
+)
+GAIN_DB = Number(
+    "gain_db",
+    24.0,
+    "For gain: the most that a frequency is amplified or attenuated.",
+    advanced=True,
+    high=120.0,
+    step=1.0,
+    unit="dB",
+)
+ABOVE_BAND_DB = Number(
+    "above_band_db",
+    0.0,
+    "Level of what the content has above 10 kHz, which the images do not show. 0 keeps it, -120 removes it.",
+    advanced=True,
+    low=-120.0,
+    high=0.0,
+    step=1.0,
+    unit="dB",
+)
+
+GROUPS: dict[str, tuple[Dial, ...]] = {
+    "style": (ALPHA, GAMMA, TEMPERATURE, ADAIN, ADAIN_MODE, START_PERCENT, END_PERCENT),
+    "schedule": (STEPS, SITES, INVERSION, CORRECTIONS, FEATURES, WINDOWS_PER_PASS),
+    "clips": (CONTENT_START, CONTENT_DURATION, STYLE_START, STYLE_DURATION, STYLE_WINDOWS),
+    "windows": (PRESET, OVERLAP),
+    "decode": (DECODE, LOUDNESS, PHASE_ITERS, GAIN_DB, ABOVE_BAND_DB),
+}
+"""What shapes a transfer from files to files, as the command line and the README show it."""
+
+DIALS = {dial.name: dial for group in GROUPS.values() for dial in group}
+"""The same by name."""
+
+
+def check_span(start_percent: float, end_percent: float) -> None:
+    """Raises ValueError unless both are parts of a run, in this order."""
+    START_PERCENT.check(start_percent)
+    END_PERCENT.check(end_percent)
+    if start_percent > end_percent:
+        raise ValueError(
+            f"start_percent is {start_percent} and end_percent is {end_percent}: choose an end at or after the start"
+        )
