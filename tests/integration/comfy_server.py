@@ -191,7 +191,7 @@ class ComfyServer:
             self._process = subprocess.Popen(
                 command, cwd=self.install.path, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise ComfyUnavailable(f"{self.install.python} can't run {self.install.path}:\n{self.log[-2000:]}")
@@ -200,7 +200,7 @@ class ComfyServer:
                 break
             time.sleep(0.5)
         else:
-            raise TimeoutError(f"ComfyUI did not answer within 240 s:\n{self.log[-2000:]}")
+            raise TimeoutError(f"ComfyUI did not answer within 600 s:\n{self.log[-2000:]}")
         self._socket = websocket.create_connection(f"ws://{self._address}/ws?clientId={self._client}")
 
     def read(self, route: str) -> bytes:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from scripts.release import ROOT, TOKEN, address_drawings, described, what_is_missing
 
@@ -74,6 +75,12 @@ def test_the_registry_finds_the_drawings_of_this_version(filled: Path) -> None:
     comfy = described(filled)["tool"]["comfy"]
     assert comfy["Icon"] == f"{REPOSITORY}/raw/v1.2.3/docs/icon.png"
     assert comfy["Banner"] == f"{REPOSITORY}/raw/v1.2.3/docs/banner.png"
+
+
+def test_the_drawings_have_the_registrys_sizes() -> None:
+    with Image.open(ROOT / "docs" / "icon.png") as icon, Image.open(ROOT / "docs" / "banner.png") as banner:
+        assert icon.width == icon.height <= 400
+        assert banner.width * 9 == banner.height * 21
 
 
 def test_the_command_says_why_and_changes_nothing(filled: Path) -> None:
