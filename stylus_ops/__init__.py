@@ -38,7 +38,8 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
 `tiny`                   the bundled prior: weights, autoencoder, recordings
 
 `engine`                 the diffusers host
-  `engine.loading`       where weights come from
+  `engine.source`        what a model's name means
+  `engine.loading`       from there to a model
   `engine.tiny_unet`     the bundled prior as a diffusers U-Net
   `engine.engine`        a loaded model as the method's host
   `engine.memory`        what a process has needed

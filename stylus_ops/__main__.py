@@ -97,18 +97,35 @@ def transfer(args: argparse.Namespace) -> int:
 
 def batch(args: argparse.Namespace) -> int:
     settings = _settings(args)
-    from .pipeline.batch import read_manifest, run_rows
-    from .pipeline.share import Share
+    from .engine.source import fingerprint
+    from .pipeline.batch import is_finished, read_manifest, run_rows, share_of, summary_of
+    from .pipeline.share import Share, launched_alone
 
-    rows = read_manifest(args.manifest, args.out, settings)
     share = Share.of_this_process()
-    engine, _ = _load(args)
-    summary = run_rows(engine, rows, share, args.quiet)
-    if args.json and share.process == 0:
-        print(json.dumps(summary, indent=2))
+    if launched_alone():
+        print(
+            "stylus: the launcher has started one process, which does all rows; on CPUs launch with torchrun "
+            "--nproc-per-node N, or start this command N times",
+            file=sys.stderr,
+        )
+    rows, refused = read_manifest(args.manifest, args.out, settings)
+    for failure in refused if share.process == 0 else ():
+        print(f"stylus: line {failure.line} of {args.manifest}: {failure.error}", file=sys.stderr)
+    files = fingerprint(args.model)
+    source = files and {"files": files, "device": args.device, "dtype": args.dtype}
+    mine = share_of(rows, share)
+    if all(is_finished(row, args.model, source=source) for row in mine):
+        summary = summary_of(share, skipped=mine)
+    else:
+        engine, _ = _load(args)
+        summary = run_rows(engine, rows, share, args.quiet, source)
     for failure in summary["failed"]:
         print(f"stylus: line {failure['line']} of {args.manifest}: {failure['error']}", file=sys.stderr)
-    return USER_ERROR if summary["failed"] else 0
+    if share.process == 0:
+        summary["failed"] = [*(failure._asdict() for failure in refused), *summary["failed"]]
+        if args.json:
+            print(json.dumps(summary, indent=2))
+    return USER_ERROR if refused or summary["failed"] else 0
 
 
 def evaluate(args: argparse.Namespace) -> int:

@@ -6,7 +6,6 @@ needs no network; a Hub id alone reaches out, because it was asked for.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,12 +28,15 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.utils import logging as diffusers_logging
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import CLIPTextModel
 from transformers.utils import logging as transformers_logging
 
 from .. import tiny
+from .source import find
 from .tiny_unet import diffusers_unet
 
 CONFIGS = Path(__file__).with_name("configs")
@@ -43,6 +45,26 @@ SD_SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_en
 START_TOKEN, END_TOKEN, PROMPT_TOKENS = 49406, 49407, 77
 PADDING_TOKENS = {768: END_TOKEN, 1024: 0}
 """What fills a prompt up, by context width: SD 1.x repeats the end token, SD 2.x uses 0."""
+
+HUB_FILES = [
+    "model_index.json",
+    "scheduler/*.json",
+    *(
+        f"{part}/{name}"
+        for part, weights in (
+            ("unet", "diffusion_pytorch_model"),
+            ("vae", "diffusion_pytorch_model"),
+            ("text_encoder", "model"),
+        )
+        for name in (
+            "config.json",
+            f"{weights}.safetensors",
+            f"{weights}-*.safetensors",
+            f"{weights}.safetensors.*.json",
+        )
+    ),
+]
+"""Weights in their first variant, and what says how to read them."""
 
 PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 NEEDED = "use a Stable Diffusion 1.x or 2.x model, or tiny"
@@ -111,20 +133,33 @@ def load_model(name: str, device: torch.device, dtype: torch.dtype) -> LoadedMod
     for logging in (diffusers_logging, transformers_logging):
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-    if name == "tiny":
+    kind, path = find(name)
+    if kind == "tiny":
         return _tiny(device, dtype)
-    path = Path(name).expanduser()
-    if path.suffix in (".ckpt", ".pt", ".pth", ".bin"):
-        raise ValueError(f"model {name} is a pickle, which can run any code when opened: use its .safetensors version")
-    if path.suffix == ".safetensors":
+    if kind == "file":
         return _from_file(path, device, dtype)
-    if path.is_dir():
-        return _from_pretrained(str(path), device, dtype, local_files_only=True)
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        return _from_pretrained(name, device, dtype, local_files_only=False)
-    raise ValueError(
-        f"model {name} is neither tiny, nor a file or folder that exists, nor a Hub id such as owner/model"
-    )
+    return _from_folder(name, downloaded(name) if kind == "hub" else path, device, dtype)
+
+
+def downloaded(name: str) -> Path:
+    """The folder of a model of the Hub, downloaded unless it is here already.
+
+    Raises:
+        ValueError: no such model, or no network to ask for it.
+    """
+    try:
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+    except LocalEntryNotFoundError as error:
+        raise ValueError(
+            f"model {name} is no file or folder here, and as a Hub id it can't be downloaded: no network, or the Hub does not "
+            "answer"
+        ) from error
+    except (RepositoryNotFoundError, GatedRepoError) as error:
+        raise ValueError(
+            f"model {name} is no file or folder here, and the Hub has no public model of this name: check it"
+        ) from error
+    except (OSError, HfHubHTTPError) as error:
+        raise ValueError(f"model {name} can't be downloaded ({' '.join(str(error).split())}): try again") from error
 
 
 def _tiny(device: torch.device, dtype: torch.dtype) -> LoadedModel:
@@ -166,22 +201,23 @@ def _from_file(path: Path, device: torch.device, dtype: torch.dtype) -> LoadedMo
     )
 
 
-def _from_pretrained(name: str, device: torch.device, dtype: torch.dtype, local_files_only: bool) -> LoadedModel:
-    where: dict[str, Any] = {"local_files_only": local_files_only}
+def _from_folder(name: str, folder: Path, device: torch.device, dtype: torch.dtype) -> LoadedModel:
+    where: dict[str, Any] = {"local_files_only": True}
     try:
-        index: Any = DiffusionPipeline.load_config(name, **where)
+        index: Any = DiffusionPipeline.load_config(str(folder), **where)
         if index["_class_name"] not in PIPELINES:
             raise ValueError(f"model {name} is made for {index['_class_name']}: {NEEDED}")
-        scheduler = DDIMScheduler.from_pretrained(name, subfolder="scheduler", **where)
+        scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", **where)
         where["use_safetensors"] = True
-        text_encoder = CLIPTextModel.from_pretrained(name, subfolder="text_encoder", torch_dtype=torch.float32, **where)
-        vae = AutoencoderKL.from_pretrained(name, subfolder="vae", torch_dtype=torch.float32, **where)
-        unet = UNet2DConditionModel.from_pretrained(name, subfolder="unet", torch_dtype=dtype, **where)
+        text_encoder = CLIPTextModel.from_pretrained(
+            folder, subfolder="text_encoder", torch_dtype=torch.float32, **where
+        )
+        vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32, **where)
+        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=dtype, **where)
     except OSError as error:
-        place = "folder" if local_files_only else "Hub model (or folder)"
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"{place} {name} can't be loaded; it needs model_index.json and, as safetensors, unet, vae and text_encoder. "
+            f"folder {name} can't be loaded; it needs model_index.json and, as safetensors, unet, vae and text_encoder. "
             f"{reason}"
         ) from error
     if len(scheduler.alphas_cumprod) != TRAIN_STEPS or scheduler.config.prediction_type == "sample":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from tqdm import tqdm
 from ..audio.files import write_audio
 from ..engine.engine import Engine
 from ..output_files import write_atomically
-from ..pipeline.batch import write_report
+from ..pipeline.batch import read_report, write_report
 from ..pipeline.share import Share
 from .clap import Clap
 from .figures import write_extremes, write_trade_off
@@ -92,11 +91,10 @@ class Job(NamedTuple):
 
     def earlier(self) -> Mapping[str, Any]:
         """What a run has left of this very job, with all the columns that are asked for: `numbers` or `error`, or nothing."""
-        if not self.record.is_file():
-            return {}
-        record = json.loads(self.record.read_text(encoding="utf-8"))
-        complete = "error" in record or set(self.plan.columns) <= record["numbers"].keys()
-        return record if record["request"] == self.request and complete else {}
+        record = read_report(self.record)
+        numbers = record.get("numbers")
+        complete = "error" in record or (isinstance(numbers, dict) and set(self.plan.columns) <= numbers.keys())
+        return record if record.get("request") == self.request and complete else {}
 
     def run(self, recordings: Recordings, measure: Measure) -> None:
         restyled = KINDS[self.method.kind](recordings, self.method.settings)

@@ -1,22 +1,25 @@
-"""Many transfers from a table, one a row: resumable, and shared out among processes."""
+"""Many transfers from a table, one a row: resumable, and shared among processes. A bad row never stops the others."""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
-from ..engine.engine import Engine
-from ..output_files import write_atomically
+from ..output_files import check_writable, write_atomically
 from .settings import Settings
-from .share import Share
+from .share import Share, claimed
 from .transfer import check_paths, transfer_files
+
+if TYPE_CHECKING:
+    from ..engine.engine import Engine
 
 FILE_COLUMNS = ("content", "style", "out")
 
@@ -27,23 +30,81 @@ class Row(NamedTuple):
     style: Path
     output: Path
     settings: Settings
+    folder: Path
+    """The manifest's; reports hold paths from here."""
 
     @property
     def report(self) -> Path:
         return self.output.with_name(self.output.name + ".json")
 
+    def relative(self, path: Path) -> str:
+        """From the manifest's folder, so that all may move together; on another drive of Windows as it is."""
+        try:
+            return Path(os.path.relpath(path, self.folder)).as_posix()
+        except ValueError:
+            return path.as_posix()
 
-def read_manifest(manifest: Path, out: Path, settings: Settings) -> list[Row]:
+
+class Failure(NamedTuple):
+    line: int
+    output: str
+    error: str
+
+
+class Manifest(NamedTuple):
+    rows: list[Row]
+    refused: list[Failure]
+    """Rows that can't be run, as is known beforehand."""
+
+
+def read_manifest(manifest: Path, out: Path, settings: Settings) -> Manifest:
     """The rows of a CSV file with the columns content, style, and, as wished, out and any setting.
 
     Recordings are looked for from the manifest's folder. A row without out is called after its recordings; an empty setting
     is that of `settings`.
 
     Raises:
-        ValueError: naming the line, if any row can't be run.
+        ValueError: no such table; or, naming the lines, two rows that write one file, or one that writes what another reads.
     """
     if not manifest.is_file():
         raise ValueError(f"manifest {manifest} does not exist: check its name and folder")
+    try:
+        cells = _cells(manifest)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"manifest {manifest} is no table of text ({error}): save it as CSV in UTF-8") from error
+    out.mkdir(parents=True, exist_ok=True)
+    rows: dict[Path, Row] = {}
+    refused = []
+    for line, values in cells:
+        try:
+            row = _row(line, values, manifest.parent, out, settings)
+        except (ValueError, OSError) as error:
+            refused.append(Failure(line, values.get("out", ""), str(error)))
+            continue
+        if earlier := rows.get(row.output):
+            raise ValueError(
+                f"manifest {manifest}: lines {earlier.line} and {line} both write {row.output.name}; "
+                "tell them apart in a column named out"
+            )
+        rows[row.output] = row
+    readers = {
+        identity: line
+        for line, values in cells
+        for name in ("content", "style")
+        if (identity := _identity(manifest.parent / values[name]))
+    }
+    for row in rows.values():
+        for target in (row.output, row.report):
+            if (identity := _identity(target)) and (reader := readers.get(identity)):
+                raise ValueError(
+                    f"manifest {manifest}, line {row.line}: out {target} is a recording that line {reader} reads: "
+                    "choose another name"
+                )
+    return Manifest(list(rows.values()), refused)
+
+
+def _cells(manifest: Path) -> list[tuple[int, dict[str, str]]]:
+    """Line numbers and, by column, what stands there."""
     with manifest.open(newline="", encoding="utf-8-sig") as file:
         table = csv.DictReader(file)
         columns = {column.strip().replace("-", "_"): column for column in table.fieldnames or ()}
@@ -56,43 +117,18 @@ def read_manifest(manifest: Path, out: Path, settings: Settings) -> list[Row]:
             raise ValueError(
                 f"manifest {manifest} has no column {', '.join(sorted(missing))}: name it in the first line"
             )
-        cells = [
+        return [
             (table.line_num, {name: (record[column] or "").strip() for name, column in columns.items()})
             for record in table
         ]
-    out.mkdir(parents=True, exist_ok=True)
-    rows: dict[Path, Row] = {}
-    for line, values in cells:
-        try:
-            row = _row(line, values, manifest.parent, out, settings)
-            check_paths(row.content, [row.style], row.output)
-        except (ValueError, OSError) as error:
-            raise ValueError(f"manifest {manifest}, line {line}: {error}") from error
-        if earlier := rows.get(row.output):
-            raise ValueError(
-                f"manifest {manifest}: lines {earlier.line} and {line} both write {row.output.name}; "
-                "tell them apart in a column named out"
-            )
-        rows[row.output] = row
-    _check_recordings_are_kept(manifest, list(rows.values()))
-    return list(rows.values())
 
 
-def _check_recordings_are_kept(manifest: Path, rows: Sequence[Row]) -> None:
-    """Raises ValueError when a row would write what any row reads, under whatever name or link."""
-    readers = {_identity(recording): row for row in rows for recording in (row.content, row.style)}
-    for row in rows:
-        for target in (row.output, row.report):
-            if target.exists() and (reader := readers.get(_identity(target))):
-                raise ValueError(
-                    f"manifest {manifest}, line {row.line}: out {target} is a recording that line {reader.line} reads: "
-                    "choose another name"
-                )
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """The same for all names of one file."""
-    status = path.stat()
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The same for all names of one file; None where there is none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
     return status.st_dev, status.st_ino
 
 
@@ -105,44 +141,101 @@ def _row(line: int, values: Mapping[str, str], folder: Path, out: Path, settings
         raise ValueError(f"out is {values['out']!r}, which leaves the output folder: name a file inside it")
     output.parent.mkdir(parents=True, exist_ok=True)
     own = {name: text for name, text in values.items() if text and name not in FILE_COLUMNS}
-    return Row(line, content, style, output, settings.changed(own))
+    row = Row(line, content, style, output, settings.changed(own), folder)
+    check_paths(row.content, [row.style], row.output)
+    check_writable("report", row.report, (".json",))
+    return row
 
 
-def is_finished(row: Row, model: str, weights: str) -> bool:
-    """Whether an earlier run has written this row with these settings and the model of this name and digest."""
-    if not (row.output.is_file() and row.report.is_file()):
+def is_finished(row: Row, model: str, weights: str = "", source: Mapping[str, Any] | None = None) -> bool:
+    """Whether an earlier run has written this row with these settings and this model.
+
+    Args:
+        model, weights: its name and digest.
+        source: what its weights are read from, as `run_rows` was told then; tells the same without the digest.
+    """
+    report = read_report(row.report)
+    request = report.get("request")
+    if not isinstance(request, dict) or not row.output.is_file():
         return False
-    report = json.loads(row.report.read_text(encoding="utf-8"))
-    return report["request"] == _request(row, model, weights)
+    if request != _request(row, model, request.get("weights")):
+        return False
+    return bool(weights and request["weights"] == weights) or bool(source and report.get("source") == source)
 
 
-def run_rows(engine: Engine, rows: Sequence[Row], share: Share, quiet: bool = False) -> dict[str, Any]:
-    """Run this process's share of the rows; a recording that can't be transferred does not stop the others.
+def run_rows(
+    engine: Engine, rows: Sequence[Row], share: Share, quiet: bool = False, source: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Run this process's share of the rows, but for those that other processes are at.
 
     Every row leaves its sound and, beside it, its report; finished rows are skipped.
     """
     weights = engine.model.digest()
-    summary: dict[str, Any] = {
+    written: list[Row] = []
+    skipped: list[Row] = []
+    failed: list[Failure] = []
+    waiting = share_of(rows, share)
+    with tqdm(total=len(waiting), desc="rows", file=sys.stderr, disable=quiet) as bar:
+        while True:
+            elsewhere = []
+            for row in waiting:
+                bar.set_postfix_str(row.output.name)
+                try:
+                    done = is_finished(row, engine.name, weights, source)
+                    if not done:
+                        with claimed(row.output) as mine:
+                            if not mine:
+                                elsewhere.append(row)
+                                continue
+                            done = is_finished(row, engine.name, weights, source)  # by another process just now
+                            if not done:
+                                _run(engine, row, weights, source)
+                    (skipped if done else written).append(row)
+                except Exception as error:
+                    failed.append(Failure(row.line, str(row.output), _words(error)))
+                bar.update()
+            if len(elsewhere) == len(waiting):
+                break
+            waiting = elsewhere  # their processes may have been killed meanwhile
+    return summary_of(share, written, skipped, elsewhere, failed)
+
+
+def summary_of(
+    share: Share,
+    written: Sequence[Row] = (),
+    skipped: Sequence[Row] = (),
+    elsewhere: Sequence[Row] = (),
+    failed: Sequence[Failure] = (),
+) -> dict[str, Any]:
+    """What came of this process's rows, for JSON; `elsewhere` are those that other processes are still at."""
+    groups = {"written": written, "skipped": skipped, "elsewhere": elsewhere}
+    return {
         "process": share.process,
         "processes": share.processes,
-        "written": [],
-        "skipped": [],
-        "failed": [],
+        **{name: [str(row.output) for row in rows] for name, rows in groups.items()},
+        "failed": [failure._asdict() for failure in failed],
     }
-    with tqdm(rows[share.process :: share.processes], desc="rows", file=sys.stderr, disable=quiet) as bar:
-        for row in bar:
-            bar.set_postfix_str(row.output.name)
-            if is_finished(row, engine.name, weights):
-                summary["skipped"].append(str(row.output))
-                continue
-            try:
-                report = transfer_files(engine, row.content, [row.style], [], row.output, row.settings, quiet=True)
-            except (ValueError, OSError) as error:
-                summary["failed"].append({"line": row.line, "output": str(row.output), "error": str(error)})
-                continue
-            write_report(row.report, {"request": _request(row, engine.name, weights), **report})
-            summary["written"].append(str(row.output))
-    return summary
+
+
+def share_of(rows: Sequence[Row], share: Share) -> Sequence[Row]:
+    return rows[share.process :: share.processes]
+
+
+def _run(engine: Engine, row: Row, weights: str, source: Mapping[str, Any] | None) -> None:
+    report = transfer_files(engine, row.content, [row.style], [], row.output, row.settings, quiet=True)
+    paths = {
+        "content": row.relative(row.content),
+        "styles": [{"path": row.relative(row.style), "weight": 1.0}],
+        "output": row.relative(row.output),
+    }
+    request = _request(row, engine.name, weights)
+    write_report(row.report, {"request": request, "source": source, **report, **paths})
+
+
+def _words(error: Exception) -> str:
+    """Of what can go wrong with a recording, in a line; a fault of the program with its kind."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
@@ -150,10 +243,19 @@ def write_report(path: Path, report: Mapping[str, Any]) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def _request(row: Row, model: str, weights: str) -> dict[str, Any]:
+def read_report(path: Path) -> dict[str, Any]:
+    """What an earlier run has written there; nothing where that is missing, damaged or none of ours."""
+    try:
+        report = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return report if isinstance(report, dict) else {}
+
+
+def _request(row: Row, model: str, weights: Any) -> dict[str, Any]:
     return {
-        "content": str(row.content.resolve()),
-        "style": str(row.style.resolve()),
+        "content": row.relative(row.content),
+        "style": row.relative(row.style),
         "model": model,
         "weights": weights,
         "settings": asdict(row.settings),

@@ -1,13 +1,24 @@
-"""How work is shared among the processes of one launch."""
+"""How work is shared among processes: evenly among those of one launch, by claims among all that share a folder."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
+
+from ..output_files import held
+
+RANK = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+SIZE = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+LOCAL_RANK = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_RANK")
+"""Set by torchrun and by accelerate's GPU launcher first, then by the MPI launchers that accelerate starts for CPUs."""
 
 
 class Share(NamedTuple):
-    """Which of how many processes this is, as `accelerate launch` and `torchrun` tell it."""
+    """Which of how many processes this is, as `torchrun`, `accelerate launch` or `mpirun` tell it."""
 
     process: int
     processes: int
@@ -16,5 +27,37 @@ class Share(NamedTuple):
 
     @classmethod
     def of_this_process(cls) -> Share:
-        names = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
-        return cls(*(int(os.environ.get(name, default)) for name, default in names.items()))
+        """Raises ValueError when the environment contradicts itself."""
+        share = cls(_number(RANK, 0), _number(SIZE, 1), _number(LOCAL_RANK, 0))
+        if not 0 <= share.process < share.processes:
+            raise ValueError(
+                f"RANK is {share.process} and WORLD_SIZE {share.processes}: start all processes by one launcher"
+            )
+        return share
+
+
+def launched_alone() -> bool:
+    """Whether a launcher was asked for several processes and started this one only.
+
+    `accelerate launch --cpu` does so: it names the place where the processes meet, and starts no more than one.
+    """
+    return "MASTER_ADDR" in os.environ and not any(name in os.environ for name in SIZE)
+
+
+@contextmanager
+def claimed(output: Path) -> Iterator[bool]:
+    """Whether `output` is this process's to write, and no other's meanwhile; see `held`."""
+    name = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]
+    with held(output.with_name(f".claim-{name}")) as mine:
+        yield mine
+
+
+def _number(names: tuple[str, ...], default: int) -> int:
+    """The first of these variables that is set."""
+    for name in names:
+        if text := os.environ.get(name):
+            try:
+                return int(text)
+            except ValueError:
+                raise ValueError(f"{name} is {text!r}: leave it to the launcher, or unset it") from None
+    return default

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 import torch
@@ -26,10 +26,12 @@ from ..diffusion.sampling import sample
 from ..diffusion.schedule import ddim_sigmas
 from ..diffusion.sites import feature_bytes, resolve_sites
 from ..diffusion.stylizer import Stylizer
-from ..engine.engine import Engine
 from ..engine.memory import peak_memory
 from ..output_files import check_writable
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..engine.engine import Engine
 
 AUDIO_SUFFIXES = tuple(f".{name}" for name in FORMATS)
 

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -292,6 +294,10 @@ def test_decoders_keep_length_and_rate(clips, model, decode):
     assert soundfile.info(output).samplerate == 48000
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def write_manifest(path: Path, rows: list[dict[str, str]]) -> Path:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     text = io.StringIO(newline="")
@@ -314,7 +320,7 @@ def test_batch_resumes_and_redoes_what_changed(clips, engine):
         ],
     )
     out = clips / "results"
-    rows = read_manifest(manifest, out, FAST_SETTINGS)
+    rows, _ = read_manifest(manifest, out, FAST_SETTINGS)
     assert [row.settings.alpha for row in rows] == [0.9, 0.5]
     first = run_rows(engine, rows, Share(0, 1, 0), quiet=True)
     assert [Path(path).relative_to(out.resolve()).as_posix() for path in first["written"]] == [
@@ -354,7 +360,7 @@ def test_batch_goes_on_after_a_recording_that_cannot_be_read(clips, model, capsy
 
 def test_interrupted_batch_leaves_no_half_written_file(clips, engine, monkeypatch):
     manifest = write_manifest(clips / "pairs.csv", [{"content": "content.wav", "style": "style.flac"}])
-    rows = read_manifest(manifest, clips / "results", FAST_SETTINGS)
+    rows, _ = read_manifest(manifest, clips / "results", FAST_SETTINGS)
     evaluate = engine.evaluate
 
     def interrupted(*arguments):
@@ -373,21 +379,87 @@ def test_interrupted_batch_leaves_no_half_written_file(clips, engine, monkeypatc
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({"content": "missing.wav", "style": "style.flac"}, "line 2.*does not exist"),
-        ({"content": "content.wav", "style": ""}, "line 2.*empty"),
+        ({"content": "missing.wav", "style": "style.flac"}, "does not exist"),
+        ({"content": "content.wav", "style": ""}, "empty"),
+        ({"content": "content.wav", "style": "nul\0.wav"}, "null"),
         ({"content": "content.wav", "style": "style.flac", "out": "../../escaped.flac"}, "leaves the output folder"),
         ({"content": "content.wav", "style": "style.flac", "out": "/escaped.flac"}, "leaves the output folder"),
         ({"content": "content.wav", "style": "style.flac", "out": "a.midi"}, "unknown ending"),
+        ({"content": "content.wav", "style": "style.flac", "out": "x" * 251 + ".wav"}, "report .* can't be used"),
         ({"content": "content.wav", "style": "style.flac", "alpha": "much"}, "alpha is 'much'"),
         ({"content": "content.wav", "style": "style.flac", "steps": "1"}, "steps is 1"),
-        ({"content": "content.wav", "style": "style.flac", "volume": "11"}, "unknown columns volume"),
-        ({"content": "content.wav"}, "no column style"),
     ],
 )
-def test_manifest_mistakes_are_found_before_anything_runs(clips, row, words):
-    manifest = write_manifest(clips / "pairs.csv", [row])
+def test_rows_that_cannot_be_run_are_refused_before_anything_runs_and_stop_no_other(clips, row, words):
+    good = {"content": "content.wav", "style": "style.flac"}
+    manifest = write_manifest(clips / "pairs.csv", [row, good])
+    rows, refused = read_manifest(manifest, clips / "results", FAST_SETTINGS)
+    assert [row.line for row in rows] == [3]
+    assert [failure.line for failure in refused] == [2]
+    assert re.search(words, refused[0].error)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"content,style,volume\ncontent.wav,style.flac,11\n", "unknown columns volume"),
+        (b"content\ncontent.wav\n", "no column style"),
+        ("content,style\nd\u00e9j\u00e0.wav,style.flac\n".encode("latin-1"), "save it as CSV in UTF-8"),
+        (b"content,style\n" + b"x" * 200_000 + b",style.flac\n", "save it as CSV in UTF-8"),
+    ],
+)
+def test_tables_that_are_no_manifest_are_refused_in_words(clips, content, words):
+    (clips / "pairs.csv").write_bytes(content)
     with pytest.raises(ValueError, match=words):
-        read_manifest(manifest, clips / "results", FAST_SETTINGS)
+        read_manifest(clips / "pairs.csv", clips / "results", FAST_SETTINGS)
+
+
+def results_of(*names: str) -> list[str]:
+    return sorted([*names, *(f"{name}.json" for name in names)])
+
+
+def test_a_bad_row_is_told_and_the_others_are_done(clips, model, engine, monkeypatch, capsys):
+    """Known beforehand, gone meanwhile, or failing in a way that nobody foresaw."""
+    rows = [
+        {"content": "missing.wav", "style": "style.flac", "out": "1.flac"},
+        {"content": "content.wav", "style": "style.flac", "out": "2.flac"},
+        {"content": "content.wav", "style": "other.wav", "out": "3.flac"},
+        {"content": "words.wav", "style": "style.flac", "out": "4.flac"},
+        {"content": "content.wav", "style": "style.flac", "out": "5.flac"},
+    ]
+    manifest = write_manifest(clips / "pairs.csv", rows)
+
+    decoded = []
+
+    def decode(latents):
+        decoded.append(latents)
+        if len(decoded) == 1:
+            (clips / "other.wav").unlink()
+            raise RuntimeError("something nobody foresaw")
+        return genuine(latents)
+
+    genuine = engine.decode
+    monkeypatch.setattr(engine, "decode", decode)
+    monkeypatch.setattr(Engine, "load", lambda *arguments: engine)
+    command = ["batch", manifest, "--out", clips / "results", "--model", model, "--json", "--quiet", *FAST]
+    assert main([*map(str, command)]) == 2
+    told = capsys.readouterr()
+    assert [failure["line"] for failure in json.loads(told.out)["failed"]] == [2, 3, 4, 5]
+    assert names(clips / "results") == results_of("5.flac")
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b'{"request": {"content"', b"\xff\xfe\x00", b"[]", b"7", b"{}", b'{"request": 1}', b"[" * 100_000]
+)
+def test_a_damaged_or_foreign_report_means_not_done(clips, engine, damage):
+    manifest = write_manifest(clips / "pairs.csv", [{"content": "content.wav", "style": "style.flac", "out": "a.wav"}])
+    (row,), _ = read_manifest(manifest, clips / "results", FAST_SETTINGS)
+    run_rows(engine, [row], Share(0, 1, 0), quiet=True)
+    row.report.write_bytes(damage)
+    assert not is_finished(row, engine.name, engine.model.digest())
+    again = run_rows(engine, [row], Share(0, 1, 0), quiet=True)
+    assert again["written"] == [str(row.output)]
+    assert is_finished(row, engine.name, engine.model.digest())
 
 
 def test_two_rows_may_not_write_one_file(clips):
@@ -431,3 +503,111 @@ def test_two_processes_share_the_rows(clips, model):
     summary = json.loads(done.stdout)
     assert (summary["process"], summary["processes"]) == (0, 2)
     assert [Path(path).name for path in summary["written"]] == ["0.flac", "2.flac"]
+
+
+def test_two_batches_started_on_one_folder_share_its_rows(clips, model):
+    """Without a launcher: neither knows of the other."""
+    table = [{"content": "content.wav", "style": "style.flac", "out": f"{number}.flac"} for number in range(6)]
+    manifest = write_manifest(clips / "pairs.csv", table)
+    command = ["batch", manifest, "--out", clips / "results", "--model", model, "--json", "--steps", "20"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "stylus_ops", *map(str, command), "--preset", "tiny-256"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    summaries = [json.loads(process.communicate()[0]) for process in processes]
+    written = [Path(path).name for summary in summaries for path in summary["written"]]
+    assert sorted(written) == [f"{number}.flac" for number in range(6)]  # each once
+    assert names(clips / "results") == results_of(*written)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL")
+def test_a_batch_killed_amid_a_row_is_taken_over(clips, engine):
+    """kill -9 loses the row in flight; its claim and its temporary files are in nobody's way, and gone after the next run."""
+    table = [{"content": "content.wav", "style": "style.flac", "out": f"{number}.flac"} for number in range(2)]
+    manifest = write_manifest(clips / "pairs.csv", table)
+    results = clips / "results"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stylus_ops", "batch", str(manifest), "--out", str(results), "--steps", "999"], cwd=ROOT
+    )
+    while not (results.is_dir() and list(results.glob(".claim-*"))):
+        assert process.poll() is None
+    rows, _ = read_manifest(manifest, results, FAST_SETTINGS)
+    assert run_rows(engine, rows, Share(0, 1, 0), quiet=True)["elsewhere"] == [str(rows[0].output)]
+    process.kill()
+    process.wait()
+    (results / ".stylus-0123456789abcdef.flac").write_text("what it was writing")
+    assert run_rows(engine, rows, Share(0, 1, 0), quiet=True)["written"] == [str(rows[0].output)]
+    assert names(results) == results_of("0.flac", "1.flac")
+
+
+def test_a_batch_that_is_done_loads_nothing_and_moves_with_its_folder(clips, model, tmp_path, monkeypatch, capsys):
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in ("content.wav", "style.flac"):
+        shutil.copy(clips / name, project)
+    manifest = write_manifest(project / "pairs.csv", [{"content": "content.wav", "style": "style.flac"}])
+    arguments = ["--model", str(model), "--quiet", "--json", *FAST]
+    assert main(["batch", str(manifest), "--out", str(project / "results"), *arguments]) == 0
+    (report,) = (project / "results").glob("*.json")
+    assert str(tmp_path) not in report.read_text().replace(json.dumps(str(model)), "")
+
+    moved = tmp_path / "elsewhere" / "moved"
+    moved.parent.mkdir()
+    project.rename(moved)
+    monkeypatch.chdir(tmp_path)
+
+    def load(*arguments):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(Engine, "load", load)
+    capsys.readouterr()
+    command = ["batch", "elsewhere/moved/pairs.csv", "--out", "elsewhere/moved/results"]
+    assert main([*command, *arguments]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert len(summary["skipped"]) == 1
+    with pytest.raises(AssertionError, match="a model was loaded"):
+        main([*command, *arguments, "--alpha", "0.1"])
+    weights = next(model.glob("unet/*.safetensors"))
+    os.utime(weights, (1, 1))
+    with pytest.raises(AssertionError, match="a model was loaded"):
+        main([*command, *arguments])
+
+
+def test_a_launcher_that_starts_one_process_instead_of_several_is_told_of(clips, model, monkeypatch, capsys):
+    """What `accelerate launch --num_processes 2 --cpu` puts into the environment: where to meet, but not how many."""
+    manifest = write_manifest(clips / "pairs.csv", [])
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    (clips / "pairs.csv").write_text("content,style\n")
+    assert main(["batch", str(manifest), "--out", str(clips / "results"), "--model", str(model)]) == 0
+    assert "the launcher has started one process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("environment", "share"),
+    [
+        ({}, (0, 1, 0)),
+        ({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}, (3, 4, 1)),
+        ({"PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALRANKID": "1"}, (1, 2, 1)),
+        ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_LOCAL_RANK": "0"}, (1, 2, 0)),
+    ],
+)
+def test_launchers_tell_the_share(monkeypatch, environment, share):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Share.of_this_process() == share
+
+
+@pytest.mark.parametrize("environment", [{"RANK": "2", "WORLD_SIZE": "2"}, {"RANK": "1"}, {"RANK": "first"}])
+def test_an_environment_that_contradicts_itself_is_refused(monkeypatch, environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match="RANK is"):
+        Share.of_this_process()

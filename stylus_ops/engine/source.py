@@ -1,0 +1,74 @@
+"""What the name of a model means, found out without loading it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..tiny import WEIGHTS
+
+PART = r"\w(?:[\w.-]*\w)?"
+READ = ("model_index.json", "scheduler/*.json", "unet/*", "vae/*", "text_encoder/*")
+"""The files of a diffusers folder that make a model."""
+PICKLES = (".ckpt", ".pt", ".pth", ".bin")
+
+
+class Source(NamedTuple):
+    kind: str
+    """"tiny", "file", "folder" or "hub"."""
+    path: Path
+    """Of the file or folder; of no meaning for the Hub."""
+
+
+def find(name: str) -> Source:
+    """The bundled prior, a checkpoint file, a diffusers folder, or a Hub id: `owner/name` that is no path.
+
+    Raises:
+        ValueError: in words, for what is none of these.
+    """
+    if name == "tiny":
+        return Source("tiny", WEIGHTS)
+    path = Path(name).expanduser()
+    if path.suffix.lower() in PICKLES:
+        raise ValueError(f"model {name} is a pickle, which can run any code when opened: use its .safetensors version")
+    if path.is_dir():
+        return Source("folder", path)
+    if path.suffix.lower() == ".safetensors":
+        if not path.is_file():
+            raise ValueError(f"model {name} does not exist: check its name and folder")
+        return Source("file", path)
+    if path.exists():
+        raise ValueError(f"model {name} is no .safetensors file: use one, or a diffusers folder")
+    if re.fullmatch(f"{PART}/{PART}", name) and "--" not in name and ".." not in name and not path.parent.is_dir():
+        return Source("hub", path)
+    raise ValueError(
+        f"model {name} does not exist: it is neither tiny, nor a file or folder, nor a Hub id such as owner/model"
+    )
+
+
+def fingerprint(name: str) -> dict[str, Any] | None:
+    """What the model is read from: names, sizes and times of change; None where that has to be downloaded.
+
+    Raises:
+        ValueError: as `find`.
+    """
+    kind, path = find(name)
+    if kind == "hub":
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            path = Path(snapshot_download(name, local_files_only=True))
+        except LocalEntryNotFoundError:
+            return None
+    if kind == "tiny":
+        return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    files = [path] if kind == "file" else sorted({file for pattern in READ for file in path.glob(pattern)})
+    return {file.name if kind == "file" else file.relative_to(path).as_posix(): _stamp(file) for file in files}
+
+
+def _stamp(file: Path) -> list[int]:
+    status = file.stat()
+    return [status.st_size, status.st_mtime_ns]
