@@ -17,6 +17,7 @@ fuzz: .venv/.installed
 
 lint: .venv/.installed
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	mkdir -p .mypy_cache && ln -sfn .. .mypy_cache/stylus # the nodes are a part of a package, as ComfyUI imports them
 	MYPYPATH=.mypy_cache $(PY) -m mypy -p stylus.nodes

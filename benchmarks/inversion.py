@@ -7,13 +7,13 @@ that of the decoded image against the autoencoder's own round trip, so that only
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import mean
 
 import torch
 from torch import Tensor
 
 from stylus_ops.audio.files import read_audio
 from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.metrics import psnr
 from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.sampling import sample
@@ -30,13 +30,8 @@ def first_window(path: Path, preset: str) -> Tensor:
     """[1, H, W, 3]"""
     params = PRESETS[preset]
     seconds = params.width * params.hop_length / params.sample_rate
-    images, _ = audio_to_windows(*read_audio(path, duration=seconds), params, short="loop")
+    images, _ = audio_to_windows(*read_audio(path, duration=seconds), params, short_clip="loop")
     return images[:1]
-
-
-def psnr(images: Tensor, reference: Tensor) -> list[float]:
-    """Of each image of the batch, for values in 0..1, in dB."""
-    return (-10 * (images - reference).square().mean((1, 2, 3)).log10()).tolist()
 
 
 def main() -> None:
@@ -62,7 +57,7 @@ def main() -> None:
             name = f"{steps} steps, {method}" + (f" K = {corrections}" if method == "fixed_point" else "")
             error = ((back - clips).flatten(1).norm(dim=1) / clips.flatten(1).norm(dim=1)).mean()
             rows += [
-                (f"{name}: PSNR", mean(psnr(engine.decode(back), round_trip)), "dB"),
+                (f"{name}: PSNR", float(psnr(engine.decode(back), round_trip).mean()), "dB"),
                 (f"{name}: relative error of the latent", float(error), ""),
                 (f"{name}: evaluations of the inversion", evaluations, ""),
             ]

@@ -15,11 +15,11 @@ from ..stylus_ops.audio.geometry import PRESETS
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import audio_to_windows
 from ..stylus_ops.dials import DURATION, OVERLAP, SHORT_CLIP, START
+from ..stylus_ops.tiny import RECORDINGS
 from . import sockets
 from .host.runs import check_interrupt
 from .inputs import widgets
 
-BUNDLED = Path(__file__).parents[1] / "stylus_ops" / "tiny" / "recordings"
 BUNDLED_PREFIX = "stylus/"
 
 
@@ -129,13 +129,13 @@ def recordings() -> list[str]:
     folder = folder_paths.get_input_directory()
     files = [name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))]
     found = folder_paths.filter_files_content_types(files, ["audio", "video"])
-    return sorted(found) + sorted(BUNDLED_PREFIX + path.name for path in BUNDLED.glob("*.flac"))
+    return sorted(found) + sorted(BUNDLED_PREFIX + path.name for path in RECORDINGS.glob("*.flac"))
 
 
 def recording_path(name: str) -> Path:
     """The file that `name` stands for, links followed; ValueError if it isn't there or lies outside ComfyUI's folders."""
     if name.startswith(BUNDLED_PREFIX):
-        folder, relative = str(BUNDLED), name.removeprefix(BUNDLED_PREFIX)
+        folder, relative = str(RECORDINGS), name.removeprefix(BUNDLED_PREFIX)
     else:
         relative, annotated = folder_paths.annotated_filepath(name)
         folder = annotated or folder_paths.get_input_directory()
@@ -149,7 +149,7 @@ def recording_path(name: str) -> Path:
 
 async def send_bundled(request: web.Request) -> web.StreamResponse:
     """A bundled recording for the browser, which ComfyUI gives nothing but files of its own folders."""
-    files = {path.name: path for path in BUNDLED.glob("*.flac")}
+    files = {path.name: path for path in RECORDINGS.glob("*.flac")}
     if (path := files.get(request.match_info["name"])) is None:
         raise web.HTTPNotFound
     return web.FileResponse(path, headers={"Content-Type": "audio/flac"})

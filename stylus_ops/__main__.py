@@ -131,7 +131,7 @@ def batch(args: argparse.Namespace) -> int:
 def evaluate(args: argparse.Namespace) -> int:
     from .evaluation.command import evaluate as run_evaluation
 
-    return run_evaluation(args, _settings(args), lambda: _load(args)[0])
+    return 0 if run_evaluation(args, _settings(args), lambda: _load(args)[0]) else USER_ERROR
 
 
 def demo(args: argparse.Namespace) -> int:

@@ -17,10 +17,10 @@ from pathlib import Path
 import soundfile
 import torch
 
+from stylus_ops.tiny import RECORDINGS
 from tests.checkpoints import SD15, sd_checkpoint
 from tests.integration.comfy_server import PACK, ComfyServer, Graph, find_installs
 
-RECORDINGS = PACK / "stylus_ops" / "tiny" / "recordings"
 CHECKPOINT = "checkpoints/sd15-random.safetensors"
 SECONDS = 4.0
 STEPS = 2

@@ -11,11 +11,13 @@ import argparse
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from stylus_ops.audio.metrics import psnr
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
 from .windows import WIDTH, Recordings, Values, equaliser, mix, random_start, to_images
@@ -39,7 +41,7 @@ def random_images(recordings: Recordings, rng: np.random.Generator, count: int) 
 
 
 @torch.no_grad()
-def initialise_linear(model: TinyAutoencoder, images: Tensor) -> None:
+def initialise_linear(model: Any, images: Tensor) -> None:
     """Set the linear codec to the whitened principal components of the images' patches."""
     patches = model.to_patches(images.mean(1, keepdim=True)).movedim(1, -1).flatten(0, 2).double()
     mean = patches.mean(0)
@@ -52,10 +54,9 @@ def initialise_linear(model: TinyAutoencoder, images: Tensor) -> None:
 
 
 @torch.no_grad()
-def psnr(model: TinyAutoencoder, images: Tensor) -> float:
+def round_trip_psnr(model: TinyAutoencoder, images: Tensor) -> float:
     """Mean over images of the peak signal-to-noise ratio in dB of the round trip, for images of range 2."""
-    error = [(model(image[None]) - image).square().mean() for image in images]
-    return float((10 * torch.log10(4 / torch.stack(error))).mean())
+    return float(torch.cat([psnr(model(image[None]), image[None], span=2.0) for image in images]).mean())
 
 
 def main() -> None:
@@ -72,12 +73,12 @@ def main() -> None:
     held_out = random_images(Recordings(args.folder / "data" / "held_out"), np.random.default_rng(0), 24)
     path = args.folder / "autoencoder.pt"
 
-    model = TinyAutoencoder(**CONFIG)
+    model: Any = TinyAutoencoder(**CONFIG)
     if path.exists():
         model.load_state_dict(torch.load(path)["model"])
     else:
         initialise_linear(model, random_images(recordings, rng, 128))
-    print(f"start: held out {psnr(model, held_out):.2f} dB", flush=True)
+    print(f"start: held out {round_trip_psnr(model, held_out):.2f} dB", flush=True)
     model = model.to(memory_format=torch.channels_last)
     model.encoder.requires_grad_(not args.decoder_only)
     optimizer = torch.optim.AdamW(
@@ -109,13 +110,13 @@ def main() -> None:
             os.replace(path.with_suffix(".part"), path)
             print(
                 f"{elapsed:.0f} s, step {step}: train {10 * np.log10(4 / mean):.2f} dB, held out "
-                f"{psnr(model, held_out):.2f} dB",
+                f"{round_trip_psnr(model, held_out):.2f} dB",
                 flush=True,
             )
             losses.clear()
     torch.save({"model": model.state_dict(), "config": CONFIG}, path.with_suffix(".part"))
     os.replace(path.with_suffix(".part"), path)
-    print(f"done: held out {psnr(model, held_out):.2f} dB", flush=True)
+    print(f"done: held out {round_trip_psnr(model, held_out):.2f} dB", flush=True)
 
 
 if __name__ == "__main__":

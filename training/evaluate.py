@@ -24,7 +24,7 @@ from torch import Tensor
 
 from stylus_ops.audio.backend import resample
 from stylus_ops.audio.files import read_audio
-from stylus_ops.audio.metrics import chroma_cosine, closed_distances
+from stylus_ops.audio.metrics import chroma_cosine, closed_distances, psnr
 from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.dials import INVERSION
 from stylus_ops.diffusion.features import Style
@@ -71,7 +71,7 @@ def clips(row: dict[str, str]) -> tuple[Clip, Clip]:
     made = []
     for part, short in (("content", "pad"), ("style", "loop")):
         waveform, rate = excerpt(row[part], float(row[f"{part}_start"]), float(row["seconds"]))
-        made.append(Clip(row[part], *audio_to_windows(waveform[None], rate, PARAMS, short=short)))
+        made.append(Clip(row[part], *audio_to_windows(waveform[None], rate, PARAMS, short_clip=short)))
     return made[0], made[1]
 
 
@@ -80,9 +80,9 @@ def engine() -> Engine:
     return Engine.load("tiny", "cpu", "float32")
 
 
-def psnr(images: Tensor, reference: Tensor) -> float:
-    """In dB, of images in 0..1."""
-    return float(-10 * (images - reference).square().mean().log10())
+def clip_psnr(images: Tensor, reference: Tensor) -> float:
+    """In dB, of all the images of a clip as one."""
+    return float(psnr(images[None], reference[None]))
 
 
 def timbre(content: Clip, style: Clip, output: Tensor) -> dict[str, float]:
@@ -103,14 +103,14 @@ def round_trips(clip: Clip, inverted: bool) -> dict[str, float]:
     host = engine()
     latents = host.encode(clip.images)
     rebuilt = host.decode(latents)
-    numbers = {"autoencoder PSNR": psnr(rebuilt, clip.images)}
+    numbers = {"autoencoder PSNR": clip_psnr(rebuilt, clip.images)}
     if not inverted:
         return numbers
     for steps, method in itertools.product(INVERSION_STEPS, INVERSION.choices):
         sigmas = ddim_sigmas(host.model.sigmas, steps)
         noise = invert(host.evaluate, latents, sigmas, method).noise
         back = host.decode(sample(host.evaluate, noise, sigmas))
-        numbers[f"inversion {method} {steps} steps PSNR"] = psnr(back, rebuilt)
+        numbers[f"inversion {method} {steps} steps PSNR"] = clip_psnr(back, rebuilt)
     return numbers
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +26,7 @@ from stylus_ops.tiny.autoencoder import TinyAutoencoder
 from .examples import random_example
 from .windows import Recordings, to_images
 
-UNET_CONFIG = {
+UNET_CONFIG: dict[str, Any] = {
     "image_size": 32,
     "in_channels": 4,
     "out_channels": 4,
@@ -59,7 +61,7 @@ class WindowAttention:
 
     def __call__(
         self,
-        attn: torch.nn.Module,
+        attn: Any,
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: None = None,
@@ -77,8 +79,8 @@ class WindowAttention:
         return attn.to_out[0]((weights @ v).transpose(1, 2).flatten(2))
 
 
-def make_unet() -> UNet2DConditionModel:
-    unet = UNet2DConditionModel(**diffusers_config(UNET_CONFIG))
+def make_unet() -> Any:
+    unet: Any = UNet2DConditionModel(**diffusers_config(UNET_CONFIG))
     unet.set_attn_processor({name: WindowAttention(name.startswith(INJECTED)) for name in unet.attn_processors})
     return unet
 
@@ -119,7 +121,7 @@ def loss_weight(sigma: Tensor) -> Tensor:
 
 
 def denoising_loss(
-    unet: torch.nn.Module, context: Tensor, batch: Batch, timesteps: Tensor, share: Tensor, sources: Tensor
+    unet: Callable[..., Any], context: Tensor, batch: Batch, timesteps: Tensor, share: Tensor, sources: Tensor
 ) -> Tensor:
     """Weighted squared error of eps per row, [2 * PAIRS].
 

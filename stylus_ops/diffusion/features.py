@@ -1,4 +1,4 @@
-"""What one clip leaves behind for later: its trajectory, its features, and what both were taken with."""
+"""What the inversion of a clip keeps: its trajectory, its features, and the settings and model of both."""
 
 from __future__ import annotations
 

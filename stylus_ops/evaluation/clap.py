@@ -46,8 +46,8 @@ class Clap:
 
 
 def clap_similarities(content: Tensor, style: Tensor, output: Tensor) -> dict[str, float]:
-    """Cosines of the output to both, and of the way gone to the way asked for (StyleGAN-NADA's directional similarity,
-    Gal et al. 2022, which the Stylus paper reports). Embeddings [D]."""
+    """Cosines of the output to content and style, and of the direction from content to output with that from content to style
+    (StyleGAN-NADA's directional similarity, Gal et al. 2022, which the Stylus paper reports). Embeddings [D]."""
 
     def cosine(a: Tensor, b: Tensor) -> float:
         return float(cosine_similarity(a, b, dim=0))

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
     from .evaluate import Plan, Results
 
-USER_ERROR = 2
 METHODS = (
     "content",
     "autoencoder",
@@ -69,7 +68,8 @@ def plan_of(args: argparse.Namespace, settings: Settings) -> Plan:
     """What the arguments ask for.
 
     Raises:
-        ValueError: in words.
+        ValueError: a package of the extra `evaluation` is missing; neither or both of a table and folders are given; the table
+            or a method can't be read.
     """
     try:
         from .evaluate import Plan
@@ -95,8 +95,8 @@ def plan_of(args: argparse.Namespace, settings: Settings) -> Plan:
     return Plan(pairs, methods, sweep, args.sweep_pairs, args.out, args.model, clap=args.clap)
 
 
-def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], Engine]) -> int:
-    """Run the plan; returns the exit status.
+def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], Engine]) -> bool:
+    """Run the plan; returns whether all of it was done.
 
     Args:
         load: called only if a method needs a model.
@@ -127,7 +127,7 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
     results = write_results(plan)
     if results:
         print(_as_json(plan, results) if args.json else _as_text(plan, results))
-    return USER_ERROR if failures else 0
+    return not failures
 
 
 def _as_text(plan: Plan, results: Results) -> str:

@@ -115,7 +115,7 @@ class Job(NamedTuple):
 
 
 def run_share(plan: Plan, engine: Engine | None, clap: Clap | None, share: Share, quiet: bool = False) -> list[str]:
-    """Run what this process has to do and is not done yet; returns what went wrong, in words.
+    """Run what this process has to do and is not done yet; returns a sentence for each thing that went wrong.
 
     A pair that fails does not stop the others.
     """

@@ -175,7 +175,7 @@ ADJUSTABLE = ("eq-match", "cross-synthesis", "adain", "stylus-paper", "stylus")
 
 
 def parse_method(text: str, settings: Settings) -> Method:
-    """The method that is written so.
+    """The method of a name with its dials, such as `stylus:alpha=1.2`.
 
     Args:
         settings: of `stylus`; the other methods with a model take its schedule, sites and geometry.

@@ -18,7 +18,7 @@ LOCAL_RANK = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "MV
 
 
 class Share(NamedTuple):
-    """Which of how many processes this is, as `torchrun`, `accelerate launch` or `mpirun` tell it."""
+    """This process's number and the number of processes, as `torchrun`, `accelerate launch` or `mpirun` set them."""
 
     process: int
     processes: int

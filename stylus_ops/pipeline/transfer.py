@@ -58,6 +58,9 @@ class Transfer:
 
     Args:
         quiet: no progress bars.
+
+    Raises:
+        ValueError: `settings.sites` names a decoder block without self-attention in this model.
     """
 
     def __init__(self, engine: Engine, settings: Settings, quiet: bool = False):
@@ -211,7 +214,8 @@ def transfer_files(
         weights: of the styles, one each, not all zero; only their proportions matter.
 
     Raises:
-        ValueError, OSError: in words, before anything is written.
+        ValueError, OSError: a recording can't be read or the model can't take it, or the output can't be written; nothing is
+            written then.
     """
     run = Transfer(engine, settings, quiet)
     shares = normalised(weights, len(styles))
@@ -242,7 +246,7 @@ def transfer_files(
 def check_paths(
     content: Path, styles: Sequence[Path], output: Path, figure: Path | None = None, overwrite: bool = True
 ) -> None:
-    """Raises ValueError or OSError, in words, unless the recordings exist and the results can be written.
+    """Raises ValueError or OSError unless the recordings exist and the results can be written.
 
     Args:
         overwrite: results may take the place of earlier ones; never that of the recordings.

@@ -4,9 +4,9 @@ import urllib.error
 
 import pytest
 
-from .comfy_server import PACK, ComfyServer
+from stylus_ops.tiny import RECORDINGS
 
-RECORDINGS = PACK / "stylus_ops" / "tiny" / "recordings"
+from .comfy_server import ComfyServer
 
 
 def test_every_bundled_recording_can_be_heard(comfy: ComfyServer) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from stylus_ops.tiny import RECORDINGS
+
 from .comfy_server import PACK, ComfyServer, Graph
 
 WORKFLOWS = sorted((PACK / "tests" / "workflows").glob("*.json"))
-RECORDINGS = PACK / "stylus_ops" / "tiny" / "recordings"
 SMALL = {
     "ckpt_name": "sd15-small.safetensors",
     "lora_name": "small.safetensors",

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mel import mel_amplitudes
-from stylus_ops.audio.metrics import chroma_cosine, closed_distances, mfcc_frechet_distance, timbre
+from stylus_ops.audio.metrics import chroma_cosine, closed_distances, mfcc_frechet_distance, psnr, timbre
 from stylus_ops.evaluation.baselines import style_itself
 from stylus_ops.evaluation.fidelity import clipped_share, loudness_difference, spectral_convergence
 from stylus_ops.evaluation.measure import COLUMNS, Measure
@@ -168,3 +168,11 @@ def test_pitch_accuracy_is_left_out_for_several_voices():
         numbers = measure(style_itself(FLUTE_MELODY, OBOE_MELODY, RATE))
         assert set(numbers) == set(COLUMNS)
         assert np.isnan(numbers["raw_pitch_accuracy"]) != monophonic
+
+
+def test_psnr_of_an_error_of_a_tenth_of_the_range_is_20_db():
+    images = torch.full((2, 8, 8, 3), 0.5)
+    assert psnr(images + 0.1, images).tolist() == pytest.approx([20, 20], abs=1e-4)
+    assert psnr(images + torch.tensor([0.2, 0.02])[:, None, None, None], images, span=2.0).tolist() == pytest.approx(
+        [20, 40], abs=1e-4
+    )

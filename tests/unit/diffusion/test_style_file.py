@@ -42,7 +42,7 @@ def net() -> SmallNet:
 
 @pytest.fixture(scope="module")
 def style(net: SmallNet) -> Style:
-    clips = [record(net, STYLE_A, keep=False, valid_width=7), record(net, STYLE_B, keep=False)]
+    clips = [record(net, STYLE_A, features="recompute", valid_width=7), record(net, STYLE_B, features="recompute")]
     known = [clip._replace(weights=WEIGHTS, conditioning=CONDITIONING) for clip in clips]
     return blend([Style((clip,), (1.0,)) for clip in known], [2, 1])
 

@@ -70,7 +70,7 @@ class Quantised(Tensor):
 
     @staticmethod
     def __new__(cls, data: Tensor, scale: Tensor) -> "Quantised":
-        made = Tensor._make_wrapper_subclass(cls, data.shape, dtype=torch.float32)  # type: ignore[attr-defined]
+        made = Tensor._make_wrapper_subclass(cls, data.shape, dtype=torch.float32)
         made.data_, made.scale = data, scale
         return made
 
@@ -78,8 +78,8 @@ class Quantised(Tensor):
         return ["data_", "scale"], None
 
     @classmethod
-    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
-        raise NotImplementedError(f"{function} of a quantised tensor")
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):  # type: ignore[override]
+        raise NotImplementedError(f"{func} of a quantised tensor")
 
 
 def test_a_quantised_tensor_is_what_it_is_stored_as():
