@@ -1,5 +1,7 @@
 """Write the bundled weights: the averaged UNet under latent diffusion's names, the autoencoder and the context, in fp16.
 
+Their checksum is written beside them, as `sha256sum prior.safetensors > prior.safetensors.sha256` would; loading checks it.
+
 python -m training.export --folder FOLDER [--out stylus_ops/tiny/prior.safetensors]
 """
 
@@ -13,7 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from stylus_ops.tiny import AUTOENCODER, CONTEXT, FORMAT, UNET, WEIGHTS
+from stylus_ops.tiny import AUTOENCODER, CONTEXT, FORMAT, UNET, WEIGHTS, write_checksum
 
 from .ldm_keys import ldm_key
 from .prior import UNET_CONFIG, make_unet
@@ -42,6 +44,7 @@ def main() -> None:
     part = args.out.with_suffix(".part")
     save_file(tensors, part, metadata)
     os.replace(part, args.out)
+    write_checksum(args.out)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, step {prior['step']}")
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..tiny import WEIGHTS
+from ..tiny import WEIGHTS, sha256
 
 PART = r"\w(?:[\w.-]*\w)?"
 READ = ("model_index.json", "scheduler/*.json", "unet/*", "vae/*", "text_encoder/*")
@@ -64,7 +63,7 @@ def fingerprint(name: str) -> dict[str, Any] | None:
         except LocalEntryNotFoundError:
             return None
     if kind == "tiny":
-        return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        return {"sha256": sha256(path)}
     files = [path] if kind == "file" else sorted({file for pattern in READ for file in path.glob(pattern)})
     return {file.name if kind == "file" else file.relative_to(path).as_posix(): _stamp(file) for file in files}
 

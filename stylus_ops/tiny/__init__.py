@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,14 +32,34 @@ class TinyPrior(NamedTuple):
     """What stands for the empty prompt, [1, tokens, width]."""
 
 
+def checksum_file(path: Path) -> Path:
+    """Beside the weights: their SHA-256 as `sha256sum` writes and checks it."""
+    return path.with_name(path.name + ".sha256")
+
+
+def write_checksum(path: Path) -> None:
+    checksum_file(path).write_bytes(f"{sha256(path)}  {path.name}\n".encode())
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def load(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, path: Path = WEIGHTS) -> TinyPrior:
     """Read the prior. UNet weights and context come in `dtype`.
 
     Raises:
-        ValueError: the file is missing, cut off, or not a Stylus Tiny prior.
+        ValueError: the file is missing, cut off, altered, or not a Stylus Tiny prior.
     """
     if not path.is_file():
         raise ValueError(f"Stylus Tiny's weights {path} are missing: install the pack again")
+    checksum = checksum_file(path)
+    if path == WEIGHTS and not checksum.is_file():
+        raise ValueError(f"{checksum}, the checksum of Stylus Tiny's weights, is missing: install the pack again")
+    if checksum.is_file() and sha256(path) not in checksum.read_text("ascii", "replace").split():
+        raise ValueError(
+            f"{path} is damaged or altered (its SHA-256 is not that of {checksum.name}): install the pack again"
+        )
     try:
         with safe_open(path, "pt", device=str(device)) as file:
             metadata = file.metadata() or {}

@@ -1,5 +1,6 @@
 """The bundled prior's file, and what loading it gives."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,12 @@ from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from stylus_ops import tiny
 from stylus_ops.audio.files import read_audio
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.engine.tiny_unet import diffusers_config, diffusers_unet
-from stylus_ops.tiny import RECORDINGS, UNET, WEIGHTS, TinyPrior, load
+from stylus_ops.tiny import RECORDINGS, UNET, WEIGHTS, TinyPrior, load, write_checksum
 from training.ldm_keys import ldm_key
 
 
@@ -107,6 +109,32 @@ def test_truncated_file_is_refused(tmp_path: Path) -> None:
     cut.write_bytes(WEIGHTS.read_bytes()[:1_000_000])
     with pytest.raises(ValueError, match="cut off"):
         load(path=cut)
+
+
+def test_every_altered_byte_is_noticed(tmp_path: Path) -> None:
+    """In the header, in the weights and behind them; names, shapes and numbers that still make sense included."""
+    whole = WEIGHTS.read_bytes()
+    copy = tmp_path / WEIGHTS.name
+    copy.write_bytes(whole)
+    write_checksum(copy)
+    load(path=copy)
+    places = [*range(0, 4000, 160), *range(100_000, len(whole), len(whole) // 8)]
+    for place in places:
+        altered = bytearray(whole)
+        altered[place] ^= 1
+        copy.write_bytes(altered)
+        with pytest.raises(ValueError, match="damaged or altered"):
+            load(path=copy)
+    copy.write_bytes(whole + b"more")
+    with pytest.raises(ValueError, match="damaged or altered"):
+        load(path=copy)
+
+
+def test_the_bundled_weights_are_never_read_unchecked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(WEIGHTS, tmp_path)
+    monkeypatch.setattr(tiny, "WEIGHTS", tmp_path / WEIGHTS.name)
+    with pytest.raises(ValueError, match="checksum of Stylus Tiny's weights, is missing"):
+        load(path=tmp_path / WEIGHTS.name)
 
 
 def test_foreign_file_is_refused(tmp_path: Path) -> None:
