@@ -3,12 +3,17 @@
 from comfy_api.latest import ComfyExtension, io
 from server import PromptServer
 
+from .nodes.audio_folder import LoadAudioFolder
 from .nodes.audio_mel import AudioToMel, LoadAudioMel, send_bundled
+from .nodes.compare import Compare
 from .nodes.ddim_invert import DDIMInvert
 from .nodes.inject_sampler import ApplyStyleToModel, InjectAttentionSampler
+from .nodes.overview import send_overview
 from .nodes.phase_decode import PhaseDecode
 from .nodes.save_audio import SaveAudio
+from .nodes.sound_mask import MaskFromSound
 from .nodes.style_kv import BlendStyles, CaptureStyle
+from .nodes.style_library import LoadStyle, SaveStyle, register_folder
 from .nodes.tiny_prior import LoadTiny
 
 WEB_DIRECTORY = "web"
@@ -16,21 +21,28 @@ WEB_DIRECTORY = "web"
 
 class StylusExtension(ComfyExtension):
     async def on_load(self) -> None:
-        """Let the player of Load Audio → Mel hear the bundled recordings."""
+        """Let the browser hear the bundled recordings and see the recording that is chosen; know the folder of styles."""
         PromptServer.instance.routes.get("/stylus/recordings/{name}")(send_bundled)
+        PromptServer.instance.routes.get("/stylus/overview")(send_overview)
+        register_folder()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             LoadTiny,
             LoadAudioMel,
+            LoadAudioFolder,
             AudioToMel,
             DDIMInvert,
             CaptureStyle,
+            SaveStyle,
+            LoadStyle,
             BlendStyles,
             InjectAttentionSampler,
             ApplyStyleToModel,
+            MaskFromSound,
             PhaseDecode,
             SaveAudio,
+            Compare,
         ]
 
 

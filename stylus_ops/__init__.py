@@ -10,6 +10,7 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
   `audio.backend`        resampling and the mel filterbank, torchaudio's or soxr's and librosa's
   `audio.geometry`       the geometry of a picture: presets, units, what follows from them
   `audio.files`          reading and writing recordings
+  `audio.overview`       a recording at a glance
   `audio.stft`           short-time Fourier transforms, block by block
   `audio.mel`            mel filters and their inverse, amplitudes, pictures
   `audio.windows`        a clip cut into a batch of pictures, and joined again

@@ -19,10 +19,10 @@ from .mel import mel_amplitudes
 FIGURE_SUFFIXES = (".png", ".jpg", ".webp")
 RANGE_DB = 80.0
 EQ_RANGE_DB = 36.0
-PLOT_WIDTH, PLOT_HEIGHT = 960, 240
-HEADING = 34  # above the first panel, for the figure's title
-LEFT, TOP, BOTTOM, GAP = 64, 30, 26, 18  # around a plot, for labels
-EQ_WIDTH, BAR_WIDTH, BAR_LABELS = 150, 14, 58
+PLOT_WIDTH, PLOT_HEIGHT = 760, 220
+HEADING = 36  # above the first panel, for the figure's title
+LEFT, TOP, BOTTOM, GAP = 78, 32, 30, 20  # around a plot, for labels
+EQ_WIDTH, BAR_WIDTH, BAR_LABELS = 150, 16, 66
 WIDTH = LEFT + PLOT_WIDTH + GAP + EQ_WIDTH + GAP + BAR_WIDTH + BAR_LABELS
 HERTZ = (100, 500, 1000, 2000, 5000, 10000)
 GREY, CURVE = (170, 170, 170), (181, 54, 122)
@@ -89,7 +89,7 @@ def draw(panels: Sequence[Panel], title: str = "") -> Figure:
     image = Image.new("RGB", (WIDTH, first + height * len(panels)), "white")
     pen = ImageDraw.Draw(image)
     if title:
-        pen.text((LEFT, HEADING - 4), title, "black", ImageFont.load_default(17), anchor="ls")
+        pen.text((LEFT, HEADING - 4), title, "black", ImageFont.load_default(19), anchor="ls")
     plots = tuple(
         (LEFT, top := first + i * height + TOP, LEFT + PLOT_WIDTH, top + PLOT_HEIGHT) for i in range(len(panels))
     )
@@ -114,7 +114,7 @@ def _draw_spectrogram(image: Image.Image, panel: Panel, seconds: float, corner: 
 
 
 def _draw_axes(pen: ImageDraw.ImageDraw, panel: Panel, seconds: float, top: int) -> None:
-    font, bottom = ImageFont.load_default(14), top + PLOT_HEIGHT
+    font, bottom = ImageFont.load_default(17), top + PLOT_HEIGHT
     cut = f" (the first {_clock(seconds)} of {_clock(panel.seconds)})" if panel.seconds > seconds * 1.01 else ""
     pen.text((LEFT, top - 6), panel.title + cut, "black", font, anchor="ls")
     for hertz in HERTZ:
@@ -131,7 +131,7 @@ def _draw_axes(pen: ImageDraw.ImageDraw, panel: Panel, seconds: float, top: int)
 
 def _draw_equaliser(pen: ImageDraw.ImageDraw, gain: np.ndarray, left: int, top: int, bottom: int) -> None:
     """`gain` in dB for every row of the plot, from the top down."""
-    font, centre = ImageFont.load_default(12), left + EQ_WIDTH / 2
+    font, centre = ImageFont.load_default(14), left + EQ_WIDTH / 2
     pen.rectangle((left, top, left + EQ_WIDTH, bottom), outline=GREY)
     pen.line((centre, top, centre, bottom), GREY)
     for level in (-24, 0, 24):
@@ -144,7 +144,7 @@ def _draw_equaliser(pen: ImageDraw.ImageDraw, gain: np.ndarray, left: int, top: 
 
 
 def _draw_bar(image: Image.Image, left: int, top: int) -> None:
-    pen, font = ImageDraw.Draw(image), ImageFont.load_default(12)
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(14)
     ramp = np.linspace(-RANGE_DB, 0, PLOT_HEIGHT)[:, None].repeat(BAR_WIDTH, 1)
     image.paste(_colours(ramp), (left, top))
     for level in range(0, -round(RANGE_DB) - 1, -20):

@@ -95,7 +95,7 @@ def test_silence_and_single_frames_are_drawn():
     assert (plot(figure, 0) == DARK).all()
 
 
-@pytest.mark.parametrize(("duration", "rate", "frames"), [(0.01, 8000, 2), (2, 44100, 201), (30, 48000, 960)])
+@pytest.mark.parametrize(("duration", "rate", "frames"), [(0.01, 8000, 2), (2, 44100, 201), (30, 48000, 760)])
 def test_a_recording_has_about_as_many_frames_as_columns(duration, rate, frames):
     panel = recording_panel("tones", signals.tones(duration, rate)[0], rate)
     assert panel.mel.shape == (512, pytest.approx(frames, abs=3))

@@ -1,0 +1,110 @@
+"""Load Audio Folder: every recording of a folder, one after the other through the rest of the graph."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import io
+
+from ..stylus_ops.audio.files import read_audio
+from .host.messages import tell
+from .host.runs import check_interrupt
+
+WHOLE_INPUT = "."
+
+
+class LoadAudioFolder(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StylusLoadAudioFolder",
+            display_name="Load Audio Folder",
+            category="audio/stylus",
+            description="Reads every recording of a folder in ComfyUI's input folder. What follows runs once for each: wire "
+            "one style beside it and every recording takes it on.",
+            search_aliases=["batch", "load folder", "directory", "many files", "album", "stylus"],
+            inputs=[
+                io.Combo.Input(
+                    "folder",
+                    options=subfolders(),
+                    tooltip="A folder in ComfyUI's input folder; . is the input folder itself. R refreshes the list.",
+                ),
+                io.Int.Input(
+                    "first",
+                    default=1,
+                    min=1,
+                    max=100000,
+                    advanced=True,
+                    tooltip="Number of the first recording, by name.",
+                ),
+                io.Int.Input(
+                    "most",
+                    default=0,
+                    min=0,
+                    max=100000,
+                    advanced=True,
+                    tooltip="How many recordings to read. 0 reads all. What they become stays in memory until the run ends.",
+                ),
+            ],
+            outputs=[
+                io.Audio.Output("audio", tooltip="The recordings in the order of their names.", is_output_list=True),
+                io.String.Output(
+                    "name", tooltip="Their names without ending, for Save Audio's filename_prefix.", is_output_list=True
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, folder: str, first: int, most: int) -> io.NodeOutput:
+        paths = chosen(folder, first, most)
+        clips = []
+        for number, path in enumerate(paths, 1):
+            check_interrupt()
+            tell(f"{number} of {len(paths)}: {path.name}")
+            waveform, sample_rate = read_audio(path)
+            clips.append({"waveform": waveform, "sample_rate": sample_rate})
+        return io.NodeOutput(clips, [path.stem for path in paths])
+
+    @classmethod
+    def fingerprint_inputs(cls, folder: str, first: int, most: int) -> str:
+        state = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in chosen(folder, first, most)]
+        return hashlib.sha256(repr(state).encode()).hexdigest()
+
+    @classmethod
+    def validate_inputs(cls, folder: str, first: int, most: int) -> bool | str:
+        try:
+            chosen(folder, first, most)
+        except ValueError as error:
+            return str(error)
+        return True
+
+
+def subfolders() -> list[str]:
+    """Folders in ComfyUI's input folder, by their path in it; hidden ones are left out."""
+    root = folder_paths.get_input_directory()
+    found = [WHOLE_INPUT]
+    for folder, inner, _ in os.walk(root):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        found += [os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/") for name in inner]
+    return found
+
+
+def chosen(folder: str, first: int, most: int) -> list[Path]:
+    """The recordings of a folder from the `first` on, at most `most` of them (0: all).
+
+    Raises:
+        ValueError: no folder of ComfyUI's input folder, or no recording left.
+    """
+    if folder not in subfolders():
+        raise ValueError(f"folder {folder!r} is not in ComfyUI's input folder: make it there, or choose another")
+    root = Path(folder_paths.get_input_directory(), folder)
+    names = [path.name for path in root.iterdir() if path.is_file()]
+    found = sorted(folder_paths.filter_files_content_types(names, ["audio", "video"]))
+    if not found:
+        raise ValueError(f"folder {folder!r} holds no recording: put some there, or choose another")
+    if first > len(found):
+        raise ValueError(f"first is {first} and folder {folder!r} holds {len(found)} recordings: choose a lower number")
+    return [root / name for name in found[first - 1 :][: most or None]]

@@ -1,0 +1,33 @@
+"""What stands above a node in the prompt that is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Prompt = Mapping[str, Mapping[str, Any]]
+
+
+def upstream(prompt: Prompt | None, start: str) -> Iterator[Mapping[str, Any]]:
+    """The node `start` and all that feed it, each once, the nearest first."""
+    waiting, seen = [start], {start}
+    while waiting:
+        node = (prompt or {}).get(waiting.pop(0))
+        if node is None:
+            continue
+        yield node
+        for value in node["inputs"].values():
+            if (source := linked(value)) and source not in seen:
+                seen.add(source)
+                waiting.append(source)
+
+
+def upstream_values(prompt: Prompt | None, start: str, name: str) -> list[str]:
+    """The texts that nodes above `start` have in a widget called `name`, each once."""
+    found = [node["inputs"].get(name) for node in upstream(prompt, start)]
+    return list(dict.fromkeys(text for text in found if isinstance(text, str)))
+
+
+def linked(value: object) -> str | None:
+    """The node at the other end of a link; None for the value of a widget."""
+    return value[0] if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) else None

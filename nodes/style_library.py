@@ -1,0 +1,138 @@
+"""Save Style and Load Style: captured styles in the models folder `stylus_styles`."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from comfy_api.latest import io
+
+from ..stylus_ops.diffusion.features import Style
+from ..stylus_ops.diffusion.style_file import SUFFIX, read_style, write_style
+from . import sockets
+from .graph import upstream_values
+from .host.identity import Weights
+from .host.messages import tell
+
+FOLDER = "stylus_styles"
+NO_STYLES = "(none saved yet)"
+
+
+def register_folder() -> None:
+    """Make `models/stylus_styles` known to ComfyUI, beside those of extra_model_paths.yaml."""
+    folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir, FOLDER))
+    folder_paths.folder_names_and_paths[FOLDER][1].add(SUFFIX)
+
+
+class SaveStyle(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StylusSaveStyle",
+            display_name="Save Style",
+            category="audio/stylus",
+            description="Keeps a captured style in a small file in models/stylus_styles, to use again and to share.",
+            search_aliases=["export style", "share style", "style library", "stylus"],
+            inputs=[
+                sockets.Style.Input("style", tooltip="From Capture Style KV or Blend Styles."),
+                io.String.Input(
+                    "name",
+                    default="my style",
+                    tooltip="Name of the file, with folders if you like: strings/cello. A style of that name is replaced.",
+                ),
+            ],
+            outputs=[sockets.Style.Output("style_out", "style", tooltip="The same style, to go on with.")],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, style: Style, name: str) -> io.NodeOutput:
+        path = style_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        recordings = upstream_values(cls.hidden.prompt, cls.hidden.unique_id, "audio")
+        write_style(
+            path, style, ", ".join(recordings), lambda weights: weights.values, lambda conditioning: conditioning
+        )
+        tell(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
+        return io.NodeOutput(style)
+
+    @classmethod
+    def validate_inputs(cls, name: str) -> bool | str:
+        try:
+            style_path(name)
+        except ValueError as error:
+            return str(error)
+        return True
+
+
+class LoadStyle(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StylusLoadStyle",
+            display_name="Load Style",
+            category="audio/stylus",
+            description="Reads a style that Save Style kept. It fits the model, prompt, steps and sites it was captured with.",
+            search_aliases=["import style", "style library", "style preset", "stylus"],
+            inputs=[
+                io.Combo.Input(
+                    "name",
+                    options=folder_paths.get_filename_list(FOLDER) or [NO_STYLES],
+                    tooltip="A file in models/stylus_styles. R refreshes the list.",
+                )
+            ],
+            outputs=[
+                sockets.Style.Output(
+                    "style", tooltip="For Blend Styles, Inject Attention Sampler or Apply Style to Model."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, name: str) -> io.NodeOutput:
+        style, recording = read_style(saved_path(name), Weights.restored)
+        clip = style.captures[0]
+        windows = sum(len(capture.noise) for capture in style.captures)
+        tell(
+            f"{recording or 'a style'}\n{len(clip.sigmas)} steps, sites {', '.join(str(block) for block in dict(clip.sites))}, "
+            f"{windows} {'window' if windows == 1 else 'windows'}"
+        )
+        return io.NodeOutput(style)
+
+    @classmethod
+    def fingerprint_inputs(cls, name: str) -> Any:
+        status = saved_path(name).stat()
+        return status.st_mtime_ns, status.st_size
+
+    @classmethod
+    def validate_inputs(cls, name: str) -> bool | str:
+        try:
+            saved_path(name)
+        except ValueError as error:
+            return str(error)
+        return True
+
+
+def style_path(name: str) -> Path:
+    """The file of a style to be saved; ValueError if the name is none or leaves the folder."""
+    parts = name.removesuffix(SUFFIX).replace("\\", "/").split("/")
+    if any(not part.strip(" .") or re.search(r'[<>:"|?*\x00-\x1f]', part) for part in parts):
+        raise ValueError(f"name is {name!r}: choose letters, digits and spaces, with / between folder and name")
+    folder = folder_paths.get_folder_paths(FOLDER)[0]
+    return Path(folder, *(part.strip() for part in parts[:-1]), parts[-1].strip() + SUFFIX)
+
+
+def saved_path(name: str) -> Path:
+    """The file of a saved style; ValueError if there is none in ComfyUI's folders."""
+    if name not in folder_paths.get_filename_list(FOLDER):
+        raise ValueError(
+            f"style {name!r} is not in models/{FOLDER}: save it there, or refresh the list and choose another"
+        )
+    path = folder_paths.get_full_path(FOLDER, name)
+    if path is None:
+        raise ValueError(f"style {name!r} can't be read: is its file still there?")
+    return Path(path)

@@ -1,0 +1,161 @@
+"""Compare, Mask from Sound, Load Audio Folder, and what the browser asks for."""
+
+import json
+import urllib.error
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from .comfy_server import PACK, ComfyServer, Graph, PromptRefused
+
+RECORDINGS = PACK / "stylus_ops" / "tiny" / "recordings"
+
+
+def compared(comfy: ComfyServer, graph: Graph, node: str) -> dict:
+    run = comfy.run(graph)
+    assert run.error is None
+    (shown,) = run.outputs[node]["stylus_compare"]
+    return shown
+
+
+def temporary(comfy: ComfyServer, name: str) -> Path:
+    return comfy.base / "temp" / name
+
+
+def test_compare_draws_and_plays_every_clip_equally_loud(comfy: ComfyServer) -> None:
+    graph = Graph()
+    content, style = (graph.add("StylusLoadAudioMel", audio=f"stylus/{n}.flac") for n in ("melody", "style_a"))
+    other = graph.add("TestAudio", content="noise", samples=48000, channels=2, sample_rate=48000)
+    node = graph.add(
+        "StylusCompare",
+        content=[content, 2],
+        style=[style, 2],
+        **{"results.result_0": [other, 0], "results.result_1": [content, 2]},
+    )
+    saved = graph.add("SaveImage", images=[node, 0], filename_prefix="figure")
+
+    run = comfy.run(graph)
+
+    assert run.error is None
+    (shown,) = run.outputs[node]["stylus_compare"]
+    tracks = shown["tracks"]
+    assert [track["title"] for track in tracks] == ["content", "style", "result 1", "result 2"]
+    assert [track["seconds"] for track in tracks] == pytest.approx([5.1, 5.1, 1.0, 5.1], abs=0.01)
+    assert max(track["gain"] for track in tracks) == 1.0
+    assert tracks[0]["gain"] == tracks[3]["gain"]
+    for track in tracks:
+        samples, rate = soundfile.read(temporary(comfy, track["file"]))
+        assert len(samples) / rate == pytest.approx(track["seconds"])
+    with (
+        Image.open(temporary(comfy, shown["figure"])) as figure,
+        Image.open(comfy.files(run, saved, "images")[0]) as png,
+    ):
+        assert (np.asarray(figure) == np.asarray(png)).all()
+        assert list(figure.size) == shown["size"]
+    assert comfy.read(f"/view?filename={tracks[2]['file']}&type=temp")
+
+
+def test_titles_tell_the_dials_in_which_results_differ(comfy: ComfyServer) -> None:
+    graph = Graph()
+    prior = graph.add("StylusLoadTiny")
+    mels = [graph.add("StylusLoadAudioMel", audio=f"stylus/{n}.flac", preset="tiny-256") for n in ("melody", "style_a")]
+    latents = [graph.add("VAEEncode", pixels=[mel, 0], vae=[prior, 2]) for mel in mels]
+    shared = {"model": [prior, 0], "conditioning": [prior, 1]}
+    content = graph.add("StylusDDIMInvert", latent=[latents[0], 0], steps=2, **shared)
+    style = graph.add("StylusCaptureStyle", latent=[latents[1], 0], steps=2, **shared)
+    results = {}
+    for number, alpha in enumerate((0.5, 1.0)):
+        sampler = graph.add("StylusInjectSampler", inversion=[content, 0], style=[style, 0], alpha=alpha, **shared)
+        images = graph.add("VAEDecode", samples=[sampler, 0], vae=[prior, 2])
+        audio = graph.add("StylusPhaseDecode", images=[images, 0], spectrogram=[mels[0], 1])
+        results[f"results.result_{number}"] = [audio, 0]
+    node = graph.add("StylusCompare", content=[mels[0], 2], style=[mels[1], 2], **results)
+    titles = [track["title"] for track in compared(comfy, graph, node)["tracks"]]
+    assert titles == ["content", "style", "alpha 0.5", "alpha 1"]
+
+
+def test_every_clip_of_a_batch_is_a_track_and_silence_is_drawn(comfy: ComfyServer) -> None:
+    graph = Graph()
+    silence = graph.add("TestAudio", content="silence", samples=4410, channels=10, sample_rate=44100)
+    node = graph.add("StylusCompare", content=[silence, 0], style=[silence, 0], **{"results.result_0": [silence, 0]})
+    tracks = compared(comfy, graph, node)["tracks"]
+    assert [track["gain"] for track in tracks] == [1.0, 1.0, 1.0]
+    assert all(track["file"].endswith(".wav") for track in tracks)
+
+
+@pytest.mark.parametrize("what", ["onsets", "percussive", "harmonic", "loud", "band"])
+def test_a_mask_has_the_size_of_the_pictures(comfy: ComfyServer, what: str) -> None:
+    graph = Graph()
+    mel = graph.add("StylusLoadAudioMel", audio="stylus/melody.flac", preset="tiny-256")
+    mask = graph.add("StylusMaskFromSound", spectrogram=[mel, 1], what=what, low_hz=500.0)
+    image = graph.add("MaskToImage", mask=[mask, 0])
+    black = graph.add("EmptyImage", width=256, height=256, batch_size=1, color=0)
+    joined = graph.add(
+        "ImageCompositeMasked", destination=[black, 0], source=[mel, 0], x=0, y=0, resize_source=False, mask=[mask, 0]
+    )
+    saved = [graph.add("SaveImage", images=[source, 0], filename_prefix=what) for source in (image, joined)]
+    run = comfy.run(graph)
+    assert run.error is None
+    pictures = [np.asarray(Image.open(comfy.files(run, node, "images")[0])) for node in saved]
+    assert pictures[0].shape[:2] == (256, 256)
+    assert pictures[0].max() > 60
+    assert pictures[0][-10:].max() == 0
+    assert pictures[1][-10:].max() == 0
+
+
+def album(comfy: ComfyServer, folder: str, names: list[str]) -> None:
+    target = comfy.input / folder
+    target.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        wave = 0.1 * torch.randn(1, 44100 * (number + 1), generator=torch.Generator().manual_seed(number))
+        soundfile.write(target / name, wave.t().numpy(), 44100)
+
+
+def test_what_follows_a_folder_runs_once_for_each_recording(comfy: ComfyServer) -> None:
+    album(comfy, "album", ["b.wav", "a.flac"])
+    (comfy.input / "album" / "cover.txt").write_text("no sound")
+    graph = Graph()
+    folder = graph.add("StylusLoadAudioFolder", folder="album")
+    save = graph.add("StylusSaveAudio", audio=[folder, 0], filename_prefix=[folder, 1])
+    run = comfy.run(graph)
+    assert run.error is None
+    files = comfy.files(run, save, "audio")
+    assert [path.name.split("_")[0] for path in files] == ["a", "b"]
+    assert [round(soundfile.info(path).duration) for path in files] == [2, 1]
+
+
+def test_part_of_a_folder_and_what_is_none(comfy: ComfyServer) -> None:
+    album(comfy, "deep/er", ["1.wav", "2.wav", "3.wav"])
+    (comfy.input / "empty").mkdir(exist_ok=True)
+    graph = Graph()
+    folder = graph.add("StylusLoadAudioFolder", folder="deep/er", first=2, most=1)
+    save = graph.add("StylusSaveAudio", audio=[folder, 0], filename_prefix=[folder, 1])
+    (path,) = comfy.files(comfy.run(graph), save, "audio")
+    assert path.name.startswith("2_")
+    for change, words in (
+        ({"folder": "../output"}, "not in"),
+        ({"folder": "empty"}, "holds no recording"),
+        ({"first": 9}, "holds 3 recordings"),
+    ):
+        graph[folder]["inputs"] = {"folder": "deep/er", **change}
+        with pytest.raises(PromptRefused, match=words):
+            comfy.run(graph)
+
+
+def test_the_browser_sees_a_recording_at_a_glance(comfy: ComfyServer) -> None:
+    shown = json.loads(comfy.read("/stylus/overview?audio=" + quote("stylus/melody.flac")))
+    assert shown["seconds"] == pytest.approx(5.1, abs=0.01)
+    assert len(shown["levels"]) == 600
+    assert 0.1 < max(shown["levels"]) <= 1
+
+
+@pytest.mark.parametrize("name", ["", "gone.wav", "../server.log", "/etc/passwd", "stylus/../prior.safetensors"])
+def test_no_other_file_is_looked_at(comfy: ComfyServer, name: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        comfy.read("/stylus/overview?audio=" + quote(name))
+    assert refusal.value.code == 404

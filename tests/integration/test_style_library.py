@@ -1,0 +1,123 @@
+"""Save Style and Load Style: the same transfer from a file, and words for what does not fit."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from .comfy_server import ComfyServer, PromptRefused
+from .graphs import TransferGraph, saved_latent
+
+
+def saved_style(comfy: ComfyServer, graph: TransferGraph, name: str) -> Path:
+    """Save the graph's captured style; returns its file."""
+    save = graph.add("StylusSaveStyle", style=[graph.capture, 0], name=name)
+    run = comfy.run(graph)
+    assert run.error is None
+    assert any(text.endswith(" MB") for node, text in run.texts if node == save)
+    del graph[save]
+    return comfy.base / "models" / "stylus_styles" / f"{name}.safetensors"
+
+
+def load_into(graph: TransferGraph, name: str) -> str:
+    """Give the sampler the style from a file; returns the loader."""
+    load = graph.add("StylusLoadStyle", name=name)
+    graph.set(graph.sampler, style=[load, 0])
+    return load
+
+
+@pytest.mark.parametrize("features", ["cache", "recompute"])
+def test_a_loaded_style_gives_the_transfer_it_was_saved_from(comfy: ComfyServer, features: str) -> None:
+    """Bit for bit where both evaluate the features again; a cached bank rounds otherwise."""
+    graph = TransferGraph(comfy)
+    graph.set(graph.capture, features=features)
+    path = saved_style(comfy, graph, f"strings/{features}")
+    assert path.is_file()
+    comfy.forget_outputs()
+    expected = saved_latent(comfy, comfy.run(graph), graph.saved)
+
+    comfy.forget_outputs()  # the checkpoint is read again: another module with the same weights
+    load_into(graph, f"strings/{features}.safetensors")
+    run = comfy.run(graph)
+
+    assert run.error is None
+    loaded = saved_latent(comfy, run, graph.saved)
+    if features == "recompute":
+        assert torch.equal(loaded, expected)
+    torch.testing.assert_close(loaded, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_the_list_knows_a_new_file_and_the_node_what_is_in_it(comfy: ComfyServer) -> None:
+    graph = TransferGraph(comfy)
+    saved_style(comfy, graph, "new one")
+    schema = comfy.get("/object_info/StylusLoadStyle")["StylusLoadStyle"]["input"]["required"]["name"]
+    assert "new one.safetensors" in str(schema)
+
+    load = load_into(graph, "new one.safetensors")
+    run = comfy.run(graph)
+
+    assert any("3 steps, sites 6, 7, 8, 9, 10, 11, 1 window" in text for node, text in run.texts if node == load)
+
+
+def test_saving_again_is_noticed_by_the_loader(comfy: ComfyServer) -> None:
+    graph = TransferGraph(comfy)
+    saved_style(comfy, graph, "changing")
+    load = load_into(graph, "changing.safetensors")
+    assert load in comfy.run(graph).executed
+    assert load in comfy.run(graph).cached
+
+    other = TransferGraph(comfy, steps=4)
+    saved_style(comfy, other, "changing")
+
+    run = comfy.run(graph)
+    assert load in run.executed
+    assert run.failed_node == graph.sampler
+    assert "captured with 4 steps" in (run.error or "")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "context", "lora", "words"),
+    [("sd15-small", 768, 1.0, "other model weights"), ("sd15-small", 768, None, "another CONDITIONING")],
+)
+def test_a_style_that_does_not_fit_is_refused_in_words(
+    comfy: ComfyServer, checkpoint: str, context: int, lora: float | None, words: str
+) -> None:
+    saved_style(comfy, TransferGraph(comfy), "plain")
+    graph = TransferGraph(comfy, checkpoint=checkpoint, context=context, lora_strength=lora)
+    load_into(graph, "plain.safetensors")
+    if lora is None:
+        graph.set(graph.prompt[0], seed=5)
+
+    run = comfy.run(graph)
+
+    assert run.failed_node == graph.sampler
+    assert words in (run.error or "")
+
+
+@pytest.mark.parametrize("name", ["../out", "a/../../out", "/etc/out", "..\\out", "", "a//b", "nul\0", "C:/out", "."])
+def test_a_name_never_leaves_the_folder(comfy: ComfyServer, name: str) -> None:
+    graph = TransferGraph(comfy)
+    del graph[graph.saved]  # ComfyUI runs what is sound and leaves out the rest
+    graph.add("StylusSaveStyle", style=[graph.capture, 0], name=name)
+    with pytest.raises(PromptRefused, match="name is"):
+        comfy.run(graph)
+
+
+@pytest.mark.parametrize("name", ["gone.safetensors", "../checkpoints/sd15-small.safetensors", "/etc/passwd"])
+def test_only_files_of_the_folder_are_read(comfy: ComfyServer, name: str) -> None:
+    graph = TransferGraph(comfy)
+    load_into(graph, name)
+    with pytest.raises(PromptRefused, match=r"not in models/stylus_styles|not in list"):
+        comfy.run(graph)
+
+
+def test_another_kind_of_file_in_the_folder_is_named(comfy: ComfyServer, models: dict[str, Path]) -> None:
+    path = comfy.base / "models" / "stylus_styles" / "lora.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(models["sd15-small"].read_bytes()[:2000])
+    graph = TransferGraph(comfy)
+    load = load_into(graph, "lora.safetensors")
+    run = comfy.run(graph)
+    path.unlink()
+    assert run.failed_node == load
+    assert "style 'lora' is damaged" in (run.error or "")

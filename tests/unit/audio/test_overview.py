@@ -1,0 +1,37 @@
+"""A recording at a glance."""
+
+import pytest
+import torch
+
+from stylus_ops.audio import overview as module
+from stylus_ops.audio.files import write_audio
+from stylus_ops.audio.overview import overview
+from tests.unit.signals import noise
+
+
+@pytest.mark.parametrize(("suffix", "rate"), [("wav", 44100), ("flac", 22050), ("mp3", 48000)])
+def test_levels_stand_where_the_sound_is(tmp_path, monkeypatch, suffix, rate):
+    """Read in several parts, a loud middle third is found there."""
+    monkeypatch.setattr(module, "PART", 0.7)
+    wave = noise(3.0, rate)[0] * 0.01
+    wave[:, rate : 2 * rate] *= 100
+    path = tmp_path / f"clip.{suffix}"
+    write_audio(path, wave, rate, "16")
+    seconds, levels = overview(path, 30)
+    assert seconds == pytest.approx(3.0, abs=0.1)
+    assert levels.shape == (30,)
+    assert (levels[12:18] > 0.1).all()
+    assert (torch.cat([levels[:9], levels[-8:]]) < 0.05).all()
+
+
+def test_a_click_shorter_than_a_column_is_seen(tmp_path):
+    wave = torch.zeros(1, 44100 * 5)
+    wave[0, 123456] = 0.5
+    write_audio(tmp_path / "click.wav", wave, 44100)
+    assert float(overview(tmp_path / "click.wav", 20)[1].max()) == pytest.approx(0.5, abs=1e-4)
+
+
+def test_what_holds_no_sound_is_refused(tmp_path):
+    (tmp_path / "text.wav").write_text("no sound")
+    with pytest.raises(ValueError, match=r"text\.wav"):
+        overview(tmp_path / "text.wav", 10)

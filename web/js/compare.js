@@ -1,0 +1,271 @@
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+
+// The player of Compare: every clip runs at once from one clock, and switching only turns another one up. What a run
+// found comes as `stylus_compare`: the figure, and for each clip its file, its gain and its place in the figure.
+
+const FADE = 0.008; // seconds; a switch without a click
+const MARGIN = 20; // pixels that the classic renderer leaves beside a widget
+
+const ICONS = {
+  play: "M2 1 11 6 2 11Z",
+  pause: "M2 1H5V11H2ZM7 1H10V11H7Z",
+  loading: "M1 5H3V7H1ZM5 5H7V7H5ZM9 5H11V7H9Z",
+};
+
+const STYLE = `
+.stylus-compare { display: flex; flex-direction: column; gap: 6px; font: 12px system-ui, sans-serif; width: 100%; }
+.stylus-compare .bar { display: flex; flex-wrap: wrap; gap: 4px; align-items: center; flex: none; }
+.stylus-compare button { padding: 3px 9px; border: 1px solid var(--border-color, #555); border-radius: 4px; cursor: pointer;
+  background: var(--comfy-input-bg, #222); color: var(--input-text, #ddd); font: inherit; }
+.stylus-compare button[aria-pressed="true"] { background: #b5367a; border-color: #b5367a; color: #fff; }
+.stylus-compare button:focus-visible { outline: 2px solid #fec287; }
+.stylus-compare .clock { margin-left: auto; color: var(--descrip-text, #999); font-variant-numeric: tabular-nums; }
+.stylus-compare .figure { position: relative; width: 100%; flex: none; cursor: crosshair; touch-action: none; }
+.stylus-compare .figure img { display: block; width: 100%; height: auto; border-radius: 4px; user-select: none; pointer-events: none; }
+.stylus-compare .playhead { position: absolute; width: 2px; margin-left: -1px; background: #fff; pointer-events: none;
+  box-shadow: 0 0 3px #000; }
+.stylus-compare .heard { position: absolute; box-sizing: border-box; border: 2px solid #b5367a; pointer-events: none; }
+.stylus-compare .hint { padding: 14px; text-align: center; color: var(--descrip-text, #999); }
+`;
+
+function element(tag, className, properties = {}) {
+  return Object.assign(document.createElement(tag), { className, ...properties });
+}
+
+class Player {
+  /** @param onResize called when the shape of the figure has changed */
+  constructor(onResize) {
+    this.onResize = onResize;
+    this.element = element("div", "stylus-compare", { tabIndex: -1 });
+    this.element.addEventListener("keydown", (event) => this.key(event));
+    this.tracks = [];
+    this.heard = 0;
+    this.position = 0; // seconds, while nothing plays
+    this.show();
+  }
+
+  /** What a run found, or nothing. */
+  show(found) {
+    this.pause();
+    this.tracks = (found?.tracks ?? []).map((track) => ({ ...track }));
+    this.size = found?.size;
+    this.position = 0;
+    this.heard = Math.min(this.heard, Math.max(0, this.tracks.length - 1));
+    this.element.replaceChildren();
+    if (!found) {
+      this.element.append(element("div", "hint", { textContent: "Run the graph to see and hear the comparison." }));
+      return;
+    }
+    const bar = element("div", "bar");
+    this.play = element("button", "play", { type: "button", ariaLabel: "Play" });
+    this.play.onclick = () => (this.playing ? this.pause() : this.start());
+    this.buttons = this.tracks.map((track, index) => {
+      const button = element("button", "track", { type: "button", textContent: track.title });
+      button.title = `Hear this one (${index + 1})`;
+      button.onclick = () => this.hear(index);
+      return button;
+    });
+    this.loop = element("button", "loop", { type: "button", textContent: "loop", title: "Start again at the end" });
+    this.loop.setAttribute("aria-pressed", "false");
+    this.loop.onclick = () => this.loop.setAttribute("aria-pressed", String(!this.looping));
+    this.clock = element("span", "clock");
+    bar.append(this.play, ...this.buttons, this.loop, this.clock);
+
+    const image = element("img", "", { src: fileUrl(found.figure), alt: "Mel spectrograms of the clips", draggable: false });
+    image.style.aspectRatio = `${this.size[0]} / ${this.size[1]}`;
+    this.figure = element("div", "figure");
+    this.outline = element("div", "heard");
+    this.playhead = element("div", "playhead");
+    this.figure.append(image, this.outline, this.playhead);
+    this.figure.onpointerdown = (event) => this.seek(event);
+    this.figure.onpointermove = (event) => event.buttons === 1 && this.seek(event, false);
+    this.element.append(bar, this.figure);
+    this.draw();
+    this.onResize();
+  }
+
+  get seconds() {
+    return this.tracks[0].seconds;
+  }
+
+  get looping() {
+    return this.loop.getAttribute("aria-pressed") === "true";
+  }
+
+  get now() {
+    return this.playing ? this.context.currentTime - this.began : this.position;
+  }
+
+  async start() {
+    this.context ??= new AudioContext();
+    const token = (this.wanted = {});
+    this.showState("loading");
+    try {
+      await Promise.all([this.context.resume(), ...this.tracks.map((track) => this.load(track))]);
+    } catch (error) {
+      this.showState("play");
+      this.clock.textContent = `can't be played: ${error.message}`;
+      return;
+    }
+    if (this.wanted !== token) return; // paused, or another run, in the meantime
+    this.playing = true;
+    this.began = this.context.currentTime - this.position;
+    for (const [index, track] of this.tracks.entries()) {
+      track.volume = new GainNode(this.context, { gain: index === this.heard ? track.gain : 0 });
+      track.source = new AudioBufferSourceNode(this.context, { buffer: track.buffer });
+      track.source.connect(track.volume).connect(this.context.destination);
+      track.source.start(0, this.position);
+    }
+    this.follow();
+  }
+
+  pause() {
+    this.wanted = null;
+    if (!this.playing) return;
+    this.position = Math.min(this.now, this.seconds);
+    this.playing = false;
+    for (const track of this.tracks) track.source.stop();
+    this.draw();
+  }
+
+  showState(state) {
+    if (this.play.dataset.state === state) return;
+    this.play.dataset.state = state;
+    this.play.ariaLabel = { play: "Play", pause: "Pause", loading: "Loading" }[state];
+    this.play.innerHTML = `<svg width="12" height="12" viewBox="0 0 12 12" fill="currentColor"><path d="${ICONS[state]}"/></svg>`;
+  }
+
+  async load(track) {
+    if (track.buffer) return;
+    const response = await fetch(fileUrl(track.file));
+    if (!response.ok) throw new Error("the file is gone, run the graph again");
+    track.buffer = await this.context.decodeAudioData(await response.arrayBuffer());
+  }
+
+  hear(index) {
+    this.heard = index;
+    if (this.playing)
+      for (const [other, track] of this.tracks.entries())
+        track.volume.gain.setTargetAtTime(other === index ? track.gain : 0, this.context.currentTime, FADE);
+    this.draw();
+  }
+
+  /** Go where the figure was pressed; a press on a clip's panel also makes it the one that is heard. */
+  seek(event, choose = true) {
+    event.preventDefault();
+    event.stopPropagation();
+    this.element.focus({ preventScroll: true });
+    const box = this.figure.getBoundingClientRect();
+    const x = ((event.clientX - box.left) / box.width) * this.size[0];
+    const y = ((event.clientY - box.top) / box.height) * this.size[1];
+    const [left, , right] = this.tracks[0].plot;
+    const share = Math.min(1, Math.max(0, (x - left) / (right - left)));
+    if (choose) {
+      const index = this.tracks.findIndex(({ plot }) => y >= plot[1] && y <= plot[3]);
+      if (index >= 0) this.hear(index);
+      this.figure.setPointerCapture(event.pointerId);
+    }
+    this.jump(share * this.seconds);
+  }
+
+  jump(seconds) {
+    const playing = this.playing;
+    this.pause();
+    this.position = seconds;
+    this.draw();
+    if (playing) this.start();
+  }
+
+  key(event) {
+    if (!this.tracks.length) return;
+    const number = Number(event.key);
+    if (number >= 1 && number <= this.tracks.length) this.hear(number - 1);
+    else if (event.key === " ") this.play.click();
+    else if (event.key === "ArrowLeft" || event.key === "ArrowRight")
+      this.jump(Math.min(this.seconds, Math.max(0, this.now + (event.key === "ArrowLeft" ? -1 : 1))));
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  follow() {
+    if (!this.playing) return;
+    if (this.now >= this.seconds) {
+      this.pause();
+      this.position = 0;
+      if (this.looping) this.start();
+    }
+    this.draw();
+    requestAnimationFrame(() => this.follow());
+  }
+
+  draw() {
+    const percent = ([width, height]) => ([x, y]) => [`${(100 * x) / width}%`, `${(100 * y) / height}%`];
+    const place = percent(this.size);
+    const [left, top, right] = this.tracks[0].plot;
+    const [x, y] = place([left + ((right - left) * Math.min(this.now, this.seconds)) / this.seconds, top]);
+    const [, height] = place([0, this.tracks.at(-1).plot[3] - top]);
+    Object.assign(this.playhead.style, { left: x, top: y, height });
+    const plot = this.tracks[this.heard].plot;
+    const [outlineLeft, outlineTop] = place([plot[0], plot[1]]);
+    const [outlineWidth, outlineHeight] = place([plot[2] - plot[0], plot[3] - plot[1]]);
+    Object.assign(this.outline.style, { left: outlineLeft, top: outlineTop, width: outlineWidth, height: outlineHeight });
+    for (const [index, button] of this.buttons.entries()) button.setAttribute("aria-pressed", String(index === this.heard));
+    this.showState(this.playing ? "pause" : "play");
+    this.clock.textContent = `${this.now.toFixed(1)} / ${this.seconds.toFixed(1)} s`;
+  }
+
+  close() {
+    this.pause();
+    this.context?.close();
+    this.context = undefined;
+  }
+}
+
+function fileUrl(name) {
+  return api.apiURL(`/view?filename=${encodeURIComponent(name)}&type=temp`);
+}
+
+app.registerExtension({
+  name: "stylus.compare",
+
+  setup() {
+    document.head.append(element("style", "", { textContent: STYLE }));
+  },
+
+  nodeCreated(node) {
+    if (node.comfyClass !== "StylusCompare") return;
+    const player = new Player(() => {
+      const width = Math.max(node.size[0], 640);
+      node.setSize([width, Math.max(node.computeSize()[1], 100)]);
+      node.graph?.setDirtyCanvas(true, true);
+    });
+    const height = () => {
+      if (!player.size) return 60;
+      const bar = player.element.querySelector(".bar")?.offsetHeight || 28;
+      return bar + 10 + ((node.size[0] - MARGIN) * player.size[1]) / player.size[0];
+    };
+    const widget = node.addDOMWidget("comparison", "stylus_compare", player.element, {
+      serialize: false,
+      hideOnZoom: false,
+      getMinHeight: height,
+      getMaxHeight: height,
+    });
+    widget.serialize = false;
+    const show = (output) => output?.stylus_compare && player.show(output.stylus_compare[0]);
+    const { onExecuted, onAdded, onRemoved } = node;
+    node.onExecuted = function (output) {
+      onExecuted?.apply(this, arguments);
+      show(output);
+    };
+    node.onAdded = function () {
+      onAdded?.apply(this, arguments);
+      show(app.nodeOutputs?.[String(node.id)]); // of an earlier run, when the workflow's tab is opened again
+    };
+    node.onRemoved = function () {
+      onRemoved?.apply(this, arguments);
+      player.close();
+    };
+  },
+});

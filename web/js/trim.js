@@ -1,0 +1,203 @@
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+
+// The strip under the player of Load Audio → Mel: the recording's level over time, and two handles that write `start`
+// and `duration`. A handle at the recording's end writes duration 0, which reads to the end whatever the recording.
+
+const HEIGHT = 64;
+const MARGINS = 20; // above and below, which the classic renderer takes off
+const GRIP = 10; // pixels on either side of a handle
+const STEP = 0.01; // seconds
+const SHORTEST = 0.05; // seconds that stay between the handles
+const LEVEL_POWER = 0.5; // makes what is quiet visible
+
+const round = (seconds) => Math.round(seconds / STEP) * STEP;
+const words = (seconds) => (seconds < 60 ? `${seconds.toFixed(2)} s` : `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`);
+
+class Strip {
+  /** @param widgets the node's `start` and `duration` */
+  constructor(widgets) {
+    this.widgets = widgets;
+    this.element = Object.assign(document.createElement("div"), { className: "stylus-trim", title: "Drag an edge to trim, the middle to move; double-click to take all" });
+    Object.assign(this.element.style, { position: "relative", width: "100%", height: "100%", minHeight: "48px", touchAction: "none" });
+    this.canvas = document.createElement("canvas");
+    Object.assign(this.canvas.style, { position: "absolute", inset: "0", width: "100%", height: "100%", borderRadius: "4px" });
+    this.element.append(this.canvas);
+    this.element.addEventListener("pointerdown", (event) => this.press(event));
+    this.element.addEventListener("pointermove", (event) => this.move(event));
+    this.element.addEventListener("pointerup", (event) => this.release(event));
+    this.element.addEventListener("pointercancel", (event) => this.release(event));
+    this.element.addEventListener("dblclick", (event) => {
+      event.stopPropagation();
+      this.write(0, this.seconds);
+    });
+    new ResizeObserver(() => this.draw()).observe(this.element);
+  }
+
+  /** Look at another recording. */
+  async open(name) {
+    if (name === this.name) return;
+    this.name = name;
+    this.seconds = this.levels = undefined;
+    this.message = "";
+    this.draw();
+    if (!name) return;
+    try {
+      const response = await api.fetchApi(`/stylus/overview?audio=${encodeURIComponent(name)}`);
+      const found = await response.json();
+      if (this.name !== name) return; // another was chosen meanwhile
+      if (response.ok) ({ seconds: this.seconds, levels: this.levels } = found);
+      else this.message = found.error;
+    } catch {
+      if (this.name === name) this.message = "can't be shown";
+    }
+    this.draw();
+  }
+
+  get start() {
+    return Math.min(Number(this.widgets.start.value) || 0, this.seconds);
+  }
+
+  get end() {
+    const duration = Number(this.widgets.duration.value) || 0;
+    return duration ? Math.min(this.start + duration, this.seconds) : this.seconds;
+  }
+
+  write(start, end) {
+    const whole = end >= this.seconds - STEP / 2;
+    this.set(this.widgets.start, round(start));
+    this.set(this.widgets.duration, whole ? 0 : round(end - start));
+    this.draw();
+  }
+
+  set(widget, seconds) {
+    const value = Number(seconds.toFixed(2));
+    if (widget.value === value) return;
+    widget.value = value;
+    widget.callback?.(value);
+    widget.value = value; // a callback rounds to the step of the widget's arrows
+  }
+
+  at(event) {
+    const box = this.element.getBoundingClientRect();
+    return { x: event.clientX - box.left, seconds: ((event.clientX - box.left) / box.width) * this.seconds, perPixel: this.seconds / box.width };
+  }
+
+  /** Which part is under the pointer: an edge, the middle, or nothing. */
+  part({ seconds, perPixel }) {
+    const near = (edge) => Math.abs(seconds - edge) <= GRIP * perPixel;
+    if (near(this.start) && near(this.end)) return seconds < (this.start + this.end) / 2 ? "start" : "end";
+    if (near(this.start)) return "start";
+    if (near(this.end)) return "end";
+    return seconds > this.start && seconds < this.end ? "middle" : null;
+  }
+
+  press(event) {
+    if (!this.seconds || event.button !== 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const place = this.at(event);
+    this.held = { part: this.part(place) ?? (place.seconds < this.start ? "start" : "end"), from: place.seconds, start: this.start, end: this.end };
+    this.element.setPointerCapture(event.pointerId);
+    if (this.held.part !== "middle") this.move(event);
+  }
+
+  move(event) {
+    if (!this.seconds) return;
+    const place = this.at(event);
+    if (!this.held) {
+      this.element.style.cursor = { start: "ew-resize", end: "ew-resize", middle: "grab" }[this.part(place)] ?? "default";
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+    const { part, from, start, end } = this.held;
+    const within = (value, low, high) => Math.min(Math.max(value, low), Math.max(low, high));
+    if (part === "start") this.write(within(place.seconds, 0, end - SHORTEST), end);
+    else if (part === "end") this.write(start, within(place.seconds, start + SHORTEST, this.seconds));
+    else {
+      const shift = within(place.seconds - from, -start, this.seconds - end);
+      this.write(start + shift, end + shift);
+    }
+  }
+
+  release(event) {
+    if (!this.held) return;
+    event.stopPropagation();
+    this.held = null;
+    app.extensionManager?.workflow?.activeWorkflow?.changeTracker?.checkState?.();
+  }
+
+  draw() {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (!width || !height) return;
+    const ratio = window.devicePixelRatio || 1;
+    Object.assign(this.canvas, { width: width * ratio, height: height * ratio });
+    const pen = this.canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    pen.fillStyle = "#16161a";
+    pen.fillRect(0, 0, width, height);
+    pen.font = "11px system-ui, sans-serif";
+    if (!this.levels) {
+      pen.fillStyle = "#999";
+      pen.fillText(this.message || "", 8, height / 2 + 4, width - 16);
+      return;
+    }
+    const [left, right] = [this.start, this.end].map((seconds) => (seconds / this.seconds) * width);
+    const loudest = Math.max(...this.levels, 1e-6);
+    for (let x = 0; x < width; x++) {
+      const first = Math.floor((x / width) * this.levels.length);
+      const last = Math.max(first + 1, Math.floor(((x + 1) / width) * this.levels.length));
+      const bar = Math.max(...this.levels.slice(first, last), 0) / loudest;
+      const tall = Math.max(1, bar ** LEVEL_POWER * (height - 22));
+      pen.fillStyle = x >= left && x <= right ? "#fb8761" : "#4f127b";
+      pen.fillRect(x, (height - 14 - tall) / 2 + 14, 1, tall);
+    }
+    pen.fillStyle = "#fcfdbf";
+    for (const x of [left, right]) {
+      pen.fillRect(Math.min(Math.max(x - 1, 0), width - 2), 0, 2, height);
+      pen.fillRect(Math.min(Math.max(x - 3, 0), width - 6), height / 2 - 8, 6, 16);
+    }
+    const label = `${words(this.start)} to ${words(this.end)} (${words(this.end - this.start)} of ${words(this.seconds)})`;
+    const room = pen.measureText(label).width;
+    pen.fillStyle = "#ddd";
+    pen.fillText(label, Math.min(Math.max(left + 6, 6), Math.max(6, width - room - 6)), 12, width - 12);
+  }
+}
+
+app.registerExtension({
+  name: "stylus.trim",
+
+  nodeCreated(node) {
+    if (node.comfyClass !== "StylusLoadAudioMel") return;
+    const widget = (name) => node.widgets.find((widget) => widget.name === name);
+    const audio = widget("audio");
+    const strip = new Strip({ start: widget("start"), duration: widget("duration") });
+    const shown = node.addDOMWidget("trim", "stylus_trim", strip.element, {
+      serialize: false,
+      hideOnZoom: false,
+      getMinHeight: () => HEIGHT + MARGINS,
+      getMaxHeight: () => HEIGHT + MARGINS,
+    });
+    shown.serialize = false;
+    const refresh = () => {
+      strip.open(audio.value);
+      strip.draw();
+    };
+    for (const watched of [audio, strip.widgets.start, strip.widgets.duration]) {
+      const callback = watched.callback;
+      watched.callback = function (...args) {
+        const result = callback?.apply(this, args);
+        refresh();
+        return result;
+      };
+    }
+    for (const event of ["onAdded", "onConfigure"]) {
+      const before = node[event];
+      node[event] = function (...args) {
+        before?.apply(this, args);
+        refresh();
+      };
+    }
+  },
+});

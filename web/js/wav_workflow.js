@@ -1,0 +1,60 @@
+import { app } from "../../../scripts/app.js";
+
+// ComfyUI opens the workflow of a dropped flac, mp3 or ogg, and makes a Load Audio of every wav. A wav that Save Audio
+// (Stylus) wrote has its tags as JSON in the comment of its LIST INFO chunk.
+
+/** The comment in a RIFF file, or undefined. Only headers and the INFO list are read. */
+async function readComment(file) {
+  const header = await read(file, 0, 12);
+  if (!header || !["RIFF", "RF64"].includes(text(header, 0, 4)) || text(header, 8, 4) !== "WAVE") return;
+  for (let place = 12; ; ) {
+    const chunk = await read(file, place, 12);
+    if (!chunk) return;
+    let size = chunk.getUint32(4, true);
+    if (size === 0xffffffff) return; // data of more than 4 GB: its size is elsewhere, and nothing of ours follows
+    if (text(chunk, 0, 4) === "LIST" && text(chunk, 8, 4) === "INFO") {
+      const list = await read(file, place + 12, Math.min(size - 4, file.size - place - 12));
+      for (let at = 0; list && at + 8 <= list.byteLength; ) {
+        const length = list.getUint32(at + 4, true);
+        if (text(list, at, 4) === "ICMT") return text(list, at + 8, length).replace(/\0+$/, "");
+        at += 8 + length + (length % 2);
+      }
+    }
+    place += 8 + size + (size % 2);
+  }
+}
+
+async function read(file, start, length) {
+  if (start + length > file.size) return;
+  return new DataView(await file.slice(start, start + length).arrayBuffer());
+}
+
+function text(view, start, length) {
+  const available = Math.min(length, view.byteLength - start);
+  return new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + start, available));
+}
+
+async function readTags(file) {
+  try {
+    return JSON.parse(await readComment(file));
+  } catch {
+    return; // no comment, or somebody's words
+  }
+}
+
+app.registerExtension({
+  name: "stylus.wavWorkflow",
+
+  setup() {
+    const handleFile = app.handleFile;
+    app.handleFile = async function (file, ...others) {
+      if (file.name.toLowerCase().endsWith(".wav")) {
+        const tags = await readTags(file);
+        const name = file.name.replace(/\.\w+$/, "");
+        if (tags?.workflow) return await app.loadGraphData(JSON.parse(tags.workflow), true, true, name);
+        if (tags?.prompt) return await app.loadApiJson(JSON.parse(tags.prompt), name);
+      }
+      return await handleFile.call(this, file, ...others);
+    };
+  },
+});
