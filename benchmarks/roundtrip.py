@@ -1,10 +1,10 @@
-"""What recordings lose from audio to pictures and back, without diffusion.
+"""What recordings lose from audio to images and back, without diffusion.
 
 `python -m benchmarks.roundtrip FILE [FILE ...]` prints, for the same part of every file:
 phase, gain, pinv signal-to-noise ratio over everything (phase, gain) and below 10 kHz (phase_pinv, the paper's), in dB
 codec             the same as pinv for the codec of the paper's authors: centre crop to a square, resize to 512, 8 bit
 mel 0, mel 16     distance of the sound from the mel that was asked for, after 0 and 16 iterations of phase_pinv, in dB
-seams             windows against one wide picture, in dB of the signal
+seams             windows against one wide image, in dB of the signal
 speed, MB         audio → mel → audio in multiples of real time, and the peak memory of the whole process so far
 """
 
@@ -89,15 +89,15 @@ def measure(file: Path, options: argparse.Namespace, params: SpectrogramParams) 
 
 
 def authors_codec(waveform: Tensor, params: SpectrogramParams) -> float:
-    """dB below `f_max` of the paper authors' picture of the first 5 s, decoded with the content's phase."""
+    """dB below `f_max` of the paper authors' image of the first 5 s, decoded with the content's phase."""
     waveform = waveform[:, : 5 * params.sample_rate]
     mel = mel_amplitudes(waveform[None], params)
     peak = mel.amax((1, 2))
-    picture = mel_to_image(mel, peak, params)
-    height, width = picture.shape[-2:]
+    image = mel_to_image(mel, peak, params)
+    height, width = image.shape[-2:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    square = picture[:, top : top + side, left : left + side]
+    square = image[:, top : top + side, left : left + side]
     resized = torch.nn.functional.interpolate(square[None], (512, 512), mode="bicubic", antialias=True)[0]
     eight_bit = (resized.clamp(0, 1) * 255).round() / 255
     decoded = image_to_mel(eight_bit, peak, replace(params, n_mels=512))[0]

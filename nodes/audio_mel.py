@@ -24,7 +24,7 @@ BUNDLED_PREFIX = "stylus/"
 
 
 def window_inputs() -> list[io.Input]:
-    """How both nodes turn sound into pictures."""
+    """How both nodes turn sound into images."""
     return [
         io.Combo.Input(
             "preset",

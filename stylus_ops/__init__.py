@@ -8,14 +8,14 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
 
 `audio`                  sound
   `audio.backend`        resampling and the mel filterbank, torchaudio's or soxr's and librosa's
-  `audio.geometry`       the geometry of a picture: presets, units, what follows from them
+  `audio.geometry`       the geometry of an image: presets, units, what follows from them
   `audio.files`          reading and writing recordings
   `audio.overview`       a recording at a glance
   `audio.stft`           short-time Fourier transforms, block by block
-  `audio.mel`            mel filters and their inverse, amplitudes, pictures
-  `audio.windows`        a clip cut into a batch of pictures, and joined again
+  `audio.mel`            mel filters and their inverse, amplitudes, images
+  `audio.windows`        a clip cut into a batch of images, and joined again
   `audio.loudness`       loudness and true peak
-  `audio.decode`         pictures back to sound
+  `audio.decode`         images back to sound
   `audio.metrics`        chroma and timbre in numbers
   `audio.figure`         spectrograms drawn to be compared
   `audio.mask`           where a sound does something

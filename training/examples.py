@@ -1,6 +1,6 @@
 """Training examples: a window, the same window as another recording would sound, and a window of that other recording.
 
-Plain denoising leaves timbre to the convolutions, which see it in the noisy picture itself. Here the picture that enters
+Plain denoising leaves timbre to the convolutions, which see it in the noisy image itself. Here the image that enters
 the network may carry another timbre than the one asked for, and the only place to learn the latter from is a second
 window of the wanted recording, read through self-attention.
 """

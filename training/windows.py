@@ -1,6 +1,6 @@
 """Random training windows from the rendered recordings.
 
-Values are (mel amplitude) ** 0.25 with low frequencies first, [256, frames]; `to_images` makes the pictures of the
+Values are (mel amplitude) ** 0.25 with low frequencies first, [256, frames]; `to_images` makes the images of the
 `tiny-256` preset from them.
 """
 

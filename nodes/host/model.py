@@ -76,7 +76,7 @@ def plain_latent(model: ModelPatcher, latent: dict) -> Tensor:
 
 
 def check_conditioning(model: ModelPatcher, conditioning: list) -> None:
-    """Raises ValueError unless the CONDITIONING is one prompt for the whole picture that this MODEL can read."""
+    """Raises ValueError unless the CONDITIONING is one prompt for the whole image that this MODEL can read."""
     if len(conditioning) != 1:
         raise ValueError(
             f"conditioning combines {len(conditioning)} prompts: inversion takes one; an empty prompt is best"

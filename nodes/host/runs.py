@@ -49,7 +49,7 @@ def invert_latent(
 
     Raises:
         ValueError: the model has no Stable Diffusion U-Net, noise schedule or decoder block of that number; the latent or
-            the conditioning is not of this model's kind, or limited to a part of the picture; steps, method or corrections
+            the conditioning is not of this model's kind, or limited to a part of the image; steps, method or corrections
             are out of range.
     """
     table = sigma_table(model)

@@ -1,1 +1,1 @@
-"""Sound: files, mel-spectrogram pictures, and pictures back to sound. Knows nothing of diffusion."""
+"""Sound: files, mel-spectrogram images, and images back to sound. Knows nothing of diffusion."""

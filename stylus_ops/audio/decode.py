@@ -1,4 +1,4 @@
-"""From pictures back to sound: ways to turn a mel spectrogram into a change of the content's waveform.
+"""From images back to sound: ways to turn a mel spectrogram into a change of the content's waveform.
 
 Every method edits the content's spectrum inside the mel band at 44.1 kHz and adds the difference to the untouched
 waveform at its own rate, so that length, rate, channels and all that lies above the band survive.
@@ -37,12 +37,12 @@ def decode(
     """The sound of `images`, heard through the recording that `spectrogram` keeps.
 
     Args:
-        images: `[B * windows, n_mels, width, 3]` in 0..1, cut like the pictures of `spectrogram`.
-        method: "phase" keeps the content's phase and takes the pictures' magnitudes, with the content's own detail where
-            a mel band has no say. "phase_pinv" takes the smallest magnitudes that have the pictures' mel, as the paper
-            does (Stylus, arXiv 2411.15913). "gain" filters the content by the ratio of the pictures to the reference; it
+        images: `[B * windows, n_mels, width, 3]` in 0..1, cut like the images of `spectrogram`.
+        method: "phase" keeps the content's phase and takes the images' magnitudes, with the content's own detail where
+            a mel band has no say. "phase_pinv" takes the smallest magnitudes that have the images' mel, as the paper
+            does (Stylus, arXiv 2411.15913). "gain" filters the content by the ratio of the images to the reference; it
             adds no energy where the content has none. "griffin_lim" starts from random phase (Griffin & Lim 1984).
-        reference: pictures that stand for the unchanged content, such as its VAE round trip; only "gain" uses them.
+        reference: images that stand for the unchanged content, such as its VAE round trip; only "gain" uses them.
             Without them the content itself is the reference.
         phase_iters: Griffin-Lim iterations after the first estimate; 0 means 32 for "griffin_lim", none for the others.
         gain_db: "gain" amplifies and attenuates by at most this much.
@@ -52,7 +52,7 @@ def decode(
         `[B, C, T]` float32 at `spectrogram.sample_rate`, with the content's batch, channels and samples. Its true peak
         stays below the larger of -1 dBFS and the content's own.
     Raises:
-        ValueError: a value outside its range, or pictures that are not those of this spectrogram.
+        ValueError: a value outside its range, or images that are not those of this spectrogram.
     """
     DECODE.check(method)
     LOUDNESS.check(loudness)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SpectrogramParams:
-    """From sound to picture. One picture is `n_mels` rows high and `width` frames wide."""
+    """From sound to image. One image is `n_mels` rows high and `width` frames wide."""
 
     sample_rate: int = 44100
     n_fft: int = 17640

@@ -1,4 +1,4 @@
-"""The mel scale of pictures: filters, their inverse, amplitudes of a waveform, pictures of amplitudes.
+"""The mel scale of images: filters, their inverse, amplitudes of a waveform, images of amplitudes.
 
 Bright is quiet, low frequencies are at the bottom.
 """

@@ -1,4 +1,4 @@
-"""Cutting a clip into a batch of mel-spectrogram pictures, and joining pictures to one mel spectrogram again.
+"""Cutting a clip into a batch of mel-spectrogram images, and joining images to one mel spectrogram again.
 
 One normalisation (the clip's peak) serves all windows.
 """
@@ -21,7 +21,7 @@ SAMPLE_RATES = (4000, 384000)
 
 
 class Spectrogram(NamedTuple):
-    """What the pictures of a clip do not hold: its waveform, and how it was cut."""
+    """What the images of a clip do not hold: its waveform, and how it was cut."""
 
     waveform: Tensor  # [B, C, T] float32 on the CPU, at its own sample rate
     sample_rate: int
@@ -38,7 +38,7 @@ class Spectrogram(NamedTuple):
 
     @property
     def windows(self) -> int:
-        """Pictures of the whole batch: as many for each clip."""
+        """Images of the whole batch: as many for each clip."""
         return len(self.waveform) * len(self.starts)
 
     def valid_columns(self, width: int) -> int:
@@ -80,7 +80,7 @@ def audio_to_windows(
         overlap: frames that neighbouring windows share, 0 to half a window.
         short_clip: a clip shorter than a window is completed with silence ("pad") or with itself ("loop").
     Returns:
-        Pictures `[B * windows, n_mels, width, 3]` float32 in 0..1, clip by clip, and the Spectrogram that
+        Images `[B * windows, n_mels, width, 3]` float32 in 0..1, clip by clip, and the Spectrogram that
         `windows_to_mel` and `decode` need.
     Raises:
         ValueError: waveform, overlap or short_clip are not what is asked for here.
@@ -96,8 +96,8 @@ def audio_to_windows(
         image = _complete(image, params.width, short_clip)
     starts = window_starts(frames, params.width, overlap)
     windows = torch.stack([image[..., start : start + params.width] for start in starts], 1)
-    pictures = windows.flatten(0, 1).unsqueeze(-1).repeat(1, 1, 1, 3)
-    return pictures, Spectrogram(waveform, sample_rate, params, frames, starts, overlap, peak)
+    images = windows.flatten(0, 1).unsqueeze(-1).repeat(1, 1, 1, 3)
+    return images, Spectrogram(waveform, sample_rate, params, frames, starts, overlap, peak)
 
 
 def check_overlap(overlap: int, params: SpectrogramParams) -> None:
@@ -123,7 +123,7 @@ def windows_to_mel(images: Tensor, spectrogram: Spectrogram) -> Tensor:
 
     Shape: images `[B * windows, n_mels, width, 3]` -> `[B, n_mels, frames]`
     Raises:
-        ValueError: the pictures are not those of this spectrogram, or hold NaN.
+        ValueError: the images are not those of this spectrogram, or hold NaN.
     """
     params, starts = spectrogram.params, spectrogram.starts
     batch = spectrogram.waveform.shape[0]
@@ -131,7 +131,7 @@ def windows_to_mel(images: Tensor, spectrogram: Spectrogram) -> Tensor:
     if images.ndim != 4 or tuple(images.shape[:3]) != expected:
         raise ValueError(
             f"images of the shape {list(images.shape)} do not belong to this spectrogram, which has {expected[0]} "
-            f"pictures of {params.width} x {params.n_mels}: connect both to the same recording."
+            f"images of {params.width} x {params.n_mels}: connect both to the same recording."
         )
     grey = images.detach().to("cpu", torch.float32).mean(-1).unflatten(0, (batch, len(starts)))
     if not grey.isfinite().all():

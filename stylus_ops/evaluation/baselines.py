@@ -55,7 +55,7 @@ def eq_match(content: Tensor, style: Tensor, sample_rate: int, amount: float = 1
 def cross_synthesis(content: Tensor, style: Tensor, sample_rate: int, amount: float = 1.0) -> Restyled:
     """The content's phase and pattern with the style's mean and deviation of every mel band.
 
-    Statistics are those of (mel amplitude / peak) ** 0.25, the values of the pictures that a transfer works on.
+    Statistics are those of (mel amplitude / peak) ** 0.25, the values of the images that a transfer works on.
 
     Args:
         amount: share of the change, 0 (content) to 1.

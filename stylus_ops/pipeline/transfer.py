@@ -48,7 +48,7 @@ class Clip(NamedTuple):
         return Clip(self.name, self.images[:count], self.spectrogram.first(count))
 
     def panel(self, images: Tensor | None = None, title: str = "") -> Panel:
-        """Its picture, or that of other images cut like its own."""
+        """Its image, or that of other images cut like its own."""
         mel = windows_to_mel(self.images if images is None else images, self.spectrogram)
         return Panel(title or self.name, mel[0], self.spectrogram.params)
 
