@@ -40,6 +40,8 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
 
 `engine`                 the diffusers host
   `engine.source`        what a model's name means
+  `engine.ldm_keys`      names of weights, diffusers' to latent diffusion's
+  `engine.checkpoint`    every tensor of a checkpoint there, finite and in its shape
   `engine.loading`       from there to a model
   `engine.tiny_unet`     the bundled prior as a diffusers U-Net
   `engine.engine`        a loaded model as the method's host

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from stylus_ops.engine.ldm_keys import ldm_key
 from stylus_ops.tiny import AUTOENCODER, CONTEXT, FORMAT, UNET, WEIGHTS, write_checksum
 
-from .ldm_keys import ldm_key
 from .prior import UNET_CONFIG, make_unet
 
 

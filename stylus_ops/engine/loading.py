@@ -6,6 +6,7 @@ needs no network; a Hub id alone reaches out, because it was asked for.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,11 +37,12 @@ from transformers import CLIPTextModel
 from transformers.utils import logging as transformers_logging
 
 from .. import tiny
+from .checkpoint import UNET, check_tensors, tensor
 from .source import find
 from .tiny_unet import diffusers_unet
 
 CONFIGS = Path(__file__).with_name("configs")
-UNET = "model.diffusion_model."
+PARTS = ("unet", "vae", "text_encoder")
 SD_SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 START_TOKEN, END_TOKEN, PROMPT_TOKENS = 49406, 49407, 77
 PADDING_TOKENS = {768: END_TOKEN, 1024: 0}
@@ -186,6 +188,14 @@ def _from_file(path: Path, device: torch.device, dtype: torch.dtype) -> LoadedMo
             raise ValueError(f"model {path.name} comes without {part}: use a full checkpoint, or a diffusers folder")
 
     where = _bundled_config(width)
+    configs = {part: json.loads((Path(where["config"]) / part / "config.json").read_text("utf-8")) for part in PARTS}
+    configs["unet"] |= _unet_config(weights)
+    if width == 1024:
+        del configs["text_encoder"]  # under OpenCLIP's names
+    try:
+        check_tensors(weights, configs)
+    except ValueError as error:
+        raise ValueError(f"model {path.name}: {error}; the file is damaged or incomplete: download it again") from error
     text_encoder = create_diffusers_clip_model_from_ldm(
         CLIPTextModel, weights, subfolder="text_encoder", torch_dtype=torch.float32, **where
     )
@@ -242,24 +252,26 @@ def sd_sigmas() -> Tensor:
 
 def context_width(weights: Mapping[str, Tensor]) -> int:
     """What a checkpoint's cross-attention reads: 768 for SD 1.x, 1024 for SD 2.x."""
-    return weights[f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"].shape[1]
+    return tensor(weights, f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", 2).shape[1]
 
 
 def unet_from_checkpoint(weights: Mapping[str, Tensor], dtype: torch.dtype) -> UNet2DConditionModel:
     """The U-Net of an SD 1.x or 2.x checkpoint; its widths are read off the weights."""
-    widths: list[int] = []
-    while (key := f"{UNET}input_blocks.{3 * len(widths) + 1}.0.out_layers.3.weight") in weights:
-        widths.append(weights[key].shape[0])
-    context = context_width(weights)
-    heads = {} if context == 768 else {"attention_head_dim": [width // 64 for width in widths]}
     return UNet2DConditionModel.from_single_file(
         dict(weights),
         subfolder="unet",
         torch_dtype=dtype,
-        block_out_channels=widths,
-        **heads,
-        **_bundled_config(context),
+        **_unet_config(weights),
+        **_bundled_config(context_width(weights)),
     )
+
+
+def _unet_config(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What a checkpoint's U-Net has of its own: the width of each of its four levels, and its heads."""
+    keys = [f"{UNET}input_blocks.{3 * level + 1}.0.out_layers.3.weight" for level in range(4)]
+    widths = [tensor(weights, key, 4).shape[0] for key in keys]
+    heads = {} if context_width(weights) == 768 else {"attention_head_dim": [width // 64 for width in widths]}
+    return {"block_out_channels": widths, **heads}
 
 
 def _bundled_config(context_width: int) -> dict[str, Any]:

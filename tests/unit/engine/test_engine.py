@@ -1,5 +1,7 @@
 """The diffusers host against diffusers' own scheduler and modules, and every way that a model is found or refused."""
 
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -235,6 +237,70 @@ def test_files_that_cannot_be_loaded_are_refused_in_words(tmp_path, name, words)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=words):
         load_model(str(tmp_path / name), torch.device("cpu"), torch.float32)
+
+
+SPOILT = {
+    "missing": lambda weights, key: weights.pop(key),
+    r"is \[7, 3\], not": lambda weights, key: weights.update({key: torch.zeros(7, 3)}),
+    "is of int32": lambda weights, key: weights.update({key: weights[key].int()}),
+    "is no number": lambda weights, key: weights[key].view(-1)[-1:].fill_(float("nan")),
+}
+
+
+def test_a_checkpoint_is_refused_by_the_name_of_its_bad_tensor(models, tmp_path):
+    whole = load_file(models["sd15-small"])
+    keys = (
+        "model.diffusion_model.output_blocks.7.0.in_layers.2.weight",
+        "model.diffusion_model.middle_block.1.transformer_blocks.0.ff.net.2.bias",
+        "first_stage_model.decoder.up.1.block.2.conv1.weight",
+        "cond_stage_model.transformer.text_model.encoder.layers.5.mlp.fc1.weight",
+    )
+    for number, (words, spoil) in enumerate(SPOILT.items()):
+        for key in (keys[number], keys[number - 1]):
+            weights = {name: weight.clone() if name == key else weight for name, weight in whole.items()}
+            spoil(weights, key)
+            with pytest.raises(ValueError, match=f"{re.escape(key)} .*{words}"):
+                load_model(str(save(weights, tmp_path)), torch.device("cpu"), torch.float32)
+
+
+def save(weights: dict[str, Tensor], folder: Path) -> Path:
+    save_file(weights, folder / "spoilt.safetensors")
+    return folder / "spoilt.safetensors"
+
+
+@pytest.mark.parametrize("level", [0, 2])
+def test_tensors_that_tell_the_widths_are_missed_by_name(models, tmp_path, level):
+    weights = load_file(models["sd15-small"])
+    key = f"model.diffusion_model.input_blocks.{3 * level + 1}.0.out_layers.3.weight"
+    del weights[key]
+    with pytest.raises(ValueError, match=re.escape(key)):
+        load_model(str(save(weights, tmp_path)), torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["./owner/model", "../owner/model", "/owner/model", "models/mistyped", "a/b/c", "owner/", "o w/n", "owner/--x"],
+)
+def test_what_is_a_path_is_never_looked_up_on_the_hub(tmp_path, monkeypatch, name):
+    def download(*arguments, **options):
+        raise AssertionError("the Hub was asked")
+
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stylus_ops.engine.loading.snapshot_download", download)
+    with pytest.raises(ValueError, match="does not exist"):
+        load_model(name, torch.device("cpu"), torch.float32)
+
+
+def test_a_hub_id_without_network_says_so(tmp_path):
+    """In a process of its own, whose Hub is a port where nobody listens."""
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    code = "import torch; from stylus_ops.engine.loading import load_model; load_model('owner/model', torch.device('cpu'), torch.float32)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[3], env=environment, capture_output=True, text=True
+    )
+    assert "ValueError: model owner/model is no file or folder here" in done.stderr
+    assert "no network" in done.stderr
 
 
 def test_folder_of_another_pipeline_is_refused_by_name(tmp_path):

@@ -13,9 +13,9 @@ from stylus_ops import tiny
 from stylus_ops.audio.files import read_audio
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.engine.ldm_keys import ldm_key
 from stylus_ops.engine.tiny_unet import diffusers_config, diffusers_unet
 from stylus_ops.tiny import RECORDINGS, UNET, WEIGHTS, TinyPrior, load, write_checksum
-from training.ldm_keys import ldm_key
 
 
 @pytest.fixture(scope="module")
