@@ -246,8 +246,8 @@ SHORT_CLIP = Choice(
     advanced=True,
     choices=("pad", "loop"),
 )
-START = Number("start", 0.0, "Seconds to skip at the beginning.", high=86400.0, step=0.1, unit="s")
-DURATION = Number("duration", 0.0, "Seconds to read. 0 reads to the end.", high=86400.0, step=0.1, unit="s")
+START = Number("start", 0.0, "Seconds to skip at the beginning.", high=86400.0, step=0.01, unit="s")
+DURATION = Number("duration", 0.0, "Seconds to read. 0 reads to the end.", high=86400.0, step=0.01, unit="s")
 CONTENT_START = replace(START, name="content_start", text="Seconds to skip at the beginning of the content.")
 CONTENT_DURATION = replace(DURATION, name="content_duration", text="Seconds of the content to use. 0 is to its end.")
 STYLE_START = replace(START, name="style_start", text="Seconds to skip at the beginning of each style.")
