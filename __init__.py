@@ -8,6 +8,7 @@ from .nodes.audio_mel import AudioToMel, LoadAudioMel, send_bundled
 from .nodes.compare import Compare
 from .nodes.ddim_invert import DDIMInvert
 from .nodes.inject_sampler import ApplyStyleToModel, InjectAttentionSampler
+from .nodes.match_tone import MatchTone
 from .nodes.overview import send_overview
 from .nodes.phase_decode import PhaseDecode
 from .nodes.save_audio import SaveAudio
@@ -32,6 +33,7 @@ class StylusExtension(ComfyExtension):
             LoadAudioMel,
             LoadAudioFolder,
             AudioToMel,
+            MatchTone,
             DDIMInvert,
             CaptureStyle,
             SaveStyle,

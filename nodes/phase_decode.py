@@ -46,9 +46,12 @@ class PhaseDecode(io.ComfyNode):
         spectrogram: Spectrogram,
         decode: str,
         loudness: str,
+        dynamics: float,
+        mix: float,
         phase_iters: int,
         gain_db: float,
         above_band_db: float,
+        noise: float,
         reference: Tensor | None = None,
     ) -> io.NodeOutput:
         with between_blocks(check_interrupt):
@@ -61,5 +64,8 @@ class PhaseDecode(io.ComfyNode):
                 gain_db=gain_db,
                 above_band_db=above_band_db,
                 loudness=loudness,
+                dynamics=dynamics,
+                noise=noise,
+                mix=mix,
             )
         return io.NodeOutput({"waveform": waveform, "sample_rate": spectrogram.sample_rate})

@@ -15,6 +15,9 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
   `audio.mel`            mel filters and their inverse, amplitudes, images
   `audio.windows`        a clip cut into a batch of images, and joined again
   `audio.loudness`       loudness and true peak
+  `audio.dynamics`       loudness over time
+  `audio.limiter`        loudness matched, single peaks taken back
+  `audio.tone`           the long-term spectrum of others
   `audio.decode`         images back to sound
   `audio.metrics`        chroma and timbre in numbers
   `audio.figure`         spectrograms drawn to be compared

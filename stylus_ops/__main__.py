@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import signal
 import sys
 import threading
@@ -25,6 +26,7 @@ TITLES = {
     "schedule": "inversion and sampling",
     "clips": "parts of the recordings",
     "windows": "spectrogram",
+    "tone": "tone",
     "decode": "decoding",
 }
 """Of the groups of dials."""
@@ -40,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status. What can be mended by the user is said in a sentence, without a traceback."""
     try:
-        with _sigterm_raises():
+        with _sigterm_raises(), _warnings_shown():
             args = _parser().parse_args(arguments)
             return args.command(args)
     except (ValueError, OSError) as error:
@@ -75,6 +77,19 @@ def _sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, earlier)
+
+
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
+    """What the core warns of, on standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("stylus: %(message)s"))
+    logger = logging.getLogger("stylus")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def transfer(args: argparse.Namespace) -> int:

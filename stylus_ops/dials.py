@@ -261,6 +261,32 @@ STYLE_WINDOWS = Whole(
     high=64,
 )
 
+TONE = Number(
+    "tone",
+    0.0,
+    "How far the content first takes the style's long-term spectrum, as an equaliser would match it. 0 leaves it as it is.",
+)
+TONE_RESOLUTION = Number(
+    "tone_resolution",
+    0.25,
+    "Finest detail of that equaliser's curve, in octaves at 1 kHz. Coarser matches brightness alone; finer copies single notes "
+    "of the style.",
+    advanced=True,
+    low=0.1,
+    high=2.0,
+    step=0.05,
+    unit="octaves",
+)
+TONE_DB = Number(
+    "tone_db",
+    18.0,
+    "The most that this equaliser amplifies or attenuates a frequency.",
+    advanced=True,
+    high=60.0,
+    step=1.0,
+    unit="dB",
+)
+
 DECODE = Choice(
     "decode",
     "phase",
@@ -302,13 +328,27 @@ ABOVE_BAND_DB = Number(
     step=1.0,
     unit="dB",
 )
+DYNAMICS = Number(
+    "dynamics",
+    0.5,
+    "How closely loudness over time follows the content's: within a factor of two at 0.5, fully at 1; single peaks are limited. "
+    "0 leaves it alone, as the paper does, and a single peak then holds the whole clip down.",
+)
+NOISE = Number(
+    "noise",
+    0.0,
+    "How much of what the content has no sound for is made of noise: for styles such as water or wind. Not for gain.",
+    advanced=True,
+)
+MIX = Number("mix", 1.0, "Dry to wet. 0 is the content itself, 1 the whole effect.")
 
 GROUPS: dict[str, tuple[Dial, ...]] = {
     "style": (ALPHA, GAMMA, TEMPERATURE, ADAIN, ADAIN_MODE, START_PERCENT, END_PERCENT),
     "schedule": (STEPS, SITES, INVERSION, CORRECTIONS, FEATURES, WINDOWS_PER_PASS),
     "clips": (CONTENT_START, CONTENT_DURATION, STYLE_START, STYLE_DURATION, STYLE_WINDOWS),
     "windows": (PRESET, OVERLAP),
-    "decode": (DECODE, LOUDNESS, PHASE_ITERS, GAIN_DB, ABOVE_BAND_DB),
+    "tone": (TONE, TONE_RESOLUTION, TONE_DB),
+    "decode": (DECODE, LOUDNESS, DYNAMICS, MIX, PHASE_ITERS, GAIN_DB, ABOVE_BAND_DB, NOISE),
 }
 """What shapes a transfer from files to files, as the command line and the README show it."""
 

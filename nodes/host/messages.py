@@ -36,3 +36,15 @@ def _warnings_of(context: ExecutionContext) -> list[str]:
     if _warnings[0] != context:
         _warnings = (context, [])
     return _warnings[1]
+
+
+class _Warnings(logging.Handler):
+    """What the core warns of while a node is at work."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warn(record.getMessage())
+
+
+core = logging.getLogger("stylus")
+core.addHandler(_Warnings())
+core.propagate = False

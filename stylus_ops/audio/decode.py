@@ -6,13 +6,17 @@ waveform at its own rate, so that length, rate, channels and all that lies above
 
 from __future__ import annotations
 
+import logging
+
 import torch
 from torch import Tensor
 
-from ..dials import ABOVE_BAND_DB, DECODE, GAIN_DB, LOUDNESS, PHASE_ITERS
+from ..dials import ABOVE_BAND_DB, DECODE, DYNAMICS, GAIN_DB, LOUDNESS, MIX, NOISE, PHASE_ITERS
 from .backend import resample
+from .dynamics import follow_dynamics
 from .geometry import SpectrogramParams
-from .loudness import MINUS_1_DBFS, limit_true_peak, loudness_gain, true_peak
+from .limiter import match_loudness
+from .loudness import MINUS_1_DBFS, limit_true_peak, true_peak
 from .mel import band_filters, channel_rms, covered_bins, interpolation, mel_amplitudes, nearest_magnitudes
 from .stft import filter_stft
 from .windows import Spectrogram, windows_to_mel
@@ -21,7 +25,11 @@ GRIFFIN_LIM_ITERS = 32
 GAIN_FLOOR = 1e-5  # of the clip's peak, -100 dB: below it a ratio of two mel amplitudes means nothing
 DETAIL_GAIN = 60.0  # dB; the content's fine structure is amplified and attenuated by at most this much
 
+USABLE_GAIN = 20.0  # dB; what the content would have to be amplified by more than this has no phase of its own
+
 SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
+
+logger = logging.getLogger("stylus")
 
 
 def decode(
@@ -33,6 +41,9 @@ def decode(
     gain_db: float = GAIN_DB.default,
     above_band_db: float = ABOVE_BAND_DB.default,
     loudness: str = LOUDNESS.default,
+    dynamics: float = DYNAMICS.default,
+    noise: float = NOISE.default,
+    mix: float = MIX.default,
 ) -> Tensor:
     """The sound of `images`, heard through the recording that `spectrogram` keeps.
 
@@ -48,17 +59,29 @@ def decode(
         gain_db: "gain" amplifies and attenuates by at most this much.
         above_band_db: level of what the content has above the mel band; 0 keeps it.
         loudness: "match_content" (ITU-R BS.1770) or "none".
+        dynamics: how closely loudness over time follows the content's, 0 to 1, as in `follow_dynamics`. Single peaks are taken
+            back by a limiter; at 0 nothing changes over time, and a peak turns the whole clip down.
+        noise: share, 0 to 1, of what the content has too little of (20 dB less than the images ask for) that is made of
+            noise instead. Not for "gain".
+        mix: 0 is the content to the bit, 1 the whole effect.
     Returns:
         `[B, C, T]` float32 at `spectrogram.sample_rate`, with the content's batch, channels and samples. Its true peak
         stays below the larger of -1 dBFS and the content's own.
     Raises:
         ValueError: a value outside its range, or images that are not those of this spectrogram.
+
+    A silent content, and an output that stays more than 1 LU quieter than the content, are logged as warnings of "stylus".
     """
     DECODE.check(method)
     LOUDNESS.check(loudness)
     PHASE_ITERS.check(phase_iters)
     GAIN_DB.check(gain_db)
     ABOVE_BAND_DB.check(above_band_db)
+    DYNAMICS.check(dynamics)
+    NOISE.check(noise)
+    MIX.check(mix)
+    if mix == 0:
+        return spectrogram.waveform.clone()
     params, rate = spectrogram.params, spectrogram.sample_rate
     mel = windows_to_mel(images, spectrogram)
     if method == "gain":
@@ -68,17 +91,28 @@ def decode(
         if method == "gain":
             return gain_change(in_band, gain[clip], params)
         iterations = phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
-        return magnitude_change(in_band, mel[clip], params, iterations, method)
+        if noise == 0:
+            return magnitude_change(in_band, mel[clip], params, iterations, method)
+        tonal, noisy = split_mel(mel[clip], mel_amplitudes(in_band[None], params)[0], noise)
+        return magnitude_change(in_band, tonal, params, iterations, method) + excited_noise(in_band, noisy, params)
 
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
+        if not original.any():
+            logger.warning("the content is silent: choose a recording, or a part of it, with sound")
         content = scale_above_band(original, rate, above_band_db, params)
         changed = change(clip, resample(content, rate, params.sample_rate))
         output = resample(changed, params.sample_rate, rate)[:, : content.shape[-1]]
         output += content
+        output = follow_dynamics(output, original, rate, dynamics)
+        ceiling = max(MINUS_1_DBFS, true_peak(original, rate))
         if loudness == "match_content":
-            output *= loudness_gain(output, original, rate)
-        decoded[clip] = limit_true_peak(output, rate, max(MINUS_1_DBFS, true_peak(original, rate)))
+            output = match_loudness(output, original, rate, ceiling, limiter=dynamics > 0)
+        else:
+            output = limit_true_peak(output, rate, ceiling)
+        if mix < 1:
+            output = limit_true_peak(torch.lerp(original, output, mix), rate, ceiling)
+        decoded[clip] = output
     return decoded
 
 
@@ -160,6 +194,33 @@ def magnitude_change(
     for _ in range(iterations):
         estimate += filter_stft(estimate, again, params)
     return estimate - waveform
+
+
+def split_mel(mel: Tensor, own: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+    """What the content is to supply of the mel and what noise is to, whose squares sum to the mel's.
+
+    Shape: mel, own (the content's) `[n_mels, frames]` -> both `[n_mels, frames]`
+    """
+    out_of_reach = (mel.square() - (10 ** (USABLE_GAIN / 20) * own).square()).clamp(min=0)
+    noisy = noise * out_of_reach
+    return (mel.square() - noisy).sqrt(), noisy.sqrt()
+
+
+def excited_noise(waveform: Tensor, mel: Tensor, params: SpectrogramParams) -> Tensor:
+    """Noise with the magnitudes of `mel`, each channel as loud beside the others as in the waveform; the same at every call.
+
+    Shape: waveform `[C, T]` at `params.sample_rate`, mel `[n_mels, frames]` -> `[C, T]`
+    """
+    noise = torch.randn(waveform.shape, generator=torch.Generator().manual_seed(0))
+    noise *= waveform.square().mean(1, keepdim=True).sqrt()
+
+    def shape(spectrum: Tensor, frames: slice) -> Tensor:
+        magnitude = channel_rms(spectrum)
+        gain = mel[:, frames].t() / (magnitude @ band_filters(params)).clamp(min=SILENT)
+        wanted = nearest_magnitudes(magnitude * (gain @ interpolation(params)), mel[:, frames], params)
+        return spectrum * torch.where(covered_bins(params), wanted / magnitude.clamp(min=SILENT), 0)
+
+    return filter_stft(noise, shape, params)
 
 
 def scale_above_band(waveform: Tensor, sample_rate: int, decibels: float, params: SpectrogramParams) -> Tensor:

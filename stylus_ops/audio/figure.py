@@ -1,4 +1,4 @@
-"""Recordings drawn to be compared: mel spectrograms one below the other, and what equaliser would lie between them."""
+"""Recordings drawn to be compared: mel spectrograms one below the other, and what equaliser lies between them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ LEFT, TOP, BOTTOM, GAP = 78, 32, 30, 20  # around a plot, for labels
 EQ_WIDTH, BAR_WIDTH, BAR_LABELS = 150, 16, 66
 WIDTH = LEFT + PLOT_WIDTH + GAP + EQ_WIDTH + GAP + BAR_WIDTH + BAR_LABELS
 HERTZ = (100, 500, 1000, 2000, 5000, 10000)
+CURVE_WIDTH, CURVE_LOWEST = 640, 40  # pixels, Hz
 GREY, CURVE = (170, 170, 170), (181, 54, 122)
 MAGMA = np.array(
     [
@@ -102,6 +103,32 @@ def draw(panels: Sequence[Panel], title: str = "") -> Figure:
             _draw_equaliser(pen, spectrum - spectra[0], right + GAP, top, bottom)
         _draw_bar(image, right + GAP + EQ_WIDTH + GAP, top)
     return Figure(image, plots)
+
+
+def draw_curve(frequencies: Tensor, decibels: Tensor) -> Image.Image:
+    """A gain in dB over frequencies in Hz, on a logarithmic axis from 40 Hz to the highest of them."""
+    image = Image.new("RGB", (LEFT + CURVE_WIDTH + GAP, TOP + PLOT_HEIGHT + BOTTOM), "white")
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(14)
+    hertz, gain = frequencies.numpy(), decibels.numpy()
+    most = max(6.0, 6 * np.ceil(np.abs(gain).max() / 6))
+    octaves = np.log2(hertz[-1] / CURVE_LOWEST)
+
+    def x(frequency: np.ndarray | float) -> np.ndarray:
+        return LEFT + CURVE_WIDTH * np.log2(np.maximum(frequency, CURVE_LOWEST) / CURVE_LOWEST) / octaves
+
+    def y(level: np.ndarray | float) -> np.ndarray:
+        return np.asarray(TOP + PLOT_HEIGHT * (0.5 - level / most / 2))
+
+    for level in np.linspace(-most, most, 5):
+        pen.line((LEFT, float(y(level)), LEFT + CURVE_WIDTH, float(y(level))), GREY)
+        pen.text((LEFT - 8, float(y(level))), f"{level:+g} dB" if level else "0 dB", "black", font, anchor="rm")
+    for frequency in (CURVE_LOWEST, *HERTZ, 20000):
+        if frequency <= 1.01 * hertz[-1]:
+            at, label = float(x(frequency)), f"{frequency} Hz" if frequency < 1000 else f"{frequency // 1000} kHz"
+            pen.line((at, TOP, at, TOP + PLOT_HEIGHT), GREY)
+            pen.text((at, TOP + PLOT_HEIGHT + 7), label, "black", font, anchor="mt")
+    pen.line(list(zip(x(hertz).tolist(), y(gain).tolist(), strict=True)), CURVE, width=2)
+    return image
 
 
 def _draw_spectrogram(image: Image.Image, panel: Panel, seconds: float, corner: tuple[int, int]) -> None:

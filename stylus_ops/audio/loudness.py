@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pyloudnorm
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .backend import resample
@@ -30,17 +32,23 @@ def check_level(waveform: Tensor, name: str) -> None:
 
 
 def loudness_gain(waveform: Tensor, target: Tensor, sample_rate: int) -> float:
-    """The factor that gives `waveform` the loudness of `target`; 1 where either is silent.
-
-    Where BS.1770 measures nothing (less than 0.4 s, or more than 5 channels) the root mean square is matched.
+    """The factor that gives `waveform` the `loudness` of `target`; 1 where either is silent.
 
     Shape: both `[C, T]`.
     """
-    if waveform.shape[-1] < LOUDNESS_BLOCK * sample_rate or waveform.shape[0] > LOUDNESS_CHANNELS:
-        level, wanted = (float(x.double().square().mean().sqrt()) for x in (waveform, target))
-        return wanted / level if level > 0 and wanted > 0 else 1.0
-    decibels = integrated_loudness(target, sample_rate) - integrated_loudness(waveform, sample_rate)
+    decibels = loudness(target, sample_rate) - loudness(waveform, sample_rate)
     return 10 ** (decibels / 20) if np.isfinite(decibels) else 1.0
+
+
+def loudness(waveform: Tensor, sample_rate: int) -> float:
+    """LUFS of `[C, T]`, or the root mean square in dB where BS.1770 measures nothing (less than 0.4 s, or more than 5 channels).
+
+    Minus infinity for silence.
+    """
+    if waveform.shape[-1] >= LOUDNESS_BLOCK * sample_rate and waveform.shape[0] <= LOUDNESS_CHANNELS:
+        return integrated_loudness(waveform, sample_rate)
+    power = float(waveform.double().square().mean())
+    return 10 * math.log10(power) if power > 0 else -math.inf
 
 
 def integrated_loudness(waveform: Tensor, sample_rate: int) -> float:
@@ -55,14 +63,25 @@ def true_peak(waveform: Tensor, sample_rate: int) -> float:
 
     Shape: `[C, T]`.
     """
-    factor, peak = max(1, -(-176400 // sample_rate)), 0.0
+    return float(true_peaks(waveform, sample_rate)[0].max())
+
+
+def true_peaks(waveform: Tensor, sample_rate: int) -> tuple[Tensor, int]:
+    """The true peak of each block of about a millisecond, over all channels, and the samples of a block.
+
+    Shape: `[C, T]` -> `[ceil(T / block)]`.
+    """
+    factor = max(1, -(-176400 // sample_rate))
+    block = 2 ** round(math.log2(sample_rate / 1000))
+    peaks = []
     for first in range(0, waveform.shape[-1], PEAK_BLOCK):
         before = min(first, PEAK_MARGIN)
-        block = waveform[:, first - before : first + PEAK_BLOCK + PEAK_MARGIN]
-        oversampled = resample(block, sample_rate, sample_rate * factor)
-        oversampled = oversampled[:, before * factor :][:, : PEAK_BLOCK * factor]
-        peak = max(peak, float(block.abs().max()), float(oversampled.abs().max()))
-    return peak
+        piece = waveform[:, first - before : first + PEAK_BLOCK + PEAK_MARGIN]
+        oversampled = resample(piece, sample_rate, sample_rate * factor)
+        for samples, per_block in ((piece[:, before:], block), (oversampled[:, before * factor :], block * factor)):
+            magnitudes = samples[:, : PEAK_BLOCK * per_block // block].abs().amax(0)
+            peaks.append(F.max_pool1d(magnitudes[None, None], per_block, ceil_mode=True)[0, 0])
+    return torch.maximum(torch.cat(peaks[::2]), torch.cat(peaks[1::2])), block
 
 
 def limit_true_peak(waveform: Tensor, sample_rate: int, ceiling: float) -> Tensor:
@@ -77,14 +96,6 @@ def equal_loudness_gains(clips: Sequence[tuple[Tensor, int]]) -> list[float]:
     Args:
         clips: waveforms `[C, T]` with their sample rates.
     """
-    levels = [_level(waveform, sample_rate) for waveform, sample_rate in clips]
+    levels = [loudness(waveform, sample_rate) for waveform, sample_rate in clips]
     heard = [level for level in levels if np.isfinite(level)]
     return [10 ** ((min(heard) - level) / 20) if np.isfinite(level) else 1.0 for level in levels]
-
-
-def _level(waveform: Tensor, sample_rate: int) -> float:
-    """LUFS, or the decibels of the root mean square where BS.1770 measures nothing."""
-    if waveform.shape[-1] < LOUDNESS_BLOCK * sample_rate or waveform.shape[0] > LOUDNESS_CHANNELS:
-        mean = float(waveform.double().square().mean())
-        return 10 * np.log10(mean) if mean > 0 else -np.inf
-    return integrated_loudness(waveform, sample_rate)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from ..audio.backend import resample
@@ -17,10 +16,10 @@ from ..audio.decode import decode
 from ..audio.geometry import PRESETS
 from ..audio.loudness import MINUS_1_DBFS, limit_true_peak, loudness_gain, true_peak
 from ..audio.mel import mel_to_image
+from ..audio.tone import Reference, match_tone
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
 
 PRESET = PRESETS["tiny-256"]
-SMOOTHING = 4.0  # mel bands; the curve of an equaliser with about a third of an octave's resolution at 1 kHz
 
 
 class Restyled(NamedTuple):
@@ -41,15 +40,12 @@ def style_itself(content: Tensor, style: Tensor, sample_rate: int) -> Restyled:
 
 
 def eq_match(content: Tensor, style: Tensor, sample_rate: int, amount: float = 1.0) -> Restyled:
-    """The content through a fixed equaliser that gives it the style's smoothed long-term spectrum.
+    """The content through the equaliser of `match_tone`, bounded at 24 dB.
 
     Args:
         amount: share of the curve in dB, 0 (content) to 1.
     """
-    (mel, spectrogram), (style_mel, _) = _mel(content, sample_rate), _mel(style, sample_rate)
-    curves = [_decibels(m.square().mean(1)) for m in (mel, style_mel)]
-    decibels = amount * (curves[1] - curves[0])
-    return _decode(mel * 10 ** (decibels / 20)[:, None], spectrogram, "gain")
+    return Restyled(match_tone(content, sample_rate, [Reference(style, sample_rate)], amount, most_db=24.0).waveform)
 
 
 def cross_synthesis(content: Tensor, style: Tensor, sample_rate: int, amount: float = 1.0) -> Restyled:
@@ -68,13 +64,13 @@ def cross_synthesis(content: Tensor, style: Tensor, sample_rate: int, amount: fl
     style_std, style_mean = torch.std_mean(wanted, dim=1, keepdim=True)
     matched = (values - mean) / std.clamp(min=1e-6) * style_std + style_mean
     restyled = torch.lerp(values, matched, amount).clamp(0, 1)
-    return _decode(peak * restyled ** (1 / PRESET.power), spectrogram, "phase")
+    return _decode(peak * restyled ** (1 / PRESET.power), spectrogram)
 
 
 def truths_mel(content: Tensor, truth: Tensor, sample_rate: int) -> Restyled:
     """The content's phase with the truth's own mel."""
     (mel, _), (_, spectrogram) = _mel(truth, sample_rate), _mel(content, sample_rate)
-    return _decode(mel, spectrogram, "phase")
+    return _decode(mel, spectrogram)
 
 
 def _mel(waveform: Tensor, sample_rate: int) -> tuple[Tensor, Spectrogram]:
@@ -85,14 +81,7 @@ def _mel(waveform: Tensor, sample_rate: int) -> tuple[Tensor, Spectrogram]:
     return windows_to_mel(images, spectrogram)[0], spectrogram
 
 
-def _decode(mel: Tensor, spectrogram: Spectrogram, method: str) -> Restyled:
+def _decode(mel: Tensor, spectrogram: Spectrogram) -> Restyled:
     spectrogram = spectrogram._replace(peak=mel.amax()[None])
     images = mel_to_image(mel[None], spectrogram.peak, spectrogram.params)[..., None].expand(-1, -1, -1, 3)
-    return Restyled(decode(images, spectrogram, method)[0], mel, spectrogram)
-
-
-def _decibels(power: Tensor) -> Tensor:
-    """Smoothed level of each mel band, relative to the mean and no more than 100 dB below the loudest."""
-    decibels = 10 * torch.log10(power.clamp(min=max(1e-10 * float(power.max()), 1e-30)))
-    smooth = torch.from_numpy(gaussian_filter1d(decibels.numpy(), SMOOTHING, mode="nearest"))
-    return smooth - smooth.mean()
+    return Restyled(decode(images, spectrogram, "phase")[0], mel, spectrogram)

@@ -36,6 +36,10 @@ PAPER: dict[str, Any] = {
     "inversion": "ddim",
     "decode": "phase_pinv",
     "phase_iters": 0,
+    "tone": 0.0,
+    "dynamics": 0.0,
+    "noise": 0.0,
+    "mix": 1.0,
 }
 """The headline run of arXiv 2411.15913; steps and sites are those of the evaluation."""
 

@@ -35,11 +35,17 @@ class Settings:
     style_windows: int = dials.STYLE_WINDOWS.default
     preset: str = dials.PRESET.default
     overlap: int = dials.OVERLAP.default
+    tone: float = dials.TONE.default
+    tone_resolution: float = dials.TONE_RESOLUTION.default
+    tone_db: float = dials.TONE_DB.default
     decode: str = dials.DECODE.default
     loudness: str = dials.LOUDNESS.default
+    dynamics: float = dials.DYNAMICS.default
+    mix: float = dials.MIX.default
     phase_iters: int = dials.PHASE_ITERS.default
     gain_db: float = dials.GAIN_DB.default
     above_band_db: float = dials.ABOVE_BAND_DB.default
+    noise: float = dials.NOISE.default
 
     @property
     def injection(self) -> Dials:

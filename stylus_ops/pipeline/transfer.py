@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from ..audio.decode import decode
 from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
 from ..audio.files import FORMATS, read_audio, write_audio
 from ..audio.geometry import PRESETS
+from ..audio.tone import Reference, match_tone
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
 from ..diffusion.features import Inversion, Style, choose_policy, normalised
 from ..diffusion.recorder import Recorder, record
@@ -32,6 +34,8 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
+
+logger = logging.getLogger("stylus")
 
 AUDIO_SUFFIXES = tuple(f".{name}" for name in FORMATS)
 
@@ -81,28 +85,41 @@ class Transfer:
             yield bar
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
-    def read(self, content: Path, styles: Sequence[Path]) -> list[Clip]:
-        """The content and the styles, in this order. A style shorter than a window is looped, a content padded."""
-        settings, clips = self.settings, []
+    def read(self, content: Path, styles: Sequence[Path], weights: Sequence[float] = ()) -> list[Clip]:
+        """The content, in the styles' tone as far as that is asked for, and the styles, in this order.
+
+        A style shorter than a window is looped, a content padded.
+
+        Args:
+            weights: of the styles' tones, one each; equal ones where none are given.
+        """
+        settings = self.settings
         with self.stage("read", 1 + len(styles)) as bar:
-            for number, path in enumerate((content, *styles)):
-                is_style = number > 0
-                part = (
-                    (settings.style_start, settings.style_duration)
-                    if is_style
-                    else (settings.content_start, settings.content_duration)
-                )
-                waveform, rate = read_audio(path, *part)
-                try:
-                    images, spectrogram = audio_to_windows(
-                        waveform, rate, self.params, settings.overlap, "loop" if is_style else "pad"
-                    )
-                except ValueError as error:
-                    raise ValueError(f"{path}: {error}") from error
-                clip = Clip(path.name, images, spectrogram)
-                clips.append(clip.first(settings.style_windows) if is_style else clip)
+            clips: list[Clip] = []
+            references: list[Reference] = []
+            shares = normalised(weights, len(styles)) if styles else []
+            for path, share in zip(styles, shares, strict=True):
+                waveform, rate = read_audio(path, settings.style_start, settings.style_duration)
+                if not waveform.any():
+                    logger.warning("style %s is silent: choose a recording, or a part of it, with sound", path.name)
+                clips.append(self._clip(path, waveform, rate, "loop").first(settings.style_windows))
+                references.append(Reference(waveform[0], rate, share))
                 bar.update()
+            waveform, rate = read_audio(content, settings.content_start, settings.content_duration)
+            if settings.tone > 0 and references:
+                tone = match_tone(
+                    waveform[0], rate, references, settings.tone, settings.tone_resolution, settings.tone_db
+                )
+                waveform = tone.waveform[None]
+            clips.insert(0, self._clip(content, waveform, rate, "pad"))
+            bar.update()
         return clips
+
+    def _clip(self, path: Path, waveform: Tensor, sample_rate: int, short: str) -> Clip:
+        try:
+            return Clip(path.name, *audio_to_windows(waveform, sample_rate, self.params, self.settings.overlap, short))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
     def invert(self, clips: Sequence[Clip]) -> list[Inversion]:
         """All clips up the noise levels as one batch, with their features."""
@@ -160,6 +177,9 @@ class Transfer:
                 self.settings.gain_db,
                 self.settings.above_band_db,
                 self.settings.loudness,
+                self.settings.dynamics,
+                self.settings.noise,
+                self.settings.mix,
             )
             bar.update()
         return waveform[0], images
@@ -220,7 +240,7 @@ def transfer_files(
     run = Transfer(engine, settings, quiet)
     shares = normalised(weights, len(styles))
     weighted = [(style, share) for style, share in zip(styles, shares, strict=True) if share > 0]
-    clips = run.read(content, [style for style, _ in weighted])
+    clips = run.read(content, [style for style, _ in weighted], [share for _, share in weighted])
     inversion, *captures = run.invert(clips)
     latents = run.restyle(inversion, Style(tuple(captures), tuple(share for _, share in weighted)))
     waveform, images = run.decode(latents, clips[0])

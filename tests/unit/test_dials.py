@@ -12,6 +12,7 @@ from stylus_ops import dials
 from stylus_ops.__main__ import main
 from stylus_ops.audio.decode import decode
 from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.tone import match_tone
 from stylus_ops.audio.windows import audio_to_windows, check_overlap
 from stylus_ops.dials import DIALS, Choice, Dial, Number, Whole
 from stylus_ops.diffusion.adain import match_statistics
@@ -88,7 +89,8 @@ def test_the_command_line_has_every_dial_and_nothing_else() -> None:
         (Stylizer.start_latents, {"mode": "adain_mode", "strength": "adain"}),
         (invert, {"method": "inversion", "corrections": "corrections"}),
         (audio_to_windows, ("overlap",)),
-        (decode, {"method": "decode", **{n: n for n in ("phase_iters", "gain_db", "above_band_db", "loudness")}}),
+        (decode, {"method": "decode", **{dial.name: dial.name for dial in dials.GROUPS["decode"][1:]}}),
+        (match_tone, {"resolution": "tone_resolution", "most_db": "tone_db"}),
     ],
 )
 def test_a_function_defaults_to_its_dials(function: Callable, parameters: Any) -> None:

@@ -1,5 +1,6 @@
 """Sound through pictures and back: what is kept, what changes, and the numbers that the decoder promises."""
 
+import logging
 import math
 from dataclasses import replace
 
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 
 from benchmarks.roundtrip import below, snr
 from stylus_ops.audio.backend import resample
-from stylus_ops.audio.decode import decode
+from stylus_ops.audio.decode import decode, magnitude_change
+from stylus_ops.audio.dynamics import block_power
 from stylus_ops.audio.geometry import PRESETS
-from stylus_ops.audio.loudness import MINUS_1_DBFS, true_peak
+from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, limit_true_peak, loudness_gain, true_peak
 from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
 from stylus_ops.audio.stft import between_blocks
-from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.audio.windows import audio_to_windows, windows_to_mel
 from stylus_ops.dials import DECODE
 from tests.unit.signals import chirp, clicks, melody, mix, noise, seconds, tones
 
@@ -240,11 +242,97 @@ def test_awkward_rates_come_back():
         ({"phase_iters": -1}, "phase_iters is -1"),
         ({"gain_db": math.nan}, "gain_db is nan"),
         ({"above_band_db": 3.0}, "above_band_db is 3.0: choose a number from -120 to 0 dB"),
+        ({"dynamics": 1.1}, "dynamics is 1.1"),
+        ({"noise": math.nan}, "noise is nan"),
+        ({"mix": -0.1}, "mix is -0.1"),
     ],
 )
 def test_unusable_options_are_refused_in_words(options, words):
     with pytest.raises(ValueError, match=words):
         there_and_back(noise(0.1, 44100), 44100, TINY, **options)
+
+
+def test_without_a_mix_the_content_comes_back_to_the_bit():
+    clip = mix(1.0, 48000)
+    images, spectrogram = audio_to_windows(clip, 48000, TINY)
+    assert torch.equal(decode(images.flip(-2), spectrogram, mix=0.0), clip)
+
+
+def test_half_a_mix_lies_halfway():
+    images, spectrogram = louder(*audio_to_windows(0.2 * mix(1.0, 44100), 44100, TINY), -12)
+    wet, half = (decode(images, spectrogram, "gain", loudness="none", mix=share) for share in (1.0, 0.5))
+    torch.testing.assert_close(half, (wet + spectrogram.waveform) / 2)
+
+
+def test_the_papers_way_changes_nothing_over_time():
+    """Smallest magnitudes with the content's phase, one gain for the whole clip: the samples of the paper's preset."""
+    clip = 0.5 * melody(1.5, 44100)
+    images, spectrogram, _ = changed(clip, mix(1.5, 44100).flip(-1))
+    mel = windows_to_mel(images, spectrogram)
+    expected = clip[0] + magnitude_change(clip[0], mel[0], SD, 0, "phase_pinv")
+    expected = expected * loudness_gain(expected, clip[0], 44100)
+    expected = limit_true_peak(expected, 44100, max(MINUS_1_DBFS, true_peak(clip[0], 44100)))
+    assert torch.equal(decode(images, spectrogram, "phase_pinv", dynamics=0.0)[0], expected)
+
+
+def with_burst(clip):
+    """Pictures that ask for 30 dB more than the clip in a few frames, and their spectrogram."""
+    images, spectrogram = audio_to_windows(clip, 44100, TINY)
+    mel = image_to_mel(images[..., 0], spectrogram.peak, TINY)
+    mel[..., 30:32] *= 30
+    images = mel_to_image(mel, 30 * spectrogram.peak, TINY)[..., None].repeat(1, 1, 1, 3)
+    return images, spectrogram._replace(peak=30 * spectrogram.peak)
+
+
+def test_dynamics_keep_a_burst_of_the_pictures_down():
+    pictures = with_burst(0.2 * tones(1.5, 44100))
+
+    def crest(closeness):
+        power = block_power(decode(*pictures, dynamics=closeness)[0], 441)
+        return float(10 * torch.log10(power.max() / power.median()))
+
+    assert crest(0.0) > 15
+    assert crest(0.5) < 8
+    assert crest(1.0) < 2
+
+
+def test_a_burst_no_longer_holds_the_loudness_down():
+    clip = melody(2.0, 44100)
+    wanted = integrated_loudness(clip[0], 44100)
+    held, matched = (
+        integrated_loudness(decode(*with_burst(clip), dynamics=closeness)[0], 44100) - wanted
+        for closeness in (0.0, 0.5)
+    )
+    assert held < -2
+    assert matched == pytest.approx(0, abs=0.3)
+
+
+def test_noise_fills_what_the_content_leaves_empty():
+    """Pictures of noise over a content of few sines: with noise the output's spectrum is as flat as they ask for."""
+    clip, wanted = 0.1 * tones(1.5, 44100, 1), 0.1 * noise(1.5, 44100, 1)
+    images, spectrogram = audio_to_windows(wanted, 44100, TINY)
+    spectrogram = spectrogram._replace(waveform=clip)
+
+    def flatness(waveform):
+        power = torch.fft.rfft(waveform[0, 0, 11025:55125]).abs().square()[4000:8000]
+        return float(power.log().mean().exp() / power.mean())
+
+    without, filled = (decode(images, spectrogram, noise=share) for share in (0.0, 1.0))
+    assert flatness(wanted) == pytest.approx(0.56, abs=0.03)
+    assert flatness(filled) > flatness(without) + 0.05
+    assert torch.equal(filled, decode(images, spectrogram, noise=1.0))
+
+
+@pytest.mark.parametrize("signal", [melody, noise])
+def test_noise_adds_nothing_where_the_content_has_enough(signal):
+    clip = signal(1.0, 44100)
+    torch.testing.assert_close(there_and_back(clip, 44100, noise=1.0), clip, atol=1e-5, rtol=0)
+
+
+def test_a_silent_content_is_told_of(caplog):
+    with caplog.at_level(logging.WARNING, "stylus"):
+        there_and_back(torch.zeros(1, 1, 5000), 44100, TINY)
+    assert "the content is silent" in caplog.text
 
 
 def test_an_interrupt_ends_the_decoding():

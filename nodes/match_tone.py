@@ -1,0 +1,92 @@
+"""Match Tone: a recording in the long-term spectrum of others, by an equaliser that shows its curve."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from comfy_api.latest import io
+
+from ..stylus_ops.audio.figure import draw_curve
+from ..stylus_ops.audio.stft import between_blocks
+from ..stylus_ops.audio.tone import Reference, match_tone
+from ..stylus_ops.audio.windows import check_waveform
+from ..stylus_ops.dials import TONE, TONE_DB, TONE_RESOLUTION
+from ..stylus_ops.diffusion.features import normalised
+from .host.runs import check_interrupt
+from .inputs import widgets
+from .style_kv import MOST_STYLES, parse_weights
+
+
+class MatchTone(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StylusMatchTone",
+            display_name="Match Tone",
+            category="audio/stylus",
+            description="Filters a recording so that it is as bright and as full as others; the notes and its loudness stay.",
+            search_aliases=["eq match", "equaliser", "equalizer", "spectrum match", "tone match", "stylus"],
+            inputs=[
+                io.Audio.Input("audio", tooltip="The recording that is filtered: the content, ahead of Audio → Mel."),
+                io.Autogrow.Input(
+                    "styles",
+                    template=io.Autogrow.TemplatePrefix(
+                        io.Audio.Input("style", tooltip="One more recording; a further input appears below."),
+                        prefix="style_",
+                        min=1,
+                        max=MOST_STYLES,
+                    ),
+                    tooltip="Recordings whose tone is matched.",
+                ),
+                io.String.Input(
+                    "weights",
+                    default="",
+                    tooltip="One number a style from the top down, such as 2, 1. Empty: equal parts.",
+                ),
+                *widgets(replace(TONE, default=1.0), TONE_RESOLUTION, TONE_DB),
+            ],
+            outputs=[
+                io.Audio.Output(
+                    "audio_out", "audio", tooltip="As long and as loud as it was, at its rate and channels."
+                ),
+                io.Image.Output("curve", tooltip="The equaliser's gain over frequency."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        audio: dict | None,
+        styles: dict[str, dict],
+        weights: str,
+        tone: float,
+        tone_resolution: float,
+        tone_db: float,
+    ) -> io.NodeOutput:
+        if audio is None or None in styles.values():
+            raise ValueError("audio is missing; the video or file that feeds it may have no sound track.")
+        rate = audio["sample_rate"]
+        references = [
+            Reference(clip, style["sample_rate"], share)
+            for style, share in zip(styles.values(), normalised(parse_weights(weights), len(styles)), strict=True)
+            for clip in check_waveform(style["waveform"], style["sample_rate"])
+        ]
+        with between_blocks(check_interrupt):
+            tones = [
+                match_tone(clip, rate, references, tone, tone_resolution, tone_db)
+                for clip in check_waveform(audio["waveform"], rate)
+            ]
+        curves = [np.asarray(draw_curve(matched.frequencies, matched.decibels)) for matched in tones]
+        curve = torch.from_numpy(np.stack(curves)).float() / 255
+        matched = {"waveform": torch.stack([matched.waveform for matched in tones]), "sample_rate": rate}
+        return io.NodeOutput(matched, curve)
+
+    @classmethod
+    def validate_inputs(cls, weights: str, styles: object = None) -> bool | str:
+        try:
+            parse_weights(weights)
+        except ValueError as error:
+            return str(error)
+        return True

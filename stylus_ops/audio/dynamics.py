@@ -1,0 +1,66 @@
+"""Loudness over time: a waveform whose envelope stays near another's."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+ENVELOPE_BLOCK = 0.005  # seconds
+ENVELOPE_SHAPE = (0.25, 0.5, 0.25)  # of neighbouring blocks: 10 ms wide at half its height
+AUDIBLE = 1e-6  # of the loudest block's power, -60 dB: what the content has below it is no envelope to follow
+LEEWAY = 6.0  # dB that loudness over time may stray at a closeness of one half
+STRONGEST_LIFT = 12.0  # dB
+ROUNDS = 20
+
+
+def follow_dynamics(waveform: Tensor, content: Tensor, sample_rate: int, closeness: float) -> Tensor:
+    """The waveform with its loudness over time kept near that of the content, by a gain that never steps.
+
+    The envelopes of both, brought to one level, differ by no more than about `6 dB * (1 - closeness) / closeness` afterwards: by anything
+    at 0, where the waveform itself is returned, by a factor of two at 0.5, by nothing at 1. No more than 12 dB are lifted, and
+    nothing where the content is 60 dB below its loudest.
+
+    Args:
+        waveform, content: `[C, T]`, of one length.
+        closeness: 0 to 1.
+    Returns:
+        `[C, T]`
+    """
+    if closeness == 0:
+        return waveform
+    block = round(ENVELOPE_BLOCK * sample_rate)
+    own, target = block_power(waveform, block), block_power(content, block)
+    floor = AUDIBLE * float(target.max())
+    if floor == 0 or not own.any():
+        return waveform
+    leeway = LEEWAY * (1 - closeness) / closeness
+    stray = decibels(own) - decibels(target.clamp(min=floor))
+    lift = torch.where(target > floor, STRONGEST_LIFT, 0.0)
+    gain = torch.zeros_like(own)
+    for _ in range(ROUNDS):
+        # What the gain takes changes the level at which both are compared: again, until both agree.
+        level = decibels((own * 10 ** (gain / 10)).sum() / target.sum())
+        gain = torch.minimum((stray - level).clamp(-leeway, leeway) - (stray - level), lift)
+    return apply_gain(waveform, 10 ** (gain / 20), block)
+
+
+def block_power(waveform: Tensor, block: int) -> Tensor:
+    """Smoothed mean square of all channels in blocks of `block` samples: `[C, T]` -> `[ceil(T / block)]`"""
+    power = F.avg_pool1d(waveform.square().mean(0)[None, None], block, ceil_mode=True)
+    reach = len(ENVELOPE_SHAPE) // 2
+    shape = power.new_tensor(ENVELOPE_SHAPE)[None, None]
+    return F.conv1d(F.pad(power, (reach, reach), mode="replicate"), shape)[0, 0]
+
+
+def apply_gain(waveform: Tensor, gain: Tensor, block: int) -> Tensor:
+    """Multiply by factors that stand for the middles of blocks of samples, interpolated in between.
+
+    Shape: waveform `[C, T]`, gain `[ceil(T / block)]` -> `[C, T]`
+    """
+    smooth = F.interpolate(gain[None, None], size=len(gain) * block, mode="linear", align_corners=False)
+    return waveform * smooth[0, 0, : waveform.shape[-1]].to(waveform.dtype)
+
+
+def decibels(power: Tensor) -> Tensor:
+    return 10 * torch.log10(power.clamp(min=torch.finfo(power.dtype).tiny))

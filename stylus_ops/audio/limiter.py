@@ -1,0 +1,85 @@
+"""A true-peak limiter that looks ahead: single peaks are taken back smoothly, the rest stays as loud as it was."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .dynamics import apply_gain
+from .loudness import limit_true_peak, loudness, true_peak, true_peaks
+
+LOOK_AHEAD = 0.005  # seconds from no reduction to a peak's full one
+RELEASE = 60.0  # dB a second
+STRONGEST_REDUCTION = 12.0  # dB; what needs more is turned down as a whole
+CLOSE = 0.1  # LU
+WORTH_A_WARNING = 1.0  # LU
+ROUNDS = 4
+
+logger = logging.getLogger("stylus")
+
+
+def match_loudness(waveform: Tensor, content: Tensor, sample_rate: int, ceiling: float, limiter: bool = True) -> Tensor:
+    """The waveform as loud as the content (ITU-R BS.1770), with a true peak of at most `ceiling`.
+
+    The limiter takes back peaks that reach beyond, by at most 12 dB. What it can't take, or all of it without one, turns the
+    whole waveform down; if that makes it more than 1 LU quieter than the content, a warning is logged. Silence stays silent.
+
+    Shape: both `[C, T]` -> `[C, T]`
+    """
+    wanted, own = loudness(content, sample_rate), loudness(waveform, sample_rate)
+    gain = wanted - own
+    if not math.isfinite(gain):
+        return limit_true_peak(waveform, sample_rate, ceiling)
+    output = waveform * 10 ** (gain / 20)
+    if limiter and true_peak(output, sample_rate) > ceiling:
+        output = _limit_to(wanted, output, sample_rate, ceiling)
+    output = limit_true_peak(output, sample_rate, ceiling)
+    missing = wanted - loudness(output, sample_rate)
+    if missing > WORTH_A_WARNING:
+        logger.warning(
+            "the output is %.1f LU quieter than the content, since its peaks leave no room: raise dynamics", missing
+        )
+    return output
+
+
+def _limit_to(wanted: float, waveform: Tensor, sample_rate: int, ceiling: float) -> Tensor:
+    """Limit the waveform, amplified by what that takes from its loudness."""
+    peaks, block = true_peaks(waveform, sample_rate)
+    highest = STRONGEST_REDUCTION - 20 * math.log10(float(peaks.max()) / ceiling)
+    gain = min(0.0, highest)
+    for _ in range(ROUNDS):
+        factor = 10 ** (gain / 20)
+        limited = limit_peaks(factor * waveform, factor * peaks, block, sample_rate, ceiling)
+        missing = wanted - loudness(limited, sample_rate)
+        if missing < CLOSE or gain == highest:
+            break
+        gain = min(gain + missing, highest)
+    return limited
+
+
+def limit_peaks(waveform: Tensor, peaks: Tensor, block: int, sample_rate: int, ceiling: float) -> Tensor:
+    """Take back what reaches beyond `ceiling`.
+
+    The reduction in dB that each block needs is held for the look-ahead on both sides, falls off at the release's slope, and
+    is averaged over the look-ahead: no average over values that are all large enough is too small.
+
+    Args:
+        waveform: `[C, T]`.
+        peaks: true peak of each `block` samples of it, `[ceil(T / block)]`.
+    """
+    if peaks.max() <= ceiling:
+        return waveform
+    ahead = max(1, round(LOOK_AHEAD * sample_rate / block))
+    needed = 20 * torch.log10((peaks.double() / ceiling).clamp(min=1))
+    # One block more than is averaged below, since the gain is interpolated towards the neighbours.
+    held = F.max_pool1d(needed[None, None], 2 * ahead + 3, stride=1, padding=ahead + 1)[0, 0]
+    fall = RELEASE * block / sample_rate * torch.arange(len(held), dtype=torch.float64)
+    released = (held + fall).cummax(0).values - fall
+    window = torch.hann_window(2 * ahead + 3, periodic=False, dtype=torch.float64)[1:-1]
+    padded = F.pad(released[None, None], (ahead, ahead), mode="replicate")
+    reduction = F.conv1d(padded, (window / window.sum())[None, None])[0, 0]
+    return apply_gain(waveform, 10 ** (-reduction / 20), block)

@@ -1,0 +1,158 @@
+"""Match tone: a fixed equaliser that gives a recording the long-term spectrum of others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import fftconvolve
+from torch import Tensor
+
+from ..dials import TONE, TONE_DB, TONE_RESOLUTION
+from .backend import resample
+from .geometry import SpectrogramParams
+from .limiter import match_loudness
+from .loudness import MINUS_1_DBFS, true_peak
+from .mel import mel_amplitudes
+from .stft import frame_blocks
+
+SPECTRUM = SpectrogramParams(n_fft=8820, hop_length=882, n_mels=318, f_max=20000.0)
+"""What the long-term spectrum is taken with: windows of 100 ms, a band every 12 mel."""
+OCTAVE = 459.0  # mel from 707 to 1414 Hz
+FLOOR = 1e-10  # of the strongest band's power, -100 dB
+HALF_LENGTH = 0.05  # seconds of the filter's impulse response on either side
+SAMPLES_PER_FRAME = 1024  # what `frame_blocks` counts where the blocks are of samples
+ROUNDS = 30
+
+logger = logging.getLogger("stylus")
+
+
+class Reference(NamedTuple):
+    waveform: Tensor
+    """[C, T]"""
+    sample_rate: int
+    weight: float = 1.0
+    """Only the proportions of several references' weights matter."""
+
+
+class Tone(NamedTuple):
+    waveform: Tensor
+    """[C, T]"""
+    frequencies: Tensor
+    """Hz [n], rising."""
+    decibels: Tensor
+    """Gain at those frequencies [n], before the loudness is matched."""
+
+
+def match_tone(
+    content: Tensor,
+    sample_rate: int,
+    references: Sequence[Reference],
+    amount: float = 1.0,
+    resolution: float = TONE_RESOLUTION.default,
+    most_db: float = TONE_DB.default,
+) -> Tone:
+    """Filter the content so that its smoothed long-term spectrum becomes that of the references, at the content's loudness.
+
+    The curve is smoothed on the mel scale, which is linear in Hz below 700 Hz: the filter that draws it is a few milliseconds
+    long, so that its phase can be linear without an echo ahead of an onset that anybody could hear. All channels go through
+    the same filter.
+
+    Args:
+        content: `[C, T]`.
+        references: their curves are averaged in dB; silent ones are left out with a warning.
+        amount: share of the curve in dB; 0 gives back the content to the bit, 1 all of it.
+        resolution: width of the finest detail of the curve, in octaves at 1 kHz.
+        most_db: no frequency is amplified or attenuated by more.
+    Raises:
+        ValueError: a value outside its range, or no weights above 0.
+    """
+    TONE.check(amount)
+    TONE_RESOLUTION.check(resolution)
+    TONE_DB.check(most_db)
+    weights = [reference.weight for reference in references]
+    if not (min(weights, default=0.0) >= 0 and 0 < sum(weights) < float("inf")):
+        raise ValueError(f"weights are {weights}: choose numbers of 0 or more, not all of them 0")
+    bands = band_centres()
+    curve = np.zeros_like(bands)
+    sounding = _sounding(content, references) if amount > 0 else []
+    if sounding:
+        own = level_curve(content, sample_rate, resolution)
+        total = sum(reference.weight for reference in sounding)
+        for waveform, rate, weight in sounding:
+            curve += weight / total * (level_curve(waveform, rate, resolution) - own)
+        curve = bounded(amount * curve, own, most_db)
+    if not curve.any():
+        return Tone(content, torch.from_numpy(bands), torch.from_numpy(curve))
+    waveform = convolve(content, linear_phase(bands, curve, sample_rate))
+    ceiling = max(MINUS_1_DBFS, true_peak(content, sample_rate))
+    return Tone(
+        match_loudness(waveform, content, sample_rate, ceiling), torch.from_numpy(bands), torch.from_numpy(curve)
+    )
+
+
+def _sounding(content: Tensor, references: Sequence[Reference]) -> list[Reference]:
+    """The references that there is something to match with."""
+    if not content.any():
+        logger.warning("the content is silent: there is no tone to match; choose a recording with sound")
+        return []
+    sounding = [reference for reference in references if reference.weight > 0 and reference.waveform.any()]
+    if len(sounding) < sum(reference.weight > 0 for reference in references):
+        logger.warning("a style is silent: its tone is left out; choose a recording, or a part of it, with sound")
+    return sounding
+
+
+def band_centres() -> np.ndarray:
+    """Hz `[n_mels]`, on HTK's mel scale."""
+    mel = np.linspace(0, 2595 * np.log10(1 + SPECTRUM.f_max / 700), SPECTRUM.n_mels + 2)[1:-1]
+    return 700 * (10 ** (mel / 2595) - 1)
+
+
+def level_curve(waveform: Tensor, sample_rate: int, resolution: float) -> np.ndarray:
+    """Smoothed long-term level in dB `[n_mels]`; above the recording's own Nyquist rate it keeps its last value."""
+    mel = mel_amplitudes(resample(waveform[None], sample_rate, SPECTRUM.sample_rate), SPECTRUM)[0]
+    power = mel.square().mean(1).double().numpy()
+    decibels = 10 * np.log10(power.clip(FLOOR * power.max()))
+    inside = np.flatnonzero(band_centres() < 0.45 * sample_rate)
+    decibels[inside[-1] + 1 :] = decibels[inside[-1]]
+    bands_per_octave = OCTAVE * (SPECTRUM.n_mels + 1) / (2595 * np.log10(1 + SPECTRUM.f_max / 700))
+    full_width_at_half_height = 2 * np.sqrt(2 * np.log(2))
+    return gaussian_filter1d(decibels, resolution * bands_per_octave / full_width_at_half_height, mode="nearest")
+
+
+def bounded(curve: np.ndarray, level: np.ndarray, most_db: float) -> np.ndarray:
+    """The curve, shifted so that a recording of this level keeps its power, within `most_db`. All in dB `[n_mels]`.
+
+    Around where the recording's power lies the bound leaves the most room.
+    """
+    power = 10 ** (level / 10)
+    for _ in range(ROUNDS):
+        curve = curve - 10 * np.log10((power * 10 ** (curve.clip(-most_db, most_db) / 10)).sum() / power.sum())
+    return curve.clip(-most_db, most_db)
+
+
+def linear_phase(frequencies: np.ndarray, decibels: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Taps of an FIR filter, an odd number and symmetric, with this gain at these frequencies."""
+    half = round(HALF_LENGTH * sample_rate)
+    wanted = np.interp(np.fft.rfftfreq(4 * half, 1 / sample_rate), frequencies, decibels)
+    response = np.roll(np.fft.irfft(10 ** (wanted / 20)), half)
+    return response[: 2 * half + 1] * np.hanning(2 * half + 1)
+
+
+def convolve(waveform: Tensor, taps: np.ndarray) -> Tensor:
+    """The waveform through a filter with an odd number of taps, the middle one at no delay. Shape: `[C, T]` -> `[C, T]`"""
+    half = len(taps) // 2
+    samples, channels = waveform.shape[-1], waveform.shape[0]
+    filtered = torch.empty_like(waveform)
+    kernel = taps[None].astype(np.float32)
+    for block in frame_blocks(-(-samples // SAMPLES_PER_FRAME), channels):
+        first, last = block.start * SAMPLES_PER_FRAME, min(block.stop * SAMPLES_PER_FRAME, samples)
+        before, after = max(first - half, 0), min(last + half, samples)
+        piece = waveform[:, before:after].numpy()
+        piece = np.pad(piece, ((0, 0), (before - first + half, last + half - after)))
+        filtered[:, first:last] = torch.from_numpy(fftconvolve(piece, kernel, "valid", axes=1))
+    return filtered

@@ -1,0 +1,92 @@
+"""Loudness over time: how far it may stray, and that the gain never steps."""
+
+import math
+
+import pytest
+import torch
+
+from stylus_ops.audio.dynamics import ENVELOPE_BLOCK, apply_gain, block_power, decibels, follow_dynamics
+from tests.unit.signals import noise, seconds
+
+RATE = 44100
+BLOCK = round(ENVELOPE_BLOCK * RATE)
+
+
+def stray(output, content):
+    """Decibels between the envelopes, both brought to one level."""
+    own, target = (block_power(clip, BLOCK) for clip in (output, content))
+    return decibels(own) - decibels(target) - decibels(own.sum() / target.sum())
+
+
+def tone(amplitude):
+    return (amplitude * torch.sin(2 * math.pi * 440 * seconds(amplitude.shape[-1] / RATE, RATE)))[None].float()
+
+
+def pulsing(depth_db, period=0.4, duration=2.0):
+    t = seconds(duration, RATE)
+    return 10 ** (depth_db / 40 * torch.cos(2 * math.pi * t / period))
+
+
+def test_at_0_the_waveform_itself_comes_back():
+    clip = noise(0.5, RATE)[0]
+    assert follow_dynamics(clip, 0.1 * clip.flip(-1), RATE, 0.0) is clip
+
+
+@pytest.mark.parametrize(("closeness", "leeway"), [(0.5, 6.0), (0.75, 2.0), (1.0, 0.0)])
+def test_loudness_over_time_strays_no_further_than_was_said(closeness, leeway):
+    content, output = tone(0.2 + 0 * pulsing(0)), tone(0.01 * pulsing(18))
+    assert stray(output, content).abs().max() > 9
+    followed = stray(follow_dynamics(output, content, RATE, closeness), content)
+    assert followed[2:-2].abs().max() < leeway + 1
+
+
+def test_a_burst_is_brought_down_to_twice_the_content():
+    content = 0.1 * noise(2.0, RATE, 1)[0]
+    output = content.clone()
+    output[:, 44100:44541] *= 20
+    followed = follow_dynamics(output, content, RATE, 0.5)
+    assert stray(output, content).max() > 15
+    assert stray(followed, content).max() < 7
+
+
+def test_loudness_that_is_close_enough_is_left_alone():
+    content = noise(1.0, RATE, 2)[0]
+    torch.testing.assert_close(follow_dynamics(0.3 * content, content, RATE, 0.5), 0.3 * content)
+
+
+def test_what_is_below_the_audible_part_of_the_content_is_never_lifted():
+    content = noise(1.0, RATE, 1)[0]
+    content[:, RATE // 2 :] = 0
+    output = noise(1.0, RATE, 1)[0] * 1e-3
+    output[:, : RATE // 2] *= 1000
+    followed = follow_dynamics(output, content, RATE, 1.0)
+    assert (followed[:, RATE // 2 + BLOCK :].abs() <= output[:, RATE // 2 + BLOCK :].abs() * 1.001).all()
+
+
+def test_the_gain_makes_no_zipper_noise():
+    """A tone whose loudness is followed has no more beside it than one whose loudness was drawn smoothly."""
+    content, output = tone(0.2 * pulsing(12)), tone(0.2 + 0 * pulsing(0))
+    followed = follow_dynamics(output, content, RATE, 1.0)
+    spectra = [
+        torch.fft.rfft(clip[0].double() * torch.hann_window(clip.shape[-1])).abs() for clip in (content, followed)
+    ]
+    beside = torch.arange(len(spectra[0])) * RATE / content.shape[-1]
+    far = (beside - 440).abs() > 100
+    floor = 20 * math.log10(float(spectra[1][far].max() / spectra[1].max()))
+    assert floor < -50
+
+
+@pytest.mark.parametrize("samples", [1, 2, 220, 221, 4410])
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_silence_and_short_clips_keep_their_shape(samples, level):
+    clip = level * torch.ones(2, samples)
+    for other in (clip, torch.zeros_like(clip)):
+        output = follow_dynamics(clip, other, RATE, 0.5)
+        assert output.shape == clip.shape
+        assert output.isfinite().all()
+
+
+def test_a_gain_is_interpolated_between_the_middles_of_blocks():
+    ramp = apply_gain(torch.ones(1, 40), torch.tensor([0.0, 1.0, 1.0, 1.0]), 10)[0]
+    assert ramp.diff().abs().max() == pytest.approx(0.1, rel=1e-4)
+    assert float(ramp[5:15].mean()) == pytest.approx(0.5, abs=0.01)

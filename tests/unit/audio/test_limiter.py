@@ -1,0 +1,91 @@
+"""Loudness matched below a ceiling: peaks are taken back, the rest stays."""
+
+import logging
+import math
+
+import pytest
+import torch
+
+from stylus_ops.audio.limiter import limit_peaks, match_loudness
+from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, true_peak, true_peaks
+from tests.unit.signals import noise, seconds
+
+RATE = 44100
+
+
+def ceiling(content):
+    return max(MINUS_1_DBFS, true_peak(content, RATE))
+
+
+def peaky(peak=0.9):
+    """A quiet tone with a short loud burst in its middle."""
+    t = seconds(2.0, RATE)
+    burst = torch.exp(-(((t - 1.0) / 0.002) ** 2))
+    return ((0.1 + (peak - 0.1) * burst) * torch.sin(2 * math.pi * 300 * t))[None].float()
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 96000])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("excess", [1.05, 2.0, 3.9])
+def test_no_peak_passes_the_ceiling(rate, channels, excess):
+    clip = noise(1.0, rate, channels)[0]
+    clip = clip * excess / true_peak(clip, rate)
+    limited = limit_peaks(clip, *true_peaks(clip, rate), rate, 1.0)
+    assert true_peak(limited, rate) < 1.01
+
+
+def test_what_is_far_from_a_peak_is_left_alone():
+    clip = peaky(2.0)
+    limited = limit_peaks(clip, *true_peaks(clip, RATE), RATE, 1.0)
+    assert true_peak(limited, RATE) == pytest.approx(1.0, abs=0.05)
+    early, late = slice(0, int(0.98 * RATE)), slice(int(1.2 * RATE), None)
+    assert torch.equal(limited[:, early], clip[:, early])
+    torch.testing.assert_close(limited[:, late], clip[:, late])
+
+
+def test_the_reduction_is_smooth():
+    clip = peaky(2.0)
+    gain = limit_peaks(torch.ones_like(clip), *true_peaks(clip, RATE), RATE, 1.0)[0]
+    assert gain.min() < 0.6
+    assert gain.diff().abs().max() < 0.5 * 4 / (0.01 * RATE)
+
+
+def test_below_the_ceiling_nothing_happens():
+    clip = 0.5 * noise(0.5, RATE, 2)[0]
+    assert limit_peaks(clip, *true_peaks(clip, RATE), RATE, true_peak(clip, RATE)) is clip
+
+
+def test_a_single_peak_no_longer_holds_the_clip_down(caplog):
+    content = (0.3 * torch.sin(2 * math.pi * 300 * seconds(2.0, RATE)))[None].float()
+    output = peaky()
+    with caplog.at_level(logging.WARNING, "stylus"):
+        limited = match_loudness(output, content, RATE, ceiling(content))
+    assert integrated_loudness(limited, RATE) == pytest.approx(integrated_loudness(content, RATE), abs=0.2)
+    assert true_peak(limited, RATE) <= MINUS_1_DBFS * 1.0001
+    assert not caplog.records
+    with caplog.at_level(logging.WARNING, "stylus"):
+        turned_down = match_loudness(output, content, RATE, ceiling(content), limiter=False)
+    missing = integrated_loudness(content, RATE) - integrated_loudness(turned_down, RATE)
+    assert missing > 5
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the output is {missing:.1f} LU quieter than the content, since its peaks leave no room: raise dynamics"
+    ]
+
+
+def test_more_than_the_limiter_takes_is_turned_down_with_a_warning(caplog):
+    content = (0.9 * torch.sign(torch.sin(2 * math.pi * 300 * seconds(2.0, RATE))))[None].float()
+    output = 1e-3 * torch.ones(1, 2 * RATE) * torch.sin(2 * math.pi * 300 * seconds(2.0, RATE)).float()
+    output[:, ::4410] = 0.9
+    limited = match_loudness(output, content, RATE, ceiling(content))
+    assert true_peak(limited, RATE) <= true_peak(content, RATE) * 1.0001
+    assert "LU quieter than the content" in caplog.text
+
+
+@pytest.mark.parametrize("channels", [1, 8])
+@pytest.mark.parametrize("duration", [0.05, 1.0])
+def test_silence_stays_silent_and_asks_for_nothing(channels, duration, caplog):
+    clip = noise(duration, RATE, 2)[0][[0, 1] * 4][:channels]
+    silence = torch.zeros_like(clip)
+    assert not match_loudness(silence, clip, RATE, ceiling(clip)).any()
+    torch.testing.assert_close(match_loudness(0.1 * clip, silence, RATE, ceiling(silence)), 0.1 * clip)
+    assert not caplog.records

@@ -1,0 +1,162 @@
+"""Match Tone: the spectrum that it reaches, and what it leaves."""
+
+import logging
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import fftconvolve, firwin2, lfilter
+
+from benchmarks.roundtrip import snr
+from stylus_ops.audio.loudness import integrated_loudness
+from stylus_ops.audio.tone import Reference, convolve, level_curve, match_tone
+from tests.unit.signals import melody, mix, noise
+
+RATE = 44100
+
+
+def coloured(clip, decibels, rate=RATE):
+    """The clip through a filter of these gains at 0, 200, 1000, 4000, 12000 Hz and Nyquist."""
+    gains = 10 ** (np.array(decibels) / 20)
+    taps = firwin2(2047, [0, 200, 1000, 4000, 12000, rate / 2], gains, fs=rate)
+    return torch.from_numpy(lfilter(taps, 1, clip.numpy(), axis=-1).astype(np.float32))
+
+
+def distance(a, b, rate=RATE):
+    """Decibels (root mean square over the bands) between two long-term spectra, each relative to its mean."""
+    first, second = (level_curve(clip, rate, 0.25) for clip in (a, b))
+    difference = first - second
+    return float(np.sqrt(np.mean((difference - difference.mean()) ** 2)))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_style_s_spectrum_is_reached(channels):
+    content = noise(3.0, RATE, channels)[0]
+    style = coloured(noise(3.0, RATE, channels)[0].flip(-1), [6, 0, -8, 4, -6, -6])
+    matched = match_tone(content, RATE, [Reference(style, RATE)])
+    assert distance(content, style) > 3.5
+    assert distance(matched.waveform, style) < 0.5
+    at = np.interp([1000, 4000], matched.frequencies, matched.decibels)
+    assert at[1] - at[0] == pytest.approx(12, abs=1.5)
+
+
+def test_at_amount_0_the_content_comes_back_to_the_bit():
+    content = mix(1.0, RATE)[0]
+    matched = match_tone(content, RATE, [Reference(noise(1.0, RATE)[0], RATE)], amount=0.0)
+    assert torch.equal(matched.waveform, content)
+    assert not matched.decibels.any()
+
+
+def test_a_recording_has_its_own_tone_already():
+    content = mix(2.0, RATE)[0]
+    assert snr(content[None], match_tone(content, RATE, [Reference(content, RATE)]).waveform[None]) > 100
+
+
+def test_half_the_amount_goes_half_the_way():
+    content, style = noise(3.0, RATE, 1)[0], coloured(noise(3.0, RATE, 1)[0].flip(-1), [6, 0, -8, 4, -6, -6])
+    half = match_tone(content, RATE, [Reference(style, RATE)], amount=0.5)
+    assert distance(half.waveform, style) == pytest.approx(distance(content, style) / 2, rel=0.15)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000, 96000])
+@pytest.mark.parametrize("style_rate", [16000, 44100])
+def test_length_loudness_and_peak_are_kept_at_any_rate(rate, style_rate):
+    content, style = 0.3 * melody(1.5, rate)[0], noise(1.0, style_rate)[0]
+    matched = match_tone(content, rate, [Reference(style, style_rate)]).waveform
+    assert matched.shape == content.shape
+    assert matched.dtype == torch.float32
+    assert integrated_loudness(matched, rate) == pytest.approx(integrated_loudness(content, rate), abs=0.5)
+    assert matched.abs().max() <= 0.9
+
+
+@pytest.mark.parametrize("most_db", [0.0, 3.0, 18.0])
+def test_the_curve_is_bounded(most_db):
+    content, style = noise(1.0, RATE, 1)[0], coloured(noise(1.0, RATE, 1)[0], [0, 0, -40, 0, -50, -50])
+    curve = match_tone(content, RATE, [Reference(style, RATE)], most_db=most_db).decibels
+    assert curve.abs().max() == pytest.approx(most_db, abs=0.01)
+
+
+def test_a_finer_resolution_draws_finer_detail():
+    content, style = noise(2.0, RATE, 1)[0], melody(2.0, RATE)[0]
+    fine, coarse = (
+        match_tone(content, RATE, [Reference(style, RATE)], resolution=resolution).decibels for resolution in (0.1, 1.0)
+    )
+    assert fine.diff().abs().mean() > 2 * coarse.diff().abs().mean()
+
+
+def test_several_references_count_by_their_weights():
+    content = noise(2.0, RATE, 1)[0]
+    dark, bright = (coloured(content.flip(-1), [a, a, 0, -a, -a, -a]) for a in (8, -8))
+
+    def curve(*weights):
+        references = [Reference(s, RATE, w) for s, w in zip((dark, bright), weights, strict=True)]
+        return match_tone(content, RATE, references).decibels
+
+    one, other = curve(1, 0), curve(0, 1)
+    both, doubled = curve(1, 1), curve(2, 2)
+    torch.testing.assert_close(both, doubled)
+    assert both.abs().max() < 0.3 * min(one.abs().max(), other.abs().max())
+
+
+def test_channels_keep_their_proportion():
+    left = melody(1.0, RATE)[0, :1]
+    matched = match_tone(torch.cat([left, -0.25 * left]), RATE, [Reference(noise(1.0, RATE)[0], RATE)]).waveform
+    torch.testing.assert_close(matched[1], -0.25 * matched[0], atol=1e-6, rtol=0)
+
+
+def test_nothing_is_heard_ahead_of_a_click():
+    """Backward masking hides what comes less than 10 ms ahead; further ahead there is nothing to hide."""
+    content = torch.zeros(1, RATE)
+    content[0, RATE // 2] = 0.5
+    matched = match_tone(content, RATE, [Reference(coloured(noise(2.0, RATE, 1)[0], [20, 10, -15, 5, -20, -20]), RATE)])
+    energy = matched.waveform[0].square()
+    ahead = energy[: RATE // 2 - RATE // 100].sum() / energy.sum()
+    assert 10 * math.log10(float(ahead) + 1e-30) < -40
+
+
+def test_blocks_leave_no_seam():
+    waveform, taps = noise(7.0, RATE, 2)[0], np.random.default_rng(0).standard_normal(4411)
+    whole = fftconvolve(waveform.double().numpy(), taps[None], "same", axes=1)
+    assert snr(torch.from_numpy(whole)[None], convolve(waveform, taps)[None]) > 100
+
+
+@pytest.mark.parametrize("samples", [1, 100, 5000])
+def test_short_clips_come_back_in_their_shape(samples):
+    content, style = noise(0.2, RATE)[0][:, :samples], noise(0.01, RATE)[0]
+    matched = match_tone(content, RATE, [Reference(style, RATE)]).waveform
+    assert matched.shape == content.shape
+    assert matched.isfinite().all()
+
+
+def test_silence_is_left_alone_and_told_of(caplog):
+    sound, silence = noise(1.0, RATE)[0], torch.zeros(1, RATE)
+    with caplog.at_level(logging.WARNING, "stylus"):
+        assert match_tone(silence, RATE, [Reference(sound, RATE)]).waveform is silence
+        assert match_tone(sound, RATE, [Reference(silence, RATE)]).waveform is sound
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "the content is silent",
+        "a style is silent",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"amount": 1.5}, "tone is 1.5"),
+        ({"amount": math.nan}, "tone is nan"),
+        ({"resolution": 0.01}, "tone_resolution is 0.01: choose a number from 0.1 to 2 octaves"),
+        ({"most_db": -1}, "tone_db is -1"),
+    ],
+)
+def test_unusable_options_are_refused_in_words(options, words):
+    clip = noise(0.1, RATE)[0]
+    with pytest.raises(ValueError, match=words):
+        match_tone(clip, RATE, [Reference(clip, RATE)], **options)
+
+
+@pytest.mark.parametrize("weights", [[], [0.0], [-1.0, 2.0], [math.nan]])
+def test_unusable_weights_are_refused_in_words(weights):
+    clip = noise(0.1, RATE)[0]
+    with pytest.raises(ValueError, match="weights are"):
+        match_tone(clip, RATE, [Reference(clip, RATE, weight) for weight in weights])
