@@ -60,7 +60,8 @@ def cochlear_envelopes(samples: np.ndarray) -> np.ndarray:
     scale (Glasberg & Moore 1990), each reaching to its neighbours' centres, so that their squares sum to 1."""
     spectrum = np.fft.fft(samples)
     frequencies = np.fft.fftfreq(len(samples), 1 / RATE)
-    edges = np.linspace(*_erb_number(np.array([LOWEST, HIGHEST])), BANDS)
+    lowest, highest = _erb_number(np.array([LOWEST, HIGHEST]))
+    edges = np.linspace(lowest, highest, BANDS)
     position = (_erb_number(np.maximum(frequencies, 0)) - edges[0]) / (edges[1] - edges[0])
     envelopes = []
     for band in range(BANDS):
