@@ -77,7 +77,7 @@ def test_the_pack_registers_wherever_comfyui_starts(environment: ComfyInstall, s
         visited = visit(environment, tmp_path / "visited")
         print(visited)
         assert soundfile.info(visited.file).frames == soundfile.info(RECORDINGS / "melody.flac").frames
-        assert visited.seconds["import"] < 1
+        assert visited.seconds["import"] < max(1, 0.01 * visited.seconds["start"])  # a busy machine stretches both
         assert len(visited.log) == 1
         return
     print(reason)
