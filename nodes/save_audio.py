@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import folder_paths
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
-from ..stylus_ops.audio.files import FORMATS, write_audio
+from ..stylus_ops.audio.files import FORMATS, check_format, tags_fit, write_audio
+from .host.messages import warn
 
 BIT_DEPTHS = ("24", "16", "float")
 
@@ -54,17 +55,34 @@ class SaveAudio(io.ComfyNode):
     def execute(cls, audio: dict | None, filename_prefix: str, format: str, bit_depth: str) -> io.NodeOutput:
         if audio is None:
             raise ValueError("audio is missing; the video or file that feeds it may have no sound track.")
-        if ".." in PurePath(filename_prefix.replace("\\", "/")).parts:
-            raise ValueError(f"filename_prefix {filename_prefix!r} leaves the output folder; remove the '..' from it.")
+        check_prefix(filename_prefix)
+        check_format(f"audio.{format}", audio["waveform"].shape[1], bit_depth)
+        tags = cls.workflow_tags()
+        if not tags_fit(format, tags):
+            warn(
+                f"the workflow is too large for the tags of a {format} and was left out: save as wav to keep it with it"
+            )
+            tags = {}
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-            filename_prefix, folder_paths.get_output_directory()
+            filename_prefix.rstrip("/\\"), folder_paths.get_output_directory()
         )
         saved = []
         for number, waveform in enumerate(audio["waveform"]):
-            file = f"{name.replace('%batch_num%', str(number))}_{counter + number:05}_.{format}"
-            write_audio(os.path.join(folder, file), waveform, audio["sample_rate"], bit_depth, cls.workflow_tags())
+            stem = name.replace("%batch_num%", str(number))
+            while os.path.lexists(os.path.join(folder, file := f"{stem}_{counter:05}_.{format}")):
+                counter += 1
+            write_audio(os.path.join(folder, file), waveform, audio["sample_rate"], bit_depth, tags)
             saved.append(ui.SavedResult(file, subfolder, io.FolderType.output))
+            counter += 1
         return io.NodeOutput(audio, ui=ui.SavedAudios(saved))
+
+    @classmethod
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        try:
+            check_prefix("linked" if filename_prefix is None else filename_prefix)
+        except ValueError as error:
+            return str(error)
+        return True
 
     @classmethod
     def workflow_tags(cls) -> dict[str, str]:
@@ -75,3 +93,22 @@ class SaveAudio(io.ComfyNode):
         if cls.hidden.prompt is not None:
             tags["prompt"] = cls.hidden.prompt
         return {name: json.dumps(value) for name, value in tags.items()}
+
+
+def check_prefix(prefix: str) -> None:
+    """Raises ValueError, in words, unless files named after `prefix` can lie in ComfyUI's output folder."""
+    output = os.path.realpath(folder_paths.get_output_directory())
+    relative = PurePath(prefix.replace("\\", "/"))
+    if not relative.name:
+        raise ValueError(f"filename_prefix is {prefix!r}; name the file, with a folder before it if you like.")
+    path = os.path.join(output, f"{relative}_00001_.flac")
+    try:
+        inside = Path(os.path.realpath(path)).is_relative_to(output)
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", error)
+        raise ValueError(f"filename_prefix {prefix!r} can't be used ({reason}); choose another.") from error
+    if ".." in relative.parts or not inside:
+        raise ValueError(f"filename_prefix {prefix!r} leaves the output folder; name a folder and a file inside it.")

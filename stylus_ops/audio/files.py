@@ -64,7 +64,9 @@ def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float
         ValueError: no sound in it, or `start` lies behind its end, in words that name the file.
     """
     path = Path(path)
-    if not path.is_file():
+    with _words_for(path.name):
+        there = path.is_file()
+    if not there:
         raise FileNotFoundError(f"audio file {path.name!r} does not exist; check its name and folder.")
     if not (0 <= start < float("inf") and 0 <= duration < float("inf")):
         raise ValueError(f"start ({start} s) and duration ({duration} s) must be 0 or more.")
@@ -233,10 +235,11 @@ class _Format:
     rates: tuple[int, ...] = ()  # any when empty
     bit_rate: int | None = None
     single_tag: bool = False  # one "comment" as JSON, for a container that keeps no tags of other names
+    tag_bytes: int | None = None  # at most
 
 
 FORMATS = {
-    "flac": _Format("flac", {"24": ("flac", "s32"), "16": ("flac", "s16")}, channels=8),
+    "flac": _Format("flac", {"24": ("flac", "s32"), "16": ("flac", "s16")}, channels=8, tag_bytes=(1 << 24) - 256),
     "wav": _Format(
         "wav",
         {"24": ("pcm_s24le", "s32"), "16": ("pcm_s16le", "s16"), "float": ("pcm_f32le", "flt")},
@@ -256,6 +259,24 @@ FORMATS = {
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
+def check_format(path: str | os.PathLike[str], channels: int, bit_depth: str = "24") -> None:
+    """Raises ValueError, in words, if the format that the suffix of `path` chooses can't hold such audio."""
+    name = Path(path).suffix.lstrip(".").lower()
+    if name not in FORMATS:
+        raise ValueError(f"{Path(path).name!r} has no known audio format; end it in .{', .'.join(FORMATS)}.")
+    form = FORMATS[name]
+    if "" not in form.codecs and bit_depth not in form.codecs:
+        raise ValueError(f"bit_depth is {bit_depth!r}; {name} has {', '.join(form.codecs)}.")
+    if form.channels and channels > form.channels:
+        raise ValueError(f"{name} holds at most {form.channels} channels and the audio has {channels}; save it as wav.")
+
+
+def tags_fit(name: str, tags: Mapping[str, str]) -> bool:
+    """Whether a file of the format `name` can hold these tags."""
+    limit = FORMATS[name].tag_bytes
+    return limit is None or sum(len(f"{key}={value}".encode()) + 4 for key, value in tags.items()) <= limit
+
+
 def write_audio(
     path: str | os.PathLike[str],
     waveform: Tensor,
@@ -273,19 +294,15 @@ def write_audio(
         bit_depth: "16" or "24" for flac and wav, "float" for wav; mp3 and opus have none.
         tags: written as they are; in a wav, which knows no free names, as one JSON object in its comment.
     Raises:
-        ValueError: format, bit depth or channel count that cannot be written.
-        OSError: the folder cannot be written to.
+        ValueError: format, bit depth, rate, channel count or tags that cannot be written.
+        OSError: the folder cannot be written to, or is full.
     """
     path = Path(path)
+    check_format(path, waveform.shape[0], bit_depth)
     name = path.suffix.lstrip(".").lower()
-    if name not in FORMATS:
-        raise ValueError(f"{path.name!r} has no known audio format; end it in .{', .'.join(FORMATS)}.")
     form = FORMATS[name]
-    if "" not in form.codecs and bit_depth not in form.codecs:
-        raise ValueError(f"bit_depth is {bit_depth!r}; {name} has {', '.join(form.codecs)}.")
-    channels = waveform.shape[0]
-    if form.channels and channels > form.channels:
-        raise ValueError(f"{name} holds at most {form.channels} channels and the audio has {channels}; save it as wav.")
+    if tags and not tags_fit(name, tags):
+        raise ValueError(f"the tags are too large for a {name}; leave them out or save as wav.")
     rate = next((rate for rate in form.rates if rate >= sample_rate), max(form.rates, default=sample_rate))
     waveform = resample(waveform.detach().to("cpu", torch.float32), sample_rate, rate)
     if form.single_tag and tags:
@@ -295,7 +312,13 @@ def write_audio(
     try:
         write_atomically(path, lambda temporary: _encode(os.fspath(temporary), form, codec, waveform, rate, tags or {}))
     except OSError as error:
-        raise OSError(f"cannot write to the folder {path.parent}: {error.strerror}. Choose another folder.") from error
+        raise OSError(
+            f"cannot write {path.name!r} to the folder {path.parent}: {error.strerror}. Choose another name or folder."
+        ) from error
+    except (av.FFmpegError, ValueError) as error:
+        raise ValueError(
+            f"{path.name!r} cannot be written as {name} at {rate} Hz with {len(waveform)} channels: choose another format."
+        ) from error
 
 
 def _encode(

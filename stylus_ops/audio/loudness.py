@@ -18,7 +18,7 @@ LOUDNESS_BLOCK = 0.4  # seconds; BS.1770 measures nothing shorter
 LOUDNESS_CHANNELS = 5  # BS.1770 has weights for no more
 PEAK_BLOCK = 1 << 18
 PEAK_MARGIN = 1024  # samples; longer than the resampler's kernel
-NOT_AUDIO = 1e18  # where full scale is 1; the powers of such samples leave float32
+NOT_AUDIO = float(np.float32(1e18))  # where full scale is 1; the powers of such samples leave float32
 
 
 def check_level(waveform: Tensor, name: str) -> None:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..audio.decode import decode
 from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
-from ..audio.files import FORMATS, read_audio, write_audio
+from ..audio.files import FORMATS, check_format, read_audio, write_audio
 from ..audio.geometry import PRESETS
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
@@ -241,6 +241,7 @@ def transfer_files(
     shares = normalised(weights, len(styles))
     weighted = [(style, share) for style, share in zip(styles, shares, strict=True) if share > 0]
     clips = run.read(content, [style for style, _ in weighted], [share for _, share in weighted])
+    check_format(output, clips[0].spectrogram.waveform.shape[1])
     inversion, *captures = run.invert(clips)
     latents = run.restyle(inversion, Style(tuple(captures), tuple(share for _, share in weighted)))
     waveform, images = run.decode(latents, clips[0])

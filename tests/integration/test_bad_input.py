@@ -240,6 +240,32 @@ def test_playlist_of_a_file_outside_the_input_folder(comfy: ComfyServer) -> None
     assert "list.m3u8" in words(comfy, graph)
 
 
+@pytest.mark.parametrize("prefix", ["x" * 300, "", "a/../../b", "/tmp/c"])
+def test_a_prefix_that_cannot_be_used_is_refused_before_the_run(comfy: ComfyServer, prefix: str) -> None:
+    graph, saved = audio_graph("TestAudio", content="noise", samples=4410, channels=1, sample_rate=44100)
+    graph[saved]["inputs"]["filename_prefix"] = prefix
+    with pytest.raises(PromptRefused, match="filename_prefix"):
+        comfy.run(graph)
+
+
+@pytest.mark.parametrize("prefix", ["over/", "over%batch_num%", "with:colon", "over/./"])
+def test_nothing_is_overwritten(comfy: ComfyServer, prefix: str) -> None:
+    files = []
+    for samples in (4410, 4411):
+        graph, saved = audio_graph("TestAudio", content="noise", samples=samples, channels=1, sample_rate=44100)
+        graph[saved]["inputs"]["filename_prefix"] = prefix
+        run = comfy.run(graph)
+        assert run.error is None
+        files += comfy.files(run, saved, "audio")
+    assert [soundfile.info(file).frames for file in files] == [4410, 4411]
+
+
+def test_more_channels_than_the_format_holds(comfy: ComfyServer) -> None:
+    graph, saved = audio_graph("TestAudio", content="noise", samples=4410, channels=3, sample_rate=44100)
+    graph[saved]["inputs"]["format"] = "mp3"
+    assert "mp3 holds at most 2 channels and the audio has 3" in words(comfy, graph)
+
+
 @pytest.mark.parametrize("prefix", ["../escaped", "blocked/song"])
 def test_output_that_cannot_be_written(comfy: ComfyServer, prefix: str) -> None:
     """Outside the output folder, and in a folder that can't be made because a file has its name."""

@@ -2,6 +2,10 @@
 
 import json
 import math
+import os
+import threading
+import tracemalloc
+from contextlib import contextmanager
 
 import av
 import numpy as np
@@ -11,7 +15,7 @@ import torch
 
 from benchmarks.roundtrip import snr
 from stylus_ops.audio.backend import resample
-from stylus_ops.audio.files import read_audio, write_audio
+from stylus_ops.audio.files import FORMATS, read_audio, tags_fit, write_audio
 from tests.unit.signals import melody, tones
 
 TAGS = {"prompt": json.dumps({"1": "♪"}), "workflow": json.dumps({"nodes": ["x" * 100_000]})}
@@ -239,6 +243,90 @@ def test_a_file_that_names_others_opens_none_of_them(tmp_path, name, suffix):
         read_audio(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["a.m4a", "a.mp4", "a.mov", "a.mkv", "a.webm", "a.avi", "a.wv", "a.mp3", "a.flac"])
+def test_tags_that_are_not_utf_8_do_not_matter(tmp_path, name):
+    codec = {"webm": "libopus", "wv": "wavpack", "mp3": "libmp3lame", "flac": "flac"}
+    rate, tag = 48000, "a tag to be misspelt"
+    with av.open(str(tmp_path / name), "w") as container:
+        container.metadata["title"] = tag
+        stream = container.add_stream(codec.get(name.partition(".")[2], "aac"), rate=rate, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(
+            tones(1.0, rate)[0].t().reshape(1, -1).numpy(), format="flt", layout="stereo"
+        )
+        frame.sample_rate, frame.pts = rate, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    content = (tmp_path / name).read_bytes()
+    assert tag.encode() in content
+    (tmp_path / f"b{name}").write_bytes(content.replace(tag.encode(), b"\xe9" * len(tag)))
+    assert torch.equal(read_audio(tmp_path / name)[0], read_audio(tmp_path / f"b{name}")[0])
+
+
+def test_an_unknown_codec_is_refused_in_words(tmp_path):
+    write_with_ffmpeg(tmp_path / "a.mka", "aac", tones(1.0, 44100)[0], 44100)
+    (tmp_path / "b.mka").write_bytes((tmp_path / "a.mka").read_bytes().replace(b"A_AAC", b"A_XYZ"))
+    with pytest.raises(ValueError, match=r"'b\.mka' has its sound in a codec that is not known"):
+        read_audio(tmp_path / "b.mka")
+
+
+def test_a_raw_file_is_refused_unless_it_is_another_format(tmp_path):
+    (tmp_path / "a.raw").write_bytes(np.random.default_rng(0).bytes(50_000))
+    with pytest.raises(ValueError, match=r"'a\.raw' cannot be read as audio"):
+        read_audio(tmp_path / "a.raw")
+    write_audio(tmp_path / "a.wav", tones(1.0, 44100)[0], 44100)
+    (tmp_path / "a.wav").rename(tmp_path / "b.raw")
+    assert read_audio(tmp_path / "b.raw")[0].shape == (1, 2, 44100)
+
+
+def test_a_claimed_length_takes_no_memory(tmp_path):
+    clip = tones(1.0, 44100)
+    write_audio(tmp_path / "a.flac", clip[0], 44100)
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[21:26] = bytes([content[21] & 0xF0, 0xFF, 0xFF, 0xFF, 0xFF])  # 36 bits of the header: samples in all
+    (tmp_path / "b.flac").write_bytes(content)
+    write_audio(tmp_path / "a.mp3", clip[0], 44100)
+    content = bytearray((tmp_path / "a.mp3").read_bytes())
+    place = max(content.find(b"Info"), content.find(b"Xing")) + 8
+    content[place : place + 4] = b"\xff" * 4
+    (tmp_path / "b.mp3").write_bytes(content)
+    for name in ("flac", "mp3"):
+        tracemalloc.start()
+        got, _ = read_audio(tmp_path / f"b.{name}")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert 44100 <= got.shape[-1] <= 44100 + 2 * MP3_FRAME
+        assert snr(clip, got[..., :44100]) > 15
+        assert peak < 200e6
+        with pytest.raises(ValueError, match="no sound after 1000 s"):
+            read_audio(tmp_path / f"b.{name}", start=1000)
+
+
+@pytest.mark.parametrize(("place", "channels"), [(22, 0), (22, 0xFFFF)])
+def test_a_count_of_channels_that_cannot_be_is_refused_in_words(tmp_path, place, channels):
+    write_audio(tmp_path / "a.wav", tones(1.0, 44100)[0], 44100, "16")
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[place : place + 2] = channels.to_bytes(2, "little")
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(ValueError, match=r"'a\.wav' (cannot be read|has its sound in)"):
+        read_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("sample", "words"), [(1e18, "is not audio"), (3e38, "is not audio"), (math.nan, "NaN"), (-math.inf, "infinite")]
+)
+def test_samples_that_no_sound_has_are_refused_in_words(tmp_path, sample, words):
+    samples = np.zeros((100, 2), np.float32)
+    samples[50, 1] = sample
+    soundfile.write(tmp_path / "a.wav", samples, 44100, subtype="FLOAT")
+    with pytest.raises(ValueError, match=rf"'a\.wav' .*{words}"):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_a_loud_file_of_floats_is_audio(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full((100, 2), 32768.0, np.float32), 44100, subtype="FLOAT")
+    assert read_audio(tmp_path / "a.wav")[0].max() == 32768
+
+
 def test_a_name_with_a_colon_is_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     clip = melody(0.5, 44100)
@@ -298,12 +386,117 @@ def test_what_a_format_cannot_hold_is_refused_in_words(tmp_path, name, channels,
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.flac"
     path.write_bytes(b"old")
-    with pytest.raises(av.FFmpegError):
+    with pytest.raises(ValueError, match=r"'a\.flac' cannot be written as flac at 10000000 Hz"):
         write_audio(path, torch.zeros(2, 100), 10_000_000)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.fixture
+def file_size_limit():
+    """Files beyond the size given to it can't be written, as on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.wav", "a.mp3", "a.opus"])
+@pytest.mark.parametrize("size", [0, 1000, 40_000])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, file_size_limit, name, size):
+    path = tmp_path / name
+    path.write_bytes(b"old")
+    clip = torch.from_numpy(np.random.default_rng(0).normal(0, 0.2, (2, 3 * 44100)).astype(np.float32))
+    file_size_limit(size)
+    with pytest.raises(OSError, match=rf"cannot write '{name}' to the folder .*: File too large"):
+        write_audio(path, clip, 44100)
+    file_size_limit(1 << 30)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def somebody(tmp_path, monkeypatch):
+    """Not the superuser, whom the modes of files don't stop; the working folder is `tmp_path`."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("needs file modes")
+    monkeypatch.chdir(tmp_path)
+    user = os.geteuid()
+
+    @contextmanager
+    def become():
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+
+    return become
+
+
+def test_a_read_only_folder_is_named(tmp_path, somebody):
+    tmp_path.chmod(0o555)
+    with somebody(), pytest.raises(OSError, match=r"cannot write 'a\.wav' to the folder .*: Permission denied"):
+        write_audio("a.wav", torch.zeros(1, 100), 44100)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_may_not_be_read_says_so(tmp_path, somebody):
+    write_audio(tmp_path / "a.wav", torch.zeros(1, 100), 44100)
+    (tmp_path / "a.wav").chmod(0)
+    tmp_path.chmod(0o755)
+    with somebody(), pytest.raises(ValueError, match=r"'a\.wav' cannot be read as audio \(Permission denied\)"):
+        read_audio("a.wav")
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.mka"])
+def test_a_file_that_goes_while_it_is_read_ends_in_its_sound_or_in_words(tmp_path, name):
+    """It is deleted, cut and put back all the time."""
+    path, whole = tmp_path / name, tmp_path / f"whole-{name}"
+    if name == "a.mka":
+        write_with_ffmpeg(whole, "aac", tones(3.0, 44100)[0], 44100)
+    else:
+        write_audio(whole, tones(3.0, 44100)[0], 44100)
+    content, wanted, stop = whole.read_bytes(), read_audio(whole)[0], threading.Event()
+
+    def disturb():
+        while not stop.is_set():
+            path.write_bytes(content)
+            path.unlink()
+            path.write_bytes(content)
+            os.truncate(path, len(content) // 3)
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    heard, refusals = [], []
+    try:
+        for _ in range(40):
+            try:
+                heard.append(read_audio(path)[0])
+            except (ValueError, FileNotFoundError) as error:
+                refusals.append(str(error))
+    finally:
+        stop.set()
+        thread.join()
+    assert all(repr(name) in words for words in refusals)
+    assert all(sound.isfinite().all() and sound.shape[-1] <= wanted.shape[-1] for sound in heard)
+
+
+def test_tags_too_large_for_a_flac_are_refused_and_fit_elsewhere(tmp_path):
+    tags = {"workflow": "x" * (1 << 24)}
+    assert [name for name in FORMATS if not tags_fit(name, tags)] == ["flac"]
+    with pytest.raises(ValueError, match="tags are too large for a flac"):
+        write_audio(tmp_path / "a.flac", torch.zeros(1, 100), 44100, tags=tags)
+    assert list(tmp_path.iterdir()) == []
+    largest = {"workflow": "x" * ((1 << 24) - 256 - len("workflow=") - 4)}
+    assert tags_fit("flac", largest)
+    write_audio(tmp_path / "a.flac", torch.zeros(1, 100), 44100, tags=largest)
+    assert tags_of(tmp_path / "a.flac")["workflow"] == largest["workflow"]
+    write_audio(tmp_path / "a.wav", torch.zeros(1, 100), 44100, tags=tags)
+    assert json.loads(tags_of(tmp_path / "a.wav")["comment"]) == tags
+
+
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
-    with pytest.raises(OSError, match="cannot write to the folder"):
+    with pytest.raises(OSError, match=r"cannot write 'a\.wav' to the folder"):
         write_audio(tmp_path / "lost" / "a.wav", torch.zeros(1, 100), 44100)
