@@ -9,14 +9,16 @@ from pathlib import Path
 import folder_paths
 from aiohttp import web
 from comfy_api.latest import io
+from torch import Tensor
 
 from ..stylus_ops.audio.files import read_audio
 from ..stylus_ops.audio.geometry import PRESETS
 from ..stylus_ops.audio.stft import between_blocks
-from ..stylus_ops.audio.windows import audio_to_windows
+from ..stylus_ops.audio.windows import Spectrogram, audio_to_windows
 from ..stylus_ops.dials import DURATION, OVERLAP, SHORT_CLIP, START
 from ..stylus_ops.tiny import RECORDINGS
 from . import sockets
+from .host.messages import warn
 from .host.runs import check_interrupt
 from .inputs import widgets
 
@@ -67,10 +69,7 @@ class AudioToMel(io.ComfyNode):
     def execute(cls, audio: dict | None, preset: str, overlap: int, short_clip: str) -> io.NodeOutput:
         if audio is None:
             raise ValueError("audio is missing; the video or file that feeds it may have no sound track.")
-        with between_blocks(check_interrupt):
-            return io.NodeOutput(
-                *audio_to_windows(audio["waveform"], audio["sample_rate"], PRESETS[preset], overlap, short_clip)
-            )
+        return io.NodeOutput(*_windows(audio["waveform"], audio["sample_rate"], preset, overlap, short_clip))
 
 
 class LoadAudioMel(io.ComfyNode):
@@ -103,8 +102,7 @@ class LoadAudioMel(io.ComfyNode):
         cls, audio: str, start: float, duration: float, preset: str, overlap: int, short_clip: str
     ) -> io.NodeOutput:
         waveform, sample_rate = read_audio(recording_path(audio), start, duration)
-        with between_blocks(check_interrupt):
-            images, spectrogram = audio_to_windows(waveform, sample_rate, PRESETS[preset], overlap, short_clip)
+        images, spectrogram = _windows(waveform, sample_rate, preset, overlap, short_clip)
         return io.NodeOutput(images, spectrogram, {"waveform": waveform, "sample_rate": sample_rate})
 
     @classmethod
@@ -122,6 +120,17 @@ class LoadAudioMel(io.ComfyNode):
         except ValueError as error:
             return str(error)
         return True
+
+
+def _windows(
+    waveform: Tensor, sample_rate: int, preset: str, overlap: int, short_clip: str
+) -> tuple[Tensor, Spectrogram]:
+    """The clip in windows; silence is warned of on the node."""
+    with between_blocks(check_interrupt):
+        images, spectrogram = audio_to_windows(waveform, sample_rate, PRESETS[preset], overlap, short_clip)
+    if not spectrogram.peak.any():
+        warn("the recording is silent: choose another, or a part of it with sound")
+    return images, spectrogram
 
 
 def recordings() -> list[str]:

@@ -60,11 +60,9 @@ class CaptureStyle(io.ComfyNode):
 
 
 def _check_worth(spectrogram: Spectrogram) -> None:
-    """Warn of a style with little or nothing to take."""
+    """Warn of a style with little to take; of silence Audio → Mel warns."""
     seconds = spectrogram.waveform.shape[-1] / spectrogram.sample_rate
-    if not spectrogram.peak.any():
-        warn("the style is silent: choose a recording, or a part of it, with sound")
-    elif seconds < SHORTEST_STYLE:
+    if seconds < SHORTEST_STYLE:
         warn(f"the style lasts {seconds:.1f} s: choose {SHORTEST_STYLE:g} s or more, or little of its texture is heard")
 
 

@@ -10,9 +10,13 @@ from .graphs import TransferGraph, upload_latent
 
 @pytest.mark.parametrize(
     ("content", "samples", "words"),
-    [("noise", 44100, "the style lasts 1.0 s"), ("silence", 132300, "the style is silent"), ("noise", 132300, None)],
+    [
+        ("noise", 44100, "the style lasts 1.0 s"),
+        ("silence", 132300, "the recording is silent"),
+        ("noise", 132300, None),
+    ],
 )
-def test_a_style_with_little_to_take_is_told_of_on_its_node(
+def test_a_clip_with_little_to_take_is_told_of_on_its_node(
     comfy: ComfyServer, content: str, samples: int, words: str | None
 ) -> None:
     graph = Graph()
@@ -33,7 +37,7 @@ def test_a_style_with_little_to_take_is_told_of_on_its_node(
     run = comfy.run(graph)
 
     assert run.error is None
-    warnings = [text for node, text in run.texts if node == capture and "⚠" in text]
+    warnings = [text for node, text in run.texts if node in (mel, capture) and "⚠" in text]
     assert warnings if words else not warnings
     assert words is None or all(words in text for text in warnings)
     assert words is None or words in comfy.log
