@@ -12,6 +12,7 @@ from .nodes.match_tone import MatchTone
 from .nodes.overview import send_overview
 from .nodes.phase_decode import PhaseDecode
 from .nodes.save_audio import SaveAudio
+from .nodes.schedule import StylusSchedule
 from .nodes.sound_mask import MaskFromSound
 from .nodes.style_kv import BlendStyles, CaptureStyle
 from .nodes.style_library import LoadStyle, SaveStyle, register_folder
@@ -34,6 +35,7 @@ class StylusExtension(ComfyExtension):
             LoadAudioFolder,
             AudioToMel,
             MatchTone,
+            StylusSchedule,
             DDIMInvert,
             CaptureStyle,
             SaveStyle,

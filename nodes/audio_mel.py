@@ -8,17 +8,19 @@ from pathlib import Path
 
 import folder_paths
 from aiohttp import web
+from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..stylus_ops.audio.files import read_audio
-from ..stylus_ops.audio.geometry import PRESETS
+from ..stylus_ops.audio.geometry import PRESETS, SpectrogramParams
 from ..stylus_ops.audio.stft import between_blocks
-from ..stylus_ops.audio.windows import Spectrogram, audio_to_windows
-from ..stylus_ops.dials import DURATION, OVERLAP, SHORT_CLIP, START
+from ..stylus_ops.audio.windows import Spectrogram, audio_to_windows, check_overlap
+from ..stylus_ops.dials import DURATION, OVERLAP, PRESET, SHORT_CLIP, START
 from ..stylus_ops.tiny import RECORDINGS
 from . import sockets
 from .host.messages import warn
+from .host.model import preset_of
 from .host.runs import check_interrupt
 from .inputs import widgets
 
@@ -28,14 +30,16 @@ BUNDLED_PREFIX = "stylus/"
 def window_inputs() -> list[io.Input]:
     """How both nodes turn sound into images."""
     return [
-        io.Combo.Input(
-            "preset",
-            options=list(PRESETS),
-            default="sd-512",
-            tooltip="Geometry of the images: sd-512 for Stable Diffusion, tiny-256 for Stylus Tiny.",
-        ),
-        *widgets(OVERLAP, SHORT_CLIP),
+        *widgets(PRESET, OVERLAP, SHORT_CLIP),
+        io.Model.Input("model", optional=True, tooltip="For the preset auto: the MODEL whose images are wanted."),
     ]
+
+
+def params_of(preset: str, model: ModelPatcher | None) -> SpectrogramParams:
+    """The geometry of a preset; `auto` is that of the MODEL, or Stable Diffusion's without one."""
+    if preset == "auto":
+        preset = preset_of(model) if model else "sd-512"
+    return PRESETS[preset]
 
 
 def window_outputs() -> list[io.Output]:
@@ -66,10 +70,13 @@ class AudioToMel(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio: dict | None, preset: str, overlap: int, short_clip: str) -> io.NodeOutput:
+    def execute(
+        cls, audio: dict | None, preset: str, overlap: int, short_clip: str, model: ModelPatcher | None = None
+    ) -> io.NodeOutput:
         if audio is None:
             raise ValueError("audio is missing; the video or file that feeds it may have no sound track.")
-        return io.NodeOutput(*_windows(audio["waveform"], audio["sample_rate"], preset, overlap, short_clip))
+        params = params_of(preset, model)
+        return io.NodeOutput(*_windows(audio["waveform"], audio["sample_rate"], params, overlap, short_clip))
 
 
 class LoadAudioMel(io.ComfyNode):
@@ -99,10 +106,19 @@ class LoadAudioMel(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, audio: str, start: float, duration: float, preset: str, overlap: int, short_clip: str
+        cls,
+        audio: str,
+        start: float,
+        duration: float,
+        preset: str,
+        overlap: int,
+        short_clip: str,
+        model: ModelPatcher | None = None,
     ) -> io.NodeOutput:
+        params = params_of(preset, model)
+        check_overlap(overlap, params)
         waveform, sample_rate = read_audio(recording_path(audio), start, duration)
-        images, spectrogram = _windows(waveform, sample_rate, preset, overlap, short_clip)
+        images, spectrogram = _windows(waveform, sample_rate, params, overlap, short_clip)
         return io.NodeOutput(images, spectrogram, {"waveform": waveform, "sample_rate": sample_rate})
 
     @classmethod
@@ -123,11 +139,11 @@ class LoadAudioMel(io.ComfyNode):
 
 
 def _windows(
-    waveform: Tensor, sample_rate: int, preset: str, overlap: int, short_clip: str
+    waveform: Tensor, sample_rate: int, params: SpectrogramParams, overlap: int, short_clip: str
 ) -> tuple[Tensor, Spectrogram]:
     """The clip in windows; silence is warned of on the node."""
     with between_blocks(check_interrupt):
-        images, spectrogram = audio_to_windows(waveform, sample_rate, PRESETS[preset], overlap, short_clip)
+        images, spectrogram = audio_to_windows(waveform, sample_rate, params, overlap, short_clip)
     if not spectrogram.peak.any():
         warn("the recording is silent: choose another, or a part of it with sound")
     return images, spectrogram

@@ -10,13 +10,15 @@ from comfy_api.latest import io
 from ..stylus_ops.audio.windows import Spectrogram
 from ..stylus_ops.dials import GROUPS
 from ..stylus_ops.diffusion.features import Inversion
+from ..stylus_ops.diffusion.schedule import Schedule
 from . import sockets
 from .host import runs
 from .inputs import widgets
+from .wiring import check_one_schedule
 
 
 def inversion_inputs() -> list[io.Input]:
-    """The inputs that DDIM Invert and Capture Style KV share; both must be set alike for a transfer."""
+    """The inputs that DDIM Invert and Capture Style KV share."""
     return [
         io.Model.Input(
             "model", tooltip="Stable Diffusion 1.x, 2.x or XL, or Stylus Tiny. The same one everywhere in the graph."
@@ -25,7 +27,10 @@ def inversion_inputs() -> list[io.Input]:
         io.Latent.Input(
             "latent", tooltip="VAE Encode of the mel images. Every image of the batch is one window of the clip."
         ),
-        *widgets(*GROUPS["schedule"]),
+        sockets.Schedule.Input(
+            "schedule", tooltip="From Stylus Schedule, the same one for DDIM Invert and every Capture Style KV."
+        ),
+        *widgets(*GROUPS["memory"]),
         sockets.Spectrogram.Input(
             "spectrogram",
             optional=True,
@@ -39,10 +44,7 @@ def invert(
     model: ModelPatcher,
     conditioning: list,
     latent: dict,
-    steps: int,
-    sites: str,
-    inversion: str,
-    corrections: int,
+    schedule: Schedule,
     features: str,
     windows_per_pass: int,
     spectrogram: Spectrogram | None = None,
@@ -56,10 +58,7 @@ def invert(
         model,
         conditioning,
         latent,
-        steps=steps,
-        sites=sites,
-        method=inversion,
-        corrections=corrections,
+        schedule,
         features=features,
         windows_per_pass=windows_per_pass,
         valid_width=valid_width,
@@ -90,9 +89,11 @@ class DDIMInvert(io.ComfyNode):
                 io.Latent.Output("noise", tooltip="The inverted noise, for a stock sampler without added noise."),
                 io.Sigmas.Output("sigmas", tooltip="The noise levels of the inversion, for SamplerCustom with euler."),
             ],
+            hidden=[io.Hidden.prompt],
         )
 
     @classmethod
     def execute(cls, model: ModelPatcher, **shared: Any) -> io.NodeOutput:
+        check_one_schedule(cls.hidden.prompt)
         result = invert(model, **shared)
         return io.NodeOutput(result, runs.noise_latent(model, result), runs.host_sigmas(result))

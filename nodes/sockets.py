@@ -3,5 +3,6 @@
 from comfy_api.latest import io
 
 Spectrogram = io.Custom("STYLUS_SPECTROGRAM")
+Schedule = io.Custom("STYLUS_SCHEDULE")
 Inversion = io.Custom("STYLUS_INVERSION")
 Style = io.Custom("STYLUS_STYLE")

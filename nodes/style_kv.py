@@ -13,6 +13,7 @@ from . import sockets
 from .ddim_invert import check_same_clip, inversion_inputs, invert
 from .host.messages import warn
 from .inputs import widget
+from .wiring import check_one_schedule
 
 MOST_STYLES = 16
 SHORTEST_STYLE = 2.0  # seconds; less has too little texture to take
@@ -36,12 +37,14 @@ class CaptureStyle(io.ComfyNode):
                     "style", tooltip="For Blend Styles, Inject Attention Sampler or Apply Style to Model."
                 )
             ],
+            hidden=[io.Hidden.prompt],
         )
 
     @classmethod
     def execute(
         cls, latent: dict, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
     ) -> io.NodeOutput:
+        check_one_schedule(cls.hidden.prompt)
         if spectrogram is not None:
             check_same_clip(spectrogram, latent)
             _check_worth(spectrogram)

@@ -24,6 +24,7 @@ USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
 TITLES = {
     "style": "style",
     "schedule": "inversion and sampling",
+    "memory": "speed and memory",
     "clips": "parts of the recordings",
     "windows": "spectrogram",
     "tone": "tone",
@@ -96,11 +97,11 @@ def transfer(args: argparse.Namespace) -> int:
     settings = _settings(args)
     from .pipeline.transfer import check_paths, normalised, transfer_files
 
-    check_paths(args.content, args.style, args.output, args.figure, args.overwrite)
+    check_paths(args.content, args.style, args.output, args.figure, args.overwrite, args.mask)
     normalised(args.weights, len(args.style))
     engine, seconds = _load(args)
     report = transfer_files(
-        engine, args.content, args.style, args.weights, args.output, settings, args.figure, args.quiet
+        engine, args.content, args.style, args.weights, args.output, settings, args.figure, args.quiet, args.mask
     )
     report["seconds"] = {"load": seconds, **report["seconds"]}
     if args.json:
@@ -173,9 +174,12 @@ def _load(args: argparse.Namespace) -> tuple[Engine, float]:
 
 def _settings(args: argparse.Namespace) -> Settings:
     from .dials import DIALS
-    from .pipeline.settings import Settings
+    from .pipeline.settings import Settings, known_preset
 
-    return Settings().changed({name: text for name, text in vars(args).items() if name in DIALS})
+    settings = Settings().changed({name: text for name, text in vars(args).items() if name in DIALS})
+    if own := known_preset(args.model):
+        settings.preset_for(own)
+    return settings
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -193,6 +197,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="flac, wav, mp3 or opus file")
     one.add_argument("--weights", type=float, nargs="+", default=[], help="share of each style; equal by default")
     one.add_argument("--figure", type=Path, metavar="OUT.png", help="picture of all the spectrograms")
+    one.add_argument(
+        "--mask",
+        type=Path,
+        metavar="PICTURE",
+        help="laid over the content: white takes the style, black keeps the content",
+    )
     one.add_argument("--overwrite", action="store_true", help="OUT and the figure may take the place of earlier files")
     one.set_defaults(command=transfer)
 

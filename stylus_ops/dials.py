@@ -212,7 +212,7 @@ FEATURES = Choice(
     "features",
     "auto",
     "cache keeps features in host memory, so that another alpha costs one sampling run. recompute keeps almost nothing and "
-    "evaluates them again. auto decides by free memory. The sound is the same.",
+    "evaluates them again; the sound is the same. auto decides by free memory. cache_fp16 halves the memory and rounds.",
     advanced=True,
     choices=("auto", "cache", "cache_fp16", "recompute"),
 )
@@ -227,7 +227,8 @@ WINDOWS_PER_PASS = Whole(
 PRESET = Choice(
     "preset",
     "auto",
-    "Geometry of the images: sd-512 for Stable Diffusion, tiny-256 for Stylus Tiny. auto is that of the model.",
+    "Geometry of the images: sd-512 for Stable Diffusion, tiny-256 for Stylus Tiny. auto is that of the model; in a graph, of "
+    "the MODEL that is wired to the node, or sd-512 without one.",
     choices=("auto", "sd-512", "tiny-256"),
 )
 OVERLAP = Whole(
@@ -344,7 +345,8 @@ MIX = Number("mix", 1.0, "Dry to wet. 0 is the content itself, 1 the whole effec
 
 GROUPS: dict[str, tuple[Dial, ...]] = {
     "style": (ALPHA, GAMMA, TEMPERATURE, ADAIN, ADAIN_MODE, START_PERCENT, END_PERCENT),
-    "schedule": (STEPS, SITES, INVERSION, CORRECTIONS, FEATURES, WINDOWS_PER_PASS),
+    "schedule": (STEPS, SITES, INVERSION, CORRECTIONS),
+    "memory": (FEATURES, WINDOWS_PER_PASS),
     "clips": (CONTENT_START, CONTENT_DURATION, STYLE_START, STYLE_DURATION, STYLE_WINDOWS),
     "windows": (PRESET, OVERLAP),
     "tone": (TONE, TONE_RESOLUTION, TONE_DB),

@@ -10,8 +10,11 @@ from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import EPS
 from torch import Tensor
 
+from ...stylus_ops.audio.geometry import PRESETS
 from ...stylus_ops.diffusion.schedule import TRAIN_STEPS
 from ...stylus_ops.diffusion.sites import Decoder, DecoderBlock
+
+LATENT_PIXELS = 8  # rows of an image in one row of its latent
 
 
 def decoder_of(model: ModelPatcher) -> Decoder:
@@ -73,6 +76,25 @@ def plain_latent(model: ModelPatcher, latent: dict) -> Tensor:
     if not torch.isfinite(samples).all():
         raise ValueError("latent has NaN or infinite values: check the audio, or run the VAE in fp32")
     return samples
+
+
+def preset_of(model: ModelPatcher) -> str:
+    """The spectrogram preset whose images a MODEL takes: Stylus Tiny's own, or Stable Diffusion's."""
+    own = getattr(model.model.model_config, "stylus_preset", None)  # the host's configurations answer None to any name
+    return own or "sd-512"
+
+
+def check_geometry(model: ModelPatcher, samples: Tensor) -> None:
+    """Raises ValueError if the latents are as high as those of a preset that is another model's."""
+    wanted = preset_of(model)
+    given = next(
+        (name for name, params in PRESETS.items() if params.n_mels == LATENT_PIXELS * samples.shape[-2]), wanted
+    )
+    if given != wanted:
+        raise ValueError(
+            f"latent is of {given} images and the model takes {wanted}: choose {wanted} as preset where the recording "
+            "becomes images, or auto with this MODEL wired to it"
+        )
 
 
 def check_conditioning(model: ModelPatcher, conditioning: list) -> None:

@@ -16,12 +16,12 @@ from torch import Tensor
 from ...stylus_ops.diffusion.features import Inversion, choose_policy
 from ...stylus_ops.diffusion.recorder import Recorder, record
 from ...stylus_ops.diffusion.sampling import sample
-from ...stylus_ops.diffusion.schedule import ddim_sigmas, sampling_sigmas
+from ...stylus_ops.diffusion.schedule import Schedule, ddim_sigmas, sampling_sigmas
 from ...stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from ...stylus_ops.diffusion.stylizer import Stylizer
 from .evaluate import WRAPPER_KEY, denoise, unstyled, wrap
 from .identity import Weights, check_weights, same_conditioning
-from .model import check_conditioning, decoder_of, feature_dtype, plain_latent, sigma_table
+from .model import check_conditioning, check_geometry, decoder_of, feature_dtype, plain_latent, sigma_table
 from .progress import Progress
 
 check_interrupt = comfy.model_management.throw_exception_if_processing_interrupted
@@ -31,11 +31,8 @@ def invert_latent(
     model: ModelPatcher,
     conditioning: list,
     latent: dict,
+    schedule: Schedule,
     *,
-    steps: int,
-    sites: str,
-    method: str,
-    corrections: int,
     features: str,
     windows_per_pass: int,
     valid_width: int | None = None,
@@ -49,12 +46,14 @@ def invert_latent(
 
     Raises:
         ValueError: the model has no Stable Diffusion U-Net, noise schedule or decoder block of that number; the latent or
-            the conditioning is not of this model's kind, or limited to a part of the image; steps, method or corrections
-            are out of range.
+            the conditioning is not of this model's kind, or limited to a part of the image; a dial is out of range.
     """
     table = sigma_table(model)
     samples = plain_latent(model, latent)
+    check_geometry(model, samples)
     decoder = decoder_of(model)
+    schedule.check()
+    steps, sites, method, corrections = schedule
     chosen = resolve_sites(sites, decoder)
     check_conditioning(model, conditioning)
     sigmas = ddim_sigmas(table, steps)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import librosa
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from .backend import resample
@@ -62,6 +65,37 @@ def sound_mask(
     ]
     mask = torch.from_numpy(np.stack(masks)).float() * band(params, low, high)[:, None]
     return _cut(mask.clamp(0, 1).flip(-2), spectrogram)
+
+
+def read_picture(path: Path) -> Tensor:
+    """A picture file as brightness `[H, W]` in 0 (black) to 1 (white).
+
+    Raises:
+        ValueError: the file is not there, or no picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return torch.from_numpy(np.asarray(picture.convert("L"), np.float32) / 255)
+    except FileNotFoundError:
+        raise ValueError(f"mask {path} does not exist: check its name and folder") from None
+    except OSError as error:
+        raise ValueError(f"mask {path} can't be read as a picture: choose a png, jpg or webp file") from error
+
+
+def picture_mask(picture: Tensor, spectrogram: Spectrogram) -> Tensor:
+    """A picture laid over a whole clip, as a mask for each of its windows.
+
+    Args:
+        picture: `[H, W]` in 0..1 of any size: time runs to the right from the clip's beginning to its end, low frequencies
+            are at the bottom.
+
+    Returns:
+        `[windows, n_mels, width]` in 0..1; the padding of a clip shorter than a window is as its last frame.
+    """
+    size = (spectrogram.params.n_mels, spectrogram.frames)
+    laid = torch.nn.functional.interpolate(picture[None, None], size, mode="bilinear", antialias=True)[0]
+    missing = max(0, spectrogram.params.width - spectrogram.frames)
+    return _cut(torch.nn.functional.pad(laid.clamp(0, 1), (0, missing), "replicate"), spectrogram)
 
 
 def band(params: SpectrogramParams, low: float, high: float) -> Tensor:

@@ -6,12 +6,29 @@ in which deterministic DDIM (Song et al. 2021, Eq. 12 with eta 0) is exactly an 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from ..dials import STEPS
+from ..dials import CORRECTIONS, INVERSION, SITES, STEPS
 
 TRAIN_STEPS = 1000
+
+
+class Schedule(NamedTuple):
+    """How content and styles are inverted: the same for all clips of a transfer."""
+
+    steps: int = STEPS.default
+    sites: str = SITES.default
+    """Decoder blocks, as `sites.resolve_sites` reads them."""
+    inversion: str = INVERSION.default
+    corrections: int = CORRECTIONS.default
+
+    def check(self) -> None:
+        """Raises ValueError naming the dial that is out of range."""
+        for dial, value in zip((STEPS, SITES, INVERSION, CORRECTIONS), self, strict=True):
+            dial.check(value)
 
 
 def timesteps(steps: int) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..audio.backend import torchaudio_functional
+from ..audio.geometry import PRESETS
 from ..diffusion.schedule import TRAIN_STEPS, sigmas_from_alphas_cumprod
 from ..diffusion.weights import digest
 
@@ -41,6 +42,7 @@ from .checkpoint import UNET, check_tensors, tensor
 from .source import find
 from .tiny_unet import diffusers_unet
 
+LATENT_PIXELS = 8  # rows of an image in one row of its latent
 CONFIGS = Path(__file__).with_name("configs")
 PARTS = ("unet", "vae", "text_encoder")
 SD_SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
@@ -241,8 +243,22 @@ def _from_folder(name: str, folder: Path, device: torch.device, dtype: torch.dty
         empty_prompt(text_encoder).to(device, dtype),
         sigmas_from_alphas_cumprod(scheduler.alphas_cumprod),
         scheduler.config.prediction_type,
-        "sd-512",
+        preset_of(unet.config["sample_size"]),
     )
+
+
+def preset_of(sample_size: Any) -> str:
+    """The preset whose images are nearest to those that a U-Net was trained on.
+
+    Args:
+        sample_size: of its configuration: height and width of its latents, or one number for both; Stable Diffusion's where
+            it is missing.
+    """
+    if not sample_size:
+        return "sd-512"
+    if not isinstance(sample_size, int):
+        sample_size = sample_size[0]
+    return min(PRESETS, key=lambda name: abs(PRESETS[name].n_mels - LATENT_PIXELS * sample_size))
 
 
 def sd_sigmas() -> Tensor:

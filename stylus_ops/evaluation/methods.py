@@ -45,7 +45,7 @@ PAPER: dict[str, Any] = {
 
 LONGEST_DIFFERENCE = 0.01  # seconds, between content and truth
 
-INVERSION_DIALS = (*GROUPS["schedule"], *GROUPS["clips"], *GROUPS["windows"], *GROUPS["tone"])
+INVERSION_DIALS = tuple(dial for name in ("schedule", "memory", "clips", "windows", "tone") for dial in GROUPS[name])
 
 
 class Method(NamedTuple):

@@ -59,8 +59,24 @@ class Settings:
         if self.preset in PRESETS:
             check_overlap(self.overlap, PRESETS[self.preset])
 
+    def preset_for(self, own: str) -> str:
+        """The preset of a run on a model whose own one is given.
+
+        Raises:
+            ValueError: another one is asked for, or the overlap is too long for it.
+        """
+        if self.preset not in ("auto", own):
+            raise ValueError(f"preset is {self.preset} and the model takes {own} images: choose {own} or auto")
+        check_overlap(self.overlap, PRESETS[own])
+        return own
+
     def changed(self, texts: Mapping[str, str]) -> Settings:
         """These settings with some read from texts, by name, and all checked; ValueError as `check` raises it."""
         settings = replace(self, **{name: dials.DIALS[name].parse(text) for name, text in texts.items()})
         settings.check()
         return settings
+
+
+def known_preset(model: str) -> str | None:
+    """The preset of a model that is known by its name alone, before it is loaded; None where it is not."""
+    return "tiny-256" if model == "tiny" else "sd-512" if model.endswith(".safetensors") else None

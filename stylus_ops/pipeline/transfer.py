@@ -20,6 +20,7 @@ from ..audio.decode import decode
 from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
 from ..audio.files import FORMATS, check_format, read_audio, write_audio
 from ..audio.geometry import PRESETS
+from ..audio.mask import picture_mask, read_picture
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
 from ..diffusion.features import Inversion, Style, choose_policy, normalised
@@ -69,7 +70,7 @@ class Transfer:
 
     def __init__(self, engine: Engine, settings: Settings, quiet: bool = False):
         self.engine, self.settings, self.quiet = engine, settings, quiet
-        preset = engine.model.preset if settings.preset == "auto" else settings.preset
+        preset = settings.preset_for(engine.model.preset)
         self.params = PRESETS[preset]
         self.sites = resolve_sites(settings.sites, engine.decoder)
         self.seconds: dict[str, float] = {}
@@ -147,10 +148,15 @@ class Transfer:
                 on_step=lambda i, x, denoised: bar.update(),
             )
 
-    def restyle(self, content: Inversion, style: Style) -> Tensor:
-        """Latents of the content in the style's timbre."""
+    def restyle(self, content: Inversion, style: Style, mask: Tensor | None = None) -> Tensor:
+        """Latents of the content in the style's timbre.
+
+        Args:
+            mask: `[1 or windows, H, W]` in 0..1, where the style is applied; None for everywhere.
+        """
         settings = self.settings
-        stylizer = Stylizer(content, style, settings.injection, settings.start_percent, settings.end_percent)
+        dials = settings.injection._replace(mask=mask)
+        stylizer = Stylizer(content, style, dials, settings.start_percent, settings.end_percent)
         noise = stylizer.start_latents(self.settings.adain_mode, self.settings.adain).to(self.engine.device)
         per_pass = self._windows_per_pass(noise)
         with self.stage("sampling", self.settings.steps) as bar:
@@ -227,11 +233,13 @@ def transfer_files(
     settings: Settings,
     figure: Path | None = None,
     quiet: bool = False,
+    mask: Path | None = None,
 ) -> dict[str, Any]:
     """Write the content in the timbre of the styles to `output`; returns the report.
 
     Args:
         weights: of the styles, one each, not all zero; only their proportions matter.
+        mask: a picture that lies over the whole content; white takes the style, black keeps the content.
 
     Raises:
         ValueError, OSError: a recording can't be read or the model can't take it, or the output can't be written; nothing is
@@ -242,8 +250,9 @@ def transfer_files(
     weighted = [(style, share) for style, share in zip(styles, shares, strict=True) if share > 0]
     clips = run.read(content, [style for style, _ in weighted], [share for _, share in weighted])
     check_format(output, clips[0].spectrogram.waveform.shape[1])
+    painted = picture_mask(read_picture(mask), clips[0].spectrogram) if mask else None
     inversion, *captures = run.invert(clips)
-    latents = run.restyle(inversion, Style(tuple(captures), tuple(share for _, share in weighted)))
+    latents = run.restyle(inversion, Style(tuple(captures), tuple(share for _, share in weighted)), painted)
     waveform, images = run.decode(latents, clips[0])
     rate = clips[0].spectrogram.sample_rate
     with run.stage("write", 1) as bar:
@@ -256,6 +265,7 @@ def transfer_files(
         "styles": [{"path": str(style), "weight": share} for style, share in weighted],
         "output": str(output),
         "figure": str(figure) if figure else None,
+        "mask": str(mask) if mask else None,
         "sample_rate": rate,
         "channels": waveform.shape[0],
         "samples": waveform.shape[1],
@@ -265,9 +275,14 @@ def transfer_files(
 
 
 def check_paths(
-    content: Path, styles: Sequence[Path], output: Path, figure: Path | None = None, overwrite: bool = True
+    content: Path,
+    styles: Sequence[Path],
+    output: Path,
+    figure: Path | None = None,
+    overwrite: bool = True,
+    mask: Path | None = None,
 ) -> None:
-    """Raises ValueError or OSError unless the recordings exist and the results can be written.
+    """Raises ValueError or OSError unless the inputs exist and the results can be written.
 
     Args:
         overwrite: results may take the place of earlier ones; never that of the recordings.
@@ -275,12 +290,16 @@ def check_paths(
     for recording in (content, *styles):
         if not recording.is_file():
             raise FileNotFoundError(f"recording {recording} does not exist: check its name and folder")
+    if mask:
+        read_picture(mask)
     for name, result, suffixes in (("output", output, AUDIO_SUFFIXES), ("figure", figure, FIGURE_SUFFIXES)):
         if result is None:
             continue
         check_writable(name, result, suffixes)
         if result.exists() and any(result.samefile(recording) for recording in (content, *styles)):
             raise ValueError(f"{name} {result} is one of the recordings: choose another name")
+        if mask and result.exists() and result.samefile(mask):
+            raise ValueError(f"{name} {result} is the mask: choose another name")
         if result.exists() and not overwrite:
             raise ValueError(f"{name} {result} exists already: choose another name, or add --overwrite")
 

@@ -55,7 +55,8 @@ class TransferGraph(Graph):
         self.prompt: list[Any] = [self.add("TestRandomConditioning", width=context, seed=0), 0]
         self.content = self.add("LoadLatent", latent=content or upload_latent(comfy, "content", seed=1))
         self.style_clip = self.add("LoadLatent", latent=style or upload_latent(comfy, "style", seed=2))
-        shared: dict[str, Any] = {"model": self.model, "conditioning": self.prompt, "steps": steps}
+        self.schedule = self.add("StylusSchedule", steps=steps)
+        shared: dict[str, Any] = {"model": self.model, "conditioning": self.prompt, "schedule": [self.schedule, 0]}
         self.invert = self.add("StylusDDIMInvert", latent=[self.content, 0], **shared)
         self.capture = self.add("StylusCaptureStyle", latent=[self.style_clip, 0], **shared)
         self.sampler = self.add(

@@ -37,6 +37,12 @@ def another_family(comfy: ComfyServer, graph: TransferGraph, wide: bool) -> None
         graph.set(graph.invert, conditioning=[graph.add("TestRandomConditioning", width=2048, seed=0), 0])
 
 
+def another_schedule(comfy: ComfyServer, graph: TransferGraph, **changes: Any) -> None:
+    """Capture the style at another schedule than the content's."""
+    other = graph.add("StylusSchedule", **graph[graph.schedule]["inputs"] | changes)
+    graph.set(graph.capture, schedule=[other, 0])
+
+
 TRANSFERS = {
     "prompt_of_another_family": (
         "768 wide and the model reads 2048",
@@ -56,15 +62,38 @@ TRANSFERS = {
             model=[graph.add("UNETLoader", unet_name="sd15-sibling.safetensors", weight_dtype="default"), 0],
         ),
     ),
-    "steps_0": ("steps", lambda comfy, graph: graph.set(graph.invert, steps=0)),
-    "steps_1": ("steps", lambda comfy, graph: graph.set(graph.invert, steps=1)),
-    "steps_1001": ("steps", lambda comfy, graph: graph.set(graph.invert, steps=1001)),
+    "steps_0": ("steps", lambda comfy, graph: graph.set(graph.schedule, steps=0)),
+    "steps_1": ("steps", lambda comfy, graph: graph.set(graph.schedule, steps=1)),
+    "steps_1001": ("steps", lambda comfy, graph: graph.set(graph.schedule, steps=1001)),
     "alpha_nan": ("alpha is nan", lambda comfy, graph: graph.set(graph.sampler, alpha=math.nan)),
-    "unknown_sites": ("no self-attention in decoder block", lambda comfy, graph: graph.set(graph.invert, sites="1-2")),
-    "unreadable_sites": ("sites is 'all'", lambda comfy, graph: graph.set(graph.invert, sites="all")),
+    "unknown_sites": (
+        "no self-attention in decoder block",
+        lambda comfy, graph: graph.set(graph.schedule, sites="1-2"),
+    ),
+    "unreadable_sites": ("sites is 'all'", lambda comfy, graph: graph.set(graph.schedule, sites="all")),
     "missing_checkpoint": ("ckpt_name", lambda comfy, graph: graph.set(graph.loader, ckpt_name="gone.safetensors")),
-    "other_steps": ("steps", lambda comfy, graph: another_capture(comfy, graph, steps=4)),
-    "other_sites": ("sites", lambda comfy, graph: another_capture(comfy, graph, sites="9-11")),
+    "other_steps": (
+        "steps is 2 for DDIM Invert and 4 for Capture Style KV: wire one Stylus Schedule to both",
+        lambda comfy, graph: another_schedule(comfy, graph, steps=4),
+    ),
+    "other_sites": (
+        "sites is auto for DDIM Invert and 9-11 for Capture Style KV: wire one Stylus Schedule to both",
+        lambda comfy, graph: another_schedule(comfy, graph, sites="9-11"),
+    ),
+    "steps_of_another_node": (
+        "captured with 4 steps",
+        lambda comfy, graph: another_schedule(comfy, graph, steps=[graph.add("PrimitiveInt", value=4), 0]),
+    ),
+    "geometry_of_another_model": (
+        "latent is of tiny-256 images and the model takes sd-512: choose sd-512 as preset",
+        lambda comfy, graph: graph.set(
+            graph.invert,
+            latent=[
+                graph.add("LoadLatent", latent=upload_latent(comfy, "tiny_high", seed=9, width=32, height=32)),
+                0,
+            ],
+        ),
+    ),
     "other_conditioning": (
         "CONDITIONING",
         lambda comfy, graph: another_capture(

@@ -74,7 +74,7 @@ def test_size_of_a_bank_is_foretold(comfy: ComfyServer, model: str, context: int
         prompt = graph.add("TestRandomConditioning", width=context, seed=0, pooled=pooled)
     clip = graph.add("LoadLatent", latent=upload_latent(comfy, "odd", seed=3, batch=2, width=60, height=36))
     inputs = {"model": [loader, 0], "conditioning": [prompt, 1 if model == "tiny" else 0], "latent": [clip, 0]}
-    inverted = graph.add("StylusDDIMInvert", steps=2, **inputs)
+    inverted = graph.add("StylusDDIMInvert", schedule=[graph.add("StylusSchedule", steps=2), 0], **inputs)
     graph.add("TestFeatureWatch", inversion=[inverted, 0], run=0)
     before = len(comfy.log)
     assert comfy.run(graph).error is None

@@ -54,13 +54,14 @@ def test_from_recordings_to_the_stylised_latent(comfy: ComfyServer, models: dict
     graph = Graph()
     loader = graph.add("CheckpointLoaderSimple", ckpt_name="sd15-small.safetensors")
     prompt = [graph.add("CLIPTextEncode", clip=[loader, 1], text=""), 0]
+    schedule = [graph.add("StylusSchedule", steps=STEPS), 0]
     inverted = {}
     for name, node, short in (("content", "StylusDDIMInvert", "pad"), ("style", "StylusCaptureStyle", "loop")):
-        mel = graph.add("StylusLoadAudioMel", audio=f"{name}_agree.wav", preset="tiny-256", short_clip=short)
+        mel = graph.add("StylusLoadAudioMel", audio=f"{name}_agree.wav", short_clip=short)
         latent = graph.add("VAEEncode", pixels=[mel, 0], vae=[loader, 2])
         graph.add("SaveLatent", samples=[latent, 0], filename_prefix=name)
         inverted[name] = graph.add(
-            node, model=[loader, 0], conditioning=prompt, latent=[latent, 0], spectrogram=[mel, 1], steps=STEPS
+            node, model=[loader, 0], conditioning=prompt, latent=[latent, 0], spectrogram=[mel, 1], schedule=schedule
         )
     sampler = graph.add(
         "StylusInjectSampler",
@@ -73,9 +74,7 @@ def test_from_recordings_to_the_stylised_latent(comfy: ComfyServer, models: dict
     run = finished(comfy.run(graph))
     encoded = [node for node in graph if graph[node]["class_type"] == "SaveLatent" and node != saved]
 
-    transfer = Transfer(
-        Engine.load(str(models["sd15-small"]), "cpu"), Settings(steps=STEPS, preset="tiny-256"), quiet=True
-    )
+    transfer = Transfer(Engine.load(str(models["sd15-small"]), "cpu"), Settings(steps=STEPS), quiet=True)
     read = transfer.read(paths[0], paths[1:])
     for clip, node in zip(read, encoded, strict=True):
         assert relative(transfer.engine.encode(clip.images), SCALE * saved_latent(comfy, run, node)) < 1e-3

@@ -66,8 +66,9 @@ def test_titles_tell_the_dials_in_which_results_differ(comfy: ComfyServer) -> No
     mels = [graph.add("StylusLoadAudioMel", audio=f"stylus/{n}.flac", preset="tiny-256") for n in ("melody", "style_a")]
     latents = [graph.add("VAEEncode", pixels=[mel, 0], vae=[prior, 2]) for mel in mels]
     shared = {"model": [prior, 0], "conditioning": [prior, 1]}
-    content = graph.add("StylusDDIMInvert", latent=[latents[0], 0], steps=2, **shared)
-    style = graph.add("StylusCaptureStyle", latent=[latents[1], 0], steps=2, **shared)
+    schedule = [graph.add("StylusSchedule", steps=2), 0]
+    content = graph.add("StylusDDIMInvert", latent=[latents[0], 0], schedule=schedule, **shared)
+    style = graph.add("StylusCaptureStyle", latent=[latents[1], 0], schedule=schedule, **shared)
     results = {}
     for number, alpha in enumerate((0.5, 1.0)):
         sampler = graph.add("StylusInjectSampler", inversion=[content, 0], style=[style, 0], alpha=alpha, **shared)

@@ -30,7 +30,7 @@ def test_a_clip_with_little_to_take_is_told_of_on_its_node(
         conditioning=[prior, 1],
         latent=[latent, 0],
         spectrogram=[mel, 1],
-        steps=2,
+        schedule=[graph.add("StylusSchedule", steps=2), 0],
     )
     graph.add("PreviewAny", source=[capture, 0])
 
@@ -52,7 +52,8 @@ def test_a_run_tells_its_windows_evaluations_features_and_time(
 ) -> None:
     clip = upload_latent(comfy, f"told_{features}", seed=21, batch=2)
     graph = TransferGraph(comfy, content=clip, steps=3)
-    graph.set(graph.invert, features=features, corrections=2)
+    twice = graph.add("StylusSchedule", steps=3, corrections=2)
+    graph.set(graph.invert, features=features, schedule=[twice, 0])
     graph.set(graph.capture, features="recompute")
 
     run = comfy.run(graph)

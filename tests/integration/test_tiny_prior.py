@@ -44,8 +44,13 @@ def test_model_agrees_with_diffusers(comfy: ComfyServer, engine: Engine) -> None
     graph = Graph()
     loader = graph.add("StylusLoadTiny")
     source = graph.add("LoadLatent", latent=file)
+    schedule = graph.add("StylusSchedule", steps=STEPS)
     inverted = graph.add(
-        "StylusDDIMInvert", model=[loader, 0], conditioning=[loader, 1], latent=[source, 0], steps=STEPS
+        "StylusDDIMInvert",
+        model=[loader, 0],
+        conditioning=[loader, 1],
+        latent=[source, 0],
+        schedule=[schedule, 0],
     )
     saved = graph.add("SaveLatent", samples=[inverted, 1], filename_prefix="noise")
     run = comfy.run(graph)
@@ -113,3 +118,30 @@ def rgb_png(grey: torch.Tensor) -> bytes:
 def read_image(path: object) -> torch.Tensor:
     """[H, W, 3] in 0..1."""
     return torch.from_numpy(np.asarray(Image.open(str(path)).convert("RGB"), dtype=np.float32) / 255)
+
+
+@pytest.mark.parametrize(("preset", "words"), [("auto", None), ("sd-512", "latent is of sd-512 images")])
+def test_auto_is_the_geometry_of_the_wired_model_and_another_one_is_refused(
+    comfy: ComfyServer, preset: str, words: str | None
+) -> None:
+    graph = Graph()
+    loader = graph.add("StylusLoadTiny")
+    audio = graph.add("TestAudio", content="noise", samples=44100, channels=1, sample_rate=44100)
+    mel = graph.add("StylusAudioToMel", audio=[audio, 0], preset=preset, model=[loader, 0])
+    latent = graph.add("VAEEncode", pixels=[mel, 0], vae=[loader, 2])
+    inverted = graph.add(
+        "StylusDDIMInvert",
+        model=[loader, 0],
+        conditioning=[loader, 1],
+        latent=[latent, 0],
+        spectrogram=[mel, 1],
+        schedule=[graph.add("StylusSchedule", steps=2), 0],
+    )
+    saved = graph.add("SaveLatent", samples=[inverted, 1], filename_prefix="auto")
+    run = comfy.run(graph)
+    if words:
+        assert run.error is not None
+        assert words in run.error
+    else:
+        assert run.error is None
+        assert saved_latent(comfy, run, saved).shape == (1, 4, 32, 32)

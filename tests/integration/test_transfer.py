@@ -85,7 +85,7 @@ def test_a_bypassed_patch_leaves_no_trace(comfy: ComfyServer) -> None:
 
 def test_zero_alpha_gives_the_content_back(comfy: ComfyServer) -> None:
     graph = TransferGraph(comfy, steps=10)
-    graph.set(graph.invert, corrections=5)
+    graph.set(graph.schedule, corrections=5)
     graph.set(graph.sampler, alpha=0.0, gamma=1.0, adain=0.0)
     source = graph.add("SaveLatent", samples=[graph.content, 0], filename_prefix="source")
     run = comfy.run(graph)

@@ -14,7 +14,6 @@ WORKFLOWS = sorted((PACK / "tests" / "workflows").glob("*.json"))
 SMALL = {
     "ckpt_name": "sd15-small.safetensors",
     "lora_name": "small.safetensors",
-    "preset": "tiny-256",
     "steps": 2,
     "duration": 3.0,
 }

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from stylus_ops.audio.geometry import PRESETS
-from stylus_ops.audio.mask import KINDS, band, sound_mask
+from stylus_ops.audio.mask import KINDS, band, picture_mask, read_picture, sound_mask
 from stylus_ops.audio.windows import Spectrogram, audio_to_windows
 from tests.unit.signals import clicks, noise, seconds, tones
 
@@ -110,3 +111,37 @@ def test_a_stem_of_any_rate_and_length_can_be_looked_at():
 def test_what_makes_no_mask_is_refused_in_words(inputs, words):
     with pytest.raises(ValueError, match=words):
         sound_mask(spectrogram(noise(1, RATE)), **inputs)
+
+
+def test_a_picture_lies_over_the_whole_clip(tmp_path):
+    """Its left half over the first half of the frames, its lower half over the lower mels; windows share what they share."""
+    clip = spectrogram(torch.zeros(1, 1, 12 * RATE))
+    pixels = np.zeros((40, 60), np.uint8)
+    pixels[20:, :30] = 255
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    mask = picture_mask(read_picture(tmp_path / "mask.png"), clip)
+    assert mask.shape == (len(clip.starts), PARAMS.n_mels, PARAMS.width)
+    for window, start in zip(mask, clip.starts, strict=True):
+        frames = torch.arange(start, start + PARAMS.width)
+        for height, low in ((PARAMS.n_mels // 4, False), (3 * PARAMS.n_mels // 4, True)):
+            left, right = frames < clip.frames // 2 - 20, frames > clip.frames // 2 + 20
+            assert (window[height][left] == float(low)).all()
+            assert (window[height][right] == 0).all()
+
+
+def test_a_picture_goes_on_over_padding_and_is_exact_at_the_pictures_own_size(tmp_path):
+    clip = spectrogram(torch.zeros(1, 1, RATE))
+    picture = torch.rand(PARAMS.n_mels, clip.frames, generator=torch.Generator().manual_seed(0))
+    (mask,) = picture_mask(picture, clip)
+    torch.testing.assert_close(mask[:, : clip.frames], picture)
+    assert torch.equal(
+        mask[:, clip.frames :], mask[:, clip.frames - 1 : clip.frames].expand(-1, PARAMS.width - clip.frames)
+    )
+
+
+def test_what_is_no_picture_is_refused_in_words(tmp_path):
+    (tmp_path / "words.png").write_text("no picture")
+    with pytest.raises(ValueError, match=r"mask .*words.png can't be read as a picture"):
+        read_picture(tmp_path / "words.png")
+    with pytest.raises(ValueError, match=r"mask .*gone.png does not exist"):
+        read_picture(tmp_path / "gone.png")

@@ -105,6 +105,56 @@ def test_same_inputs_give_the_same_file(clips, model):
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
 
 
+def test_a_black_mask_keeps_the_content_and_a_white_one_changes_nothing(clips, model):
+    def result(name: str, *options: object) -> bytes:
+        command = [
+            "transfer",
+            clips / "content.wav",
+            clips / "style.flac",
+            "-o",
+            clips / name,
+            "--model",
+            model,
+            *options,
+        ]
+        assert main([*map(str, command), *FAST]) == 0
+        return (clips / name).read_bytes()
+
+    for name, grey in (("black", 0), ("white", 255)):
+        Image.new("L", (7, 5), grey).save(clips / f"{name}.png")
+    plain, content = result("plain.wav"), result("content_alone.wav", "--alpha", 0, "--adain", 0)
+    assert plain != content
+    masked = [
+        soundfile.read(io.BytesIO(result(f"{name}.wav", "--mask", clips / f"{name}.png")))[0]
+        for name in ("black", "white")
+    ]
+    for wanted, found in zip((content, plain), masked, strict=True):
+        assert abs(soundfile.read(io.BytesIO(wanted))[0] - found).max() < 1e-4
+
+
+def test_a_part_of_each_recording_is_read(clips, model):
+    options = ["--content-start", "0.25", "--content-duration", "1", "--style-start", "0.5", "--style-duration", "0.5"]
+    command = ["transfer", clips / "content.wav", clips / "other.wav", "-o", clips / "part.wav", "--model", model]
+    assert main([*map(str, command), *options, *FAST]) == 0
+    whole, rate = read_audio(clips / "content.wav")
+    write_audio(clips / "content_part.wav", whole[0, :, rate // 4 : rate + rate // 4], rate, "float")
+    whole, rate = read_audio(clips / "other.wav")
+    write_audio(clips / "other_part.wav", whole[0, :, rate // 2 : rate], rate, "float")
+    command = [
+        "transfer",
+        clips / "content_part.wav",
+        clips / "other_part.wav",
+        "-o",
+        clips / "cut.wav",
+        "--model",
+        model,
+    ]
+    assert main([*map(str, command), *FAST]) == 0
+    part, cut = (soundfile.read(clips / name)[0] for name in ("part.wav", "cut.wav"))
+    assert part.shape == (48000, 2)
+    assert abs(part - cut).max() < 1e-4
+
+
 def test_user_errors_are_a_sentence_without_traceback(clips, model):
     done = stylus("transfer", clips / "content.wav", clips / "missing.wav", "-o", clips / "out.flac", "--model", model)
     assert done.returncode == 2
@@ -124,6 +174,15 @@ def test_user_errors_are_a_sentence_without_traceback(clips, model):
         ({"--temperature": "0"}, "temperature is 0"),
         ({"--adain": "2"}, "adain is 2"),
         ({"--start-percent": "0.6", "--end-percent": "0.5"}, "end_percent is 0.5"),
+        ({"--preset": "sd-512"}, "preset is sd-512 and the model takes tiny-256 images: choose tiny-256 or auto"),
+        ({"--model": "tiny", "--preset": "sd-512"}, "preset is sd-512 and the model takes tiny-256 images"),
+        (
+            {"--model": "tiny", "--preset": "auto", "--overlap": "200"},
+            "overlap is 200: choose a whole number from 0 to 128",
+        ),
+        ({"--model": "a.safetensors", "--preset": "tiny-256"}, "preset is tiny-256 and the model takes sd-512 images"),
+        ({"--mask": "words.wav"}, "words.wav can't be read as a picture"),
+        ({"--mask": "gone.png"}, "mask gone.png does not exist"),
         ({"--sites": "0-2"}, "no self-attention in decoder block"),
         ({"--weights": "0"}, "weights are 0.0"),
         ({"--output": "out.midi"}, "unknown ending"),
@@ -132,7 +191,7 @@ def test_user_errors_are_a_sentence_without_traceback(clips, model):
         ({"--output": "content.wav"}, "one of the recordings"),
         ({"--figure": "nowhere/out.png"}, "no folder"),
         ({"--figure": "out.gif"}, "unknown ending"),
-        ({"--model": "missing.safetensors"}, "does not exist"),
+        ({"--model": "missing.safetensors", "--preset": "auto"}, "does not exist"),
         ({"--model": "weights.ckpt"}, "pickle"),
         ({"--device": "cuda:99"}, "cuda:99"),
         ({"--dtype": "float8"}, "float8"),

@@ -1,0 +1,32 @@
+"""Stylus Schedule: what all the inversions of a graph have in common, set once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..stylus_ops.dials import GROUPS
+from ..stylus_ops.diffusion.schedule import Schedule
+from . import sockets
+from .inputs import widgets
+
+
+class StylusSchedule(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StylusSchedule",
+            display_name="Stylus Schedule",
+            category="audio/stylus",
+            description="How content and style are inverted. Wire it to DDIM Invert and to every Capture Style KV.",
+            search_aliases=["steps", "inversion settings", "ddim", "sites", "stylus"],
+            inputs=widgets(*GROUPS["schedule"]),
+            outputs=[sockets.Schedule.Output("schedule", tooltip="For DDIM Invert and Capture Style KV alike.")],
+        )
+
+    @classmethod
+    def execute(cls, **dials: Any) -> io.NodeOutput:
+        schedule = Schedule(**dials)
+        schedule.check()
+        return io.NodeOutput(schedule)

@@ -1,0 +1,54 @@
+"""Ids, inputs, their order, types, defaults and ranges are stored in people's workflows: they change by decision only.
+
+STYLUS_FREEZE_SCHEMAS=1 python -m pytest tests/integration/test_schemas.py    # takes what is there as decided
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from .comfy_server import ComfyServer
+
+FROZEN = Path(__file__).with_name("schemas.json")
+KEPT = ("default", "min", "max", "step")
+
+
+def schemas(comfy: ComfyServer) -> dict[str, Any]:
+    """Of every node of the pack, as the frontend gets it, what a stored workflow depends on."""
+    nodes = {name: node for name, node in comfy.get("/object_info").items() if name.startswith("Stylus")}
+    return {name: schema(node) for name, node in sorted(nodes.items())}
+
+
+def schema(node: dict[str, Any]) -> dict[str, Any]:
+    inputs = {
+        f"{name} ({group})": described(*node["input"][group][name])
+        for group, names in node["input_order"].items()
+        if group != "hidden"
+        for name in names
+    }
+    return {"inputs": inputs, "outputs": dict(zip(node["output_name"], node["output"], strict=True))}
+
+
+def described(kind: str | list[str], options: dict[str, Any] | None = None) -> dict[str, Any]:
+    options = options or {}
+    words = {key: options[key] for key in KEPT if key in options}
+    choices = kind if isinstance(kind, list) else options.get("options", [])
+    if choices and not any(options.get(key) for key in ("audio_upload", "remote")):  # files differ from place to place
+        words["options"] = choices
+    return {"type": "COMBO" if isinstance(kind, list) else kind, **words}
+
+
+def in_order(value: Any) -> Any:
+    """Dictionaries as lists, so that a comparison heeds their order."""
+    return [(key, in_order(item)) for key, item in value.items()] if isinstance(value, dict) else value
+
+
+def test_schemas_are_those_that_were_frozen(comfy: ComfyServer) -> None:
+    now = schemas(comfy)
+    if os.environ.get("STYLUS_FREEZE_SCHEMAS") == "1":
+        FROZEN.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    frozen = json.loads(FROZEN.read_text(encoding="utf-8"))
+    assert sorted(now) == sorted(frozen)
+    for name, node in frozen.items():
+        assert in_order(now[name]) == in_order(node), f"{name} differs; see the head of this file"
