@@ -8,7 +8,7 @@ from scripts.dial_tables import TABLE, pages, with_tables
 from stylus_ops.dials import DIALS
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", list(pages()), ids=lambda page: page.stem)
 def test_tables_are_up_to_date(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text == with_tables(text), "python -m scripts.dial_tables writes them"
