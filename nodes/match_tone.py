@@ -80,7 +80,7 @@ class MatchTone(io.ComfyNode):
             ]
         curves = [np.asarray(draw_curve(matched.frequencies, matched.decibels)) for matched in tones]
         curve = torch.from_numpy(np.stack(curves)).float() / 255
-        matched = {"waveform": torch.stack([matched.waveform for matched in tones]), "sample_rate": rate}
+        matched = {"waveform": torch.stack([matched.waveform[:, :] for matched in tones]), "sample_rate": rate}
         return io.NodeOutput(matched, curve)
 
     @classmethod

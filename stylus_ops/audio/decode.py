@@ -13,10 +13,8 @@ from torch import Tensor
 
 from ..dials import ABOVE_BAND_DB, DECODE, DYNAMICS, GAIN_DB, LOUDNESS, MIX, NOISE, PHASE_ITERS
 from .backend import resample
-from .dynamics import follow_dynamics
+from .finish import finish
 from .geometry import SpectrogramParams
-from .limiter import match_loudness
-from .loudness import MINUS_1_DBFS, limit_true_peak, true_peak
 from .mel import band_filters, channel_rms, covered_bins, interpolation, mel_amplitudes, nearest_magnitudes
 from .stft import filter_stft
 from .windows import Spectrogram, windows_to_mel
@@ -72,16 +70,30 @@ def decode(
 
     A silent content, and an output that stays more than 1 LU quieter than the content, are logged as warnings of "stylus".
     """
+    wet = decode_band(images, spectrogram, method, reference, phase_iters, gain_db, above_band_db, noise)
+    clips = zip(wet, spectrogram.waveform, strict=True)
+    return torch.stack([finish(*clip, spectrogram.sample_rate, loudness, dynamics, mix)[:, :] for clip in clips])
+
+
+def decode_band(
+    images: Tensor,
+    spectrogram: Spectrogram,
+    method: str = DECODE.default,
+    reference: Tensor | None = None,
+    phase_iters: int = PHASE_ITERS.default,
+    gain_db: float = GAIN_DB.default,
+    above_band_db: float = ABOVE_BAND_DB.default,
+    noise: float = NOISE.default,
+) -> Tensor:
+    """`decode` without what depends on the whole clip: its levels are those that the pictures ask for.
+
+    Shape: `[B, C, T]`
+    """
     DECODE.check(method)
-    LOUDNESS.check(loudness)
     PHASE_ITERS.check(phase_iters)
     GAIN_DB.check(gain_db)
     ABOVE_BAND_DB.check(above_band_db)
-    DYNAMICS.check(dynamics)
     NOISE.check(noise)
-    MIX.check(mix)
-    if mix == 0:
-        return spectrogram.waveform.clone()
     params, rate = spectrogram.params, spectrogram.sample_rate
     mel = windows_to_mel(images, spectrogram)
     if method == "gain":
@@ -98,20 +110,10 @@ def decode(
 
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
-        if not original.any():
-            logger.warning("the content is silent: choose a recording, or a part of it, with sound")
         content = scale_above_band(original, rate, above_band_db, params)
         changed = change(clip, resample(content, rate, params.sample_rate))
         output = resample(changed, params.sample_rate, rate)[:, : content.shape[-1]]
         output += content
-        output = follow_dynamics(output, original, rate, dynamics)
-        ceiling = max(MINUS_1_DBFS, true_peak(original, rate))
-        if loudness == "match_content":
-            output = match_loudness(output, original, rate, ceiling, limiter=dynamics > 0)
-        else:
-            output = limit_true_peak(output, rate, ceiling)
-        if mix < 1:
-            output = limit_true_peak(torch.lerp(original, output, mix), rate, ceiling)
         decoded[clip] = output
     return decoded
 

@@ -6,15 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .lazy import Scaled, Waveform, blocks
+
 ENVELOPE_BLOCK = 0.005  # seconds
 ENVELOPE_SHAPE = (0.25, 0.5, 0.25)  # of neighbouring blocks: 10 ms wide at half its height
 AUDIBLE = 1e-6  # of the loudest block's power, -60 dB: what the content has below it is no envelope to follow
 LEEWAY = 6.0  # dB that loudness over time may stray at a closeness of one half
 STRONGEST_LIFT = 12.0  # dB
 ROUNDS = 20
+BLOCKS_AT_ONCE = 4096
 
 
-def follow_dynamics(waveform: Tensor, content: Tensor, sample_rate: int, closeness: float) -> Tensor:
+def follow_dynamics(waveform: Waveform, content: Waveform, sample_rate: int, closeness: float) -> Waveform:
     """The waveform with its loudness over time kept near that of the content, by a gain that never steps.
 
     The envelopes of both, brought to one level, differ by no more than about `6 dB * (1 - closeness) / closeness` afterwards: by anything
@@ -42,24 +45,16 @@ def follow_dynamics(waveform: Tensor, content: Tensor, sample_rate: int, closene
         # What the gain takes changes the level at which both are compared: again, until both agree.
         level = decibels((own * 10 ** (gain / 10)).sum() / target.sum())
         gain = torch.minimum((stray - level).clamp(-leeway, leeway) - (stray - level), lift)
-    return apply_gain(waveform, 10 ** (gain / 20), block)
+    return Scaled(waveform, 10 ** (gain / 20), block)
 
 
-def block_power(waveform: Tensor, block: int) -> Tensor:
+def block_power(waveform: Waveform, block: int) -> Tensor:
     """Smoothed mean square of all channels in blocks of `block` samples: `[C, T]` -> `[ceil(T / block)]`"""
-    power = F.avg_pool1d(waveform.square().mean(0)[None, None], block, ceil_mode=True)
+    squares = (piece.square().mean(0)[None, None] for piece in blocks(waveform, BLOCKS_AT_ONCE * block))
+    power = torch.cat([F.avg_pool1d(piece, block, ceil_mode=True) for piece in squares], -1)
     reach = len(ENVELOPE_SHAPE) // 2
     shape = power.new_tensor(ENVELOPE_SHAPE)[None, None]
     return F.conv1d(F.pad(power, (reach, reach), mode="replicate"), shape)[0, 0]
-
-
-def apply_gain(waveform: Tensor, gain: Tensor, block: int) -> Tensor:
-    """Multiply by factors that stand for the middles of blocks of samples, interpolated in between.
-
-    Shape: waveform `[C, T]`, gain `[ceil(T / block)]` -> `[C, T]`
-    """
-    smooth = F.interpolate(gain[None, None], size=len(gain) * block, mode="linear", align_corners=False)
-    return waveform * smooth[0, 0, : waveform.shape[-1]].to(waveform.dtype)
 
 
 def decibels(power: Tensor) -> Tensor:

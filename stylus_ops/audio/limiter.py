@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .dynamics import apply_gain
+from .lazy import Scaled, Waveform
 from .loudness import limit_true_peak, loudness, true_peak, true_peaks
 
 LOOK_AHEAD = 0.005  # seconds from no reduction to a peak's full one
@@ -22,7 +22,9 @@ ROUNDS = 4
 logger = logging.getLogger("stylus")
 
 
-def match_loudness(waveform: Tensor, content: Tensor, sample_rate: int, ceiling: float, limiter: bool = True) -> Tensor:
+def match_loudness(
+    waveform: Waveform, content: Waveform, sample_rate: int, ceiling: float, limiter: bool = True
+) -> Waveform:
     """The waveform as loud as the content (ITU-R BS.1770), with a true peak of at most `ceiling`.
 
     The limiter takes back peaks that reach beyond, by at most 12 dB. What it can't take, or all of it without one, turns the
@@ -34,7 +36,7 @@ def match_loudness(waveform: Tensor, content: Tensor, sample_rate: int, ceiling:
     gain = wanted - own
     if not math.isfinite(gain):
         return limit_true_peak(waveform, sample_rate, ceiling)
-    output = waveform * 10 ** (gain / 20)
+    output: Waveform = Scaled(waveform, 10 ** (gain / 20))
     if limiter and true_peak(output, sample_rate) > ceiling:
         output = _limit_to(wanted, output, sample_rate, ceiling)
     output = limit_true_peak(output, sample_rate, ceiling)
@@ -46,14 +48,14 @@ def match_loudness(waveform: Tensor, content: Tensor, sample_rate: int, ceiling:
     return output
 
 
-def _limit_to(wanted: float, waveform: Tensor, sample_rate: int, ceiling: float) -> Tensor:
+def _limit_to(wanted: float, waveform: Waveform, sample_rate: int, ceiling: float) -> Waveform:
     """Limit the waveform, amplified by what that takes from its loudness."""
     peaks, block = true_peaks(waveform, sample_rate)
     highest = STRONGEST_REDUCTION - 20 * math.log10(float(peaks.max()) / ceiling)
     gain = min(0.0, highest)
     for _ in range(ROUNDS):
         factor = 10 ** (gain / 20)
-        limited = limit_peaks(factor * waveform, factor * peaks, block, sample_rate, ceiling)
+        limited = limit_peaks(Scaled(waveform, factor), factor * peaks, block, sample_rate, ceiling)
         missing = wanted - loudness(limited, sample_rate)
         if missing < CLOSE or gain == highest:
             break
@@ -61,7 +63,7 @@ def _limit_to(wanted: float, waveform: Tensor, sample_rate: int, ceiling: float)
     return limited
 
 
-def limit_peaks(waveform: Tensor, peaks: Tensor, block: int, sample_rate: int, ceiling: float) -> Tensor:
+def limit_peaks(waveform: Waveform, peaks: Tensor, block: int, sample_rate: int, ceiling: float) -> Waveform:
     """Take back what reaches beyond `ceiling`.
 
     The reduction in dB that each block needs is held for the look-ahead on both sides, falls off at the release's slope, and
@@ -82,4 +84,4 @@ def limit_peaks(waveform: Tensor, peaks: Tensor, block: int, sample_rate: int, c
     window = torch.hann_window(2 * ahead + 3, periodic=False, dtype=torch.float64)[1:-1]
     padded = F.pad(released[None, None], (ahead, ahead), mode="replicate")
     reduction = F.conv1d(padded, (window / window.sum())[None, None])[0, 0]
-    return apply_gain(waveform, 10 ** (-reduction / 20), block)
+    return Scaled(waveform, 10 ** (-reduction / 20), block)

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import pyloudnorm
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .backend import resample
+from .lazy import Scaled, Waveform, blocks
+from .meter import LoudnessMeter
 
 MINUS_1_DBFS = 10 ** (-1 / 20)
 LOUDNESS_BLOCK = 0.4  # seconds; BS.1770 measures nothing shorter
@@ -31,7 +32,7 @@ def check_level(waveform: Tensor, name: str) -> None:
         raise ValueError(f"{name} is not audio: its samples reach {peak:.0e} and full scale is 1; export it again.")
 
 
-def loudness_gain(waveform: Tensor, target: Tensor, sample_rate: int) -> float:
+def loudness_gain(waveform: Waveform, target: Waveform, sample_rate: int) -> float:
     """The factor that gives `waveform` the `loudness` of `target`; 1 where either is silent.
 
     Shape: both `[C, T]`.
@@ -40,25 +41,26 @@ def loudness_gain(waveform: Tensor, target: Tensor, sample_rate: int) -> float:
     return 10 ** (decibels / 20) if np.isfinite(decibels) else 1.0
 
 
-def loudness(waveform: Tensor, sample_rate: int) -> float:
+def loudness(waveform: Waveform, sample_rate: int) -> float:
     """LUFS of `[C, T]`, or the root mean square in dB where BS.1770 measures nothing (less than 0.4 s, or more than 5 channels).
 
     Minus infinity for silence.
     """
     if waveform.shape[-1] >= LOUDNESS_BLOCK * sample_rate and waveform.shape[0] <= LOUDNESS_CHANNELS:
         return integrated_loudness(waveform, sample_rate)
-    power = float(waveform.double().square().mean())
+    power = sum(float(piece.double().square().sum()) for piece in blocks(waveform)) / max(math.prod(waveform.shape), 1)
     return 10 * math.log10(power) if power > 0 else -math.inf
 
 
-def integrated_loudness(waveform: Tensor, sample_rate: int) -> float:
+def integrated_loudness(waveform: Waveform, sample_rate: int) -> float:
     """LUFS of `[C, T]`, at least 0.4 s; minus infinity below the absolute gate of -70 LUFS."""
-    meter = pyloudnorm.Meter(sample_rate, block_size=LOUDNESS_BLOCK)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(meter.integrated_loudness(waveform.t().numpy()))
+    meter = LoudnessMeter(waveform.shape[0], sample_rate)
+    for piece in blocks(waveform):
+        meter.feed(piece)
+    return meter.loudness()
 
 
-def true_peak(waveform: Tensor, sample_rate: int) -> float:
+def true_peak(waveform: Waveform, sample_rate: int) -> float:
     """The largest magnitude between the samples too, oversampled to at least 176.4 kHz (BS.1770-4, annex 2).
 
     Shape: `[C, T]`.
@@ -66,7 +68,7 @@ def true_peak(waveform: Tensor, sample_rate: int) -> float:
     return float(true_peaks(waveform, sample_rate)[0].max())
 
 
-def true_peaks(waveform: Tensor, sample_rate: int) -> tuple[Tensor, int]:
+def true_peaks(waveform: Waveform, sample_rate: int) -> tuple[Tensor, int]:
     """The true peak of each block of about a millisecond, over all channels, and the samples of a block.
 
     Shape: `[C, T]` -> `[ceil(T / block)]`.
@@ -84,10 +86,10 @@ def true_peaks(waveform: Tensor, sample_rate: int) -> tuple[Tensor, int]:
     return torch.maximum(torch.cat(peaks[::2]), torch.cat(peaks[1::2])), block
 
 
-def limit_true_peak(waveform: Tensor, sample_rate: int, ceiling: float) -> Tensor:
+def limit_true_peak(waveform: Waveform, sample_rate: int, ceiling: float) -> Waveform:
     """Scale the whole clip, never clip it, so that its true peak stays at or below `ceiling`."""
     peak = true_peak(waveform, sample_rate)
-    return waveform * (ceiling / peak) if peak > ceiling else waveform
+    return Scaled(waveform, ceiling / peak) if peak > ceiling else waveform
 
 
 def equal_loudness_gains(clips: Sequence[tuple[Tensor, int]]) -> list[float]:

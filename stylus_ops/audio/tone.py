@@ -9,30 +9,29 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import fftconvolve
 from torch import Tensor
 
 from ..dials import TONE, TONE_DB, TONE_RESOLUTION
 from .backend import resample
 from .geometry import SpectrogramParams
+from .lazy import Filtered, Waveform, blocks, sounds
 from .limiter import match_loudness
 from .loudness import MINUS_1_DBFS, true_peak
 from .mel import mel_amplitudes
-from .stft import frame_blocks
 
 SPECTRUM = SpectrogramParams(n_fft=8820, hop_length=882, n_mels=318, f_max=20000.0)
 """What the long-term spectrum is taken with: windows of 100 ms, a band every 12 mel."""
 OCTAVE = 459.0  # mel from 707 to 1414 Hz
 FLOOR = 1e-10  # of the strongest band's power, -100 dB
 HALF_LENGTH = 0.05  # seconds of the filter's impulse response on either side
-SAMPLES_PER_FRAME = 1024  # what `frame_blocks` counts where the blocks are of samples
 ROUNDS = 30
+SECONDS_AT_ONCE = 120
 
 logger = logging.getLogger("stylus")
 
 
 class Reference(NamedTuple):
-    waveform: Tensor
+    waveform: Waveform
     """[C, T]"""
     sample_rate: int
     weight: float = 1.0
@@ -40,8 +39,8 @@ class Reference(NamedTuple):
 
 
 class Tone(NamedTuple):
-    waveform: Tensor
-    """[C, T]"""
+    waveform: Waveform
+    """[C, T], computed where it is read"""
     frequencies: Tensor
     """Hz [n], rising."""
     decibels: Tensor
@@ -49,7 +48,7 @@ class Tone(NamedTuple):
 
 
 def match_tone(
-    content: Tensor,
+    content: Waveform,
     sample_rate: int,
     references: Sequence[Reference],
     amount: float = 1.0,
@@ -88,19 +87,19 @@ def match_tone(
         curve = bounded(amount * curve, own, most_db)
     if not curve.any():
         return Tone(content, torch.from_numpy(bands), torch.from_numpy(curve))
-    waveform = convolve(content, linear_phase(bands, curve, sample_rate))
+    waveform = Filtered(content, linear_phase(bands, curve, sample_rate))
     ceiling = max(MINUS_1_DBFS, true_peak(content, sample_rate))
     return Tone(
         match_loudness(waveform, content, sample_rate, ceiling), torch.from_numpy(bands), torch.from_numpy(curve)
     )
 
 
-def _sounding(content: Tensor, references: Sequence[Reference]) -> list[Reference]:
+def _sounding(content: Waveform, references: Sequence[Reference]) -> list[Reference]:
     """The references that there is something to match with."""
-    if not content.any():
+    if not sounds(content):
         logger.warning("the content is silent: there is no tone to match; choose a recording with sound")
         return []
-    sounding = [reference for reference in references if reference.weight > 0 and reference.waveform.any()]
+    sounding = [reference for reference in references if reference.weight > 0 and sounds(reference.waveform)]
     if len(sounding) < sum(reference.weight > 0 for reference in references):
         logger.warning("a style is silent: its tone is left out; choose a recording, or a part of it, with sound")
     return sounding
@@ -112,10 +111,13 @@ def band_centres() -> np.ndarray:
     return 700 * (10 ** (mel / 2595) - 1)
 
 
-def level_curve(waveform: Tensor, sample_rate: int, resolution: float) -> np.ndarray:
+def level_curve(waveform: Waveform, sample_rate: int, resolution: float) -> np.ndarray:
     """Smoothed long-term level in dB `[n_mels]`; above the recording's own Nyquist rate it keeps its last value."""
-    mel = mel_amplitudes(resample(waveform[None], sample_rate, SPECTRUM.sample_rate), SPECTRUM)[0]
-    power = mel.square().mean(1).double().numpy()
+    power, frames = np.zeros(SPECTRUM.n_mels), 0
+    for piece in blocks(waveform, SECONDS_AT_ONCE * sample_rate):
+        mel = mel_amplitudes(resample(piece[None], sample_rate, SPECTRUM.sample_rate), SPECTRUM)[0]
+        power, frames = power + mel.square().sum(1).double().numpy(), frames + mel.shape[1]
+    power /= frames
     decibels = 10 * np.log10(power.clip(FLOOR * power.max()))
     inside = np.flatnonzero(band_centres() < 0.45 * sample_rate)
     decibels[inside[-1] + 1 :] = decibels[inside[-1]]
@@ -141,18 +143,3 @@ def linear_phase(frequencies: np.ndarray, decibels: np.ndarray, sample_rate: int
     wanted = np.interp(np.fft.rfftfreq(4 * half, 1 / sample_rate), frequencies, decibels)
     response = np.roll(np.fft.irfft(10 ** (wanted / 20)), half)
     return response[: 2 * half + 1] * np.hanning(2 * half + 1)
-
-
-def convolve(waveform: Tensor, taps: np.ndarray) -> Tensor:
-    """The waveform through a filter with an odd number of taps, the middle one at no delay. Shape: `[C, T]` -> `[C, T]`"""
-    half = len(taps) // 2
-    samples, channels = waveform.shape[-1], waveform.shape[0]
-    filtered = torch.empty_like(waveform)
-    kernel = taps[None].astype(np.float32)
-    for block in frame_blocks(-(-samples // SAMPLES_PER_FRAME), channels):
-        first, last = block.start * SAMPLES_PER_FRAME, min(block.stop * SAMPLES_PER_FRAME, samples)
-        before, after = max(first - half, 0), min(last + half, samples)
-        piece = waveform[:, before:after].numpy()
-        piece = np.pad(piece, ((0, 0), (before - first + half, last + half - after)))
-        filtered[:, first:last] = torch.from_numpy(fftconvolve(piece, kernel, "valid", axes=1))
-    return filtered

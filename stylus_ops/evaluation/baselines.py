@@ -36,7 +36,7 @@ def style_itself(content: Tensor, style: Tensor, sample_rate: int) -> Restyled:
     samples = content.shape[-1]
     repeated = style[:, torch.arange(samples) % style.shape[-1]]
     repeated = repeated * loudness_gain(repeated, content, sample_rate)
-    return Restyled(limit_true_peak(repeated, sample_rate, max(MINUS_1_DBFS, true_peak(content, sample_rate))))
+    return Restyled(limit_true_peak(repeated, sample_rate, max(MINUS_1_DBFS, true_peak(content, sample_rate)))[:, :])
 
 
 def eq_match(content: Tensor, style: Tensor, sample_rate: int, amount: float = 1.0) -> Restyled:
@@ -45,7 +45,9 @@ def eq_match(content: Tensor, style: Tensor, sample_rate: int, amount: float = 1
     Args:
         amount: share of the curve in dB, 0 (content) to 1.
     """
-    return Restyled(match_tone(content, sample_rate, [Reference(style, sample_rate)], amount, most_db=24.0).waveform)
+    return Restyled(
+        match_tone(content, sample_rate, [Reference(style, sample_rate)], amount, most_db=24.0).waveform[:, :]
+    )
 
 
 def cross_synthesis(content: Tensor, style: Tensor, sample_rate: int, amount: float = 1.0) -> Restyled:

@@ -1,0 +1,47 @@
+"""Levels of what was decoded: loudness over time, loudness as a whole, peaks, and how much of it is heard."""
+
+from __future__ import annotations
+
+import logging
+
+from ..dials import DYNAMICS, LOUDNESS, MIX
+from .dynamics import follow_dynamics
+from .lazy import Mixed, Waveform, sounds
+from .limiter import match_loudness
+from .loudness import MINUS_1_DBFS, limit_true_peak, true_peak
+
+logger = logging.getLogger("stylus")
+
+
+def finish(
+    decoded: Waveform,
+    content: Waveform,
+    sample_rate: int,
+    loudness: str = LOUDNESS.default,
+    dynamics: float = DYNAMICS.default,
+    mix: float = MIX.default,
+) -> Waveform:
+    """The decoded sound at levels that the content sets; nothing is computed before it is read.
+
+    Args:
+        decoded, content: `[C, T]`.
+        loudness, dynamics, mix: as for `decode`.
+    Returns:
+        `[C, T]` with a true peak of at most the larger of -1 dBFS and the content's own; the content itself at mix 0.
+
+    A silent content, and an output that stays more than 1 LU quieter than the content, are logged as warnings of "stylus".
+    """
+    LOUDNESS.check(loudness)
+    DYNAMICS.check(dynamics)
+    MIX.check(mix)
+    if mix == 0:
+        return content
+    if not sounds(content):
+        logger.warning("the content is silent: choose a recording, or a part of it, with sound")
+    output = follow_dynamics(decoded, content, sample_rate, dynamics)
+    ceiling = max(MINUS_1_DBFS, true_peak(content, sample_rate))
+    if loudness == "match_content":
+        output = match_loudness(output, content, sample_rate, ceiling, limiter=dynamics > 0)
+    else:
+        output = limit_true_peak(output, sample_rate, ceiling)
+    return output if mix == 1 else limit_true_peak(Mixed(content, output, mix), sample_rate, ceiling)

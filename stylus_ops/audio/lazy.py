@@ -1,0 +1,115 @@
+"""Waveforms that are computed where they are read, so that an hour of sound is never held at once.
+
+A tensor, a `Spool` and all that is derived here are read alike: `waveform[:, first:last]` is a tensor `[C, n]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.signal import fftconvolve
+from torch import Tensor
+
+from .backend import resample
+
+SAMPLES_PER_BLOCK = 1 << 20
+
+
+class Waveform(Protocol):
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(C, T)`"""
+
+    def __getitem__(self, index: tuple[slice, slice], /) -> Tensor:
+        """All channels of some samples, cut at the ends as slices are."""
+
+
+def blocks(waveform: Waveform, size: int = SAMPLES_PER_BLOCK) -> Iterator[Tensor]:
+    """All samples in order, `[C, size]` each, the last one shorter."""
+    for first in range(0, waveform.shape[-1], size):
+        yield waveform[:, first : first + size]
+
+
+def bounds(part: slice, samples: int) -> tuple[int, int]:
+    """The first sample of a part and the one after its last, as slices count them."""
+    first, last, _ = part.indices(samples)
+    return first, max(first, last)
+
+
+def sounds(waveform: Waveform) -> bool:
+    """Whether any sample is not zero."""
+    return any(bool(piece.any()) for piece in blocks(waveform))
+
+
+class Scaled:
+    """A waveform times a factor.
+
+    Args:
+        gain: factors `[ceil(T / block)]` for the middles of blocks of `block` samples, interpolated in between; one for all
+            samples where it has a single value.
+    """
+
+    def __init__(self, waveform: Waveform, gain: Tensor | float, block: int = 0):
+        self.waveform, self.gain, self.block = waveform, gain, block
+        self.shape = waveform.shape
+
+    def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
+        first, last = bounds(index[1], self.shape[-1])
+        samples = self.waveform[:, first:last]
+        if not isinstance(self.gain, Tensor):
+            return samples * self.gain
+        begin, end = max(first // self.block - 1, 0), last // self.block + 2
+        gain = self.gain[begin:end]
+        smooth = F.interpolate(gain[None, None], size=len(gain) * self.block, mode="linear", align_corners=False)[0, 0]
+        return samples * smooth[first - begin * self.block :][: samples.shape[-1]].to(samples.dtype)
+
+
+class Mixed:
+    """Two waveforms of one shape, `share` of the second."""
+
+    def __init__(self, first: Waveform, second: Waveform, share: float):
+        self.first, self.second, self.share = first, second, share
+        self.shape = first.shape
+
+    def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
+        return torch.lerp(self.first[index], self.second[index], self.share)
+
+
+class Resampled:
+    """A waveform at another rate, `ceil(T * rate / own_rate)` samples.
+
+    Computed between whole seconds, which are whole samples at any rate, with a second on both sides for the resampler.
+    """
+
+    def __init__(self, waveform: Waveform, own_rate: int, rate: int):
+        self.waveform, self.own_rate, self.rate = waveform, own_rate, rate
+        self.shape = (waveform.shape[0], -(-waveform.shape[-1] * rate // own_rate))
+
+    def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
+        first, last = bounds(index[1], self.shape[-1])
+        start, end = max(first // self.rate - 1, 0), last // self.rate + 2
+        around = resample(self.waveform[:, start * self.own_rate : end * self.own_rate], self.own_rate, self.rate)
+        return around[:, first - start * self.rate : last - start * self.rate]
+
+
+class Filtered:
+    """A waveform through an FIR filter with an odd number of taps, the middle one at no delay."""
+
+    def __init__(self, waveform: Waveform, taps: np.ndarray):
+        self.waveform, self.taps = waveform, taps[None].astype(np.float32)
+        self.shape = waveform.shape
+
+    def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
+        first, last = bounds(index[1], self.shape[-1])
+        filtered, half = torch.empty(self.shape[0], last - first), self.taps.shape[1] // 2
+        for start in range(first, last, SAMPLES_PER_BLOCK):
+            end = min(start + SAMPLES_PER_BLOCK, last)
+            before, after = max(start - half, 0), min(end + half, self.shape[-1])
+            around = ((0, 0), (before - start + half, end + half - after))
+            piece = np.pad(self.waveform[:, before:after].numpy(), around)
+            filtered[:, start - first : end - first] = torch.from_numpy(fftconvolve(piece, self.taps, "valid", axes=1))
+        return filtered

@@ -1,0 +1,49 @@
+"""Derived waveforms: any part equals that part of the whole."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from stylus_ops.audio.lazy import Filtered, Mixed, Scaled, Waveform, blocks, sounds
+
+SAMPLES, BLOCK = 1000, 37
+
+
+def noise() -> Tensor:
+    return torch.randn(2, SAMPLES, generator=torch.Generator().manual_seed(0))
+
+
+def derived() -> list[tuple[Waveform, Tensor]]:
+    """Derived waveforms, and what they are as a whole, computed otherwise."""
+    source = noise()
+    gain = torch.rand(-(-SAMPLES // BLOCK), generator=torch.Generator().manual_seed(1))
+    middles = (np.arange(len(gain)) + 0.5) * BLOCK - 0.5
+    curve = torch.from_numpy(np.interp(np.arange(SAMPLES), middles, gain.numpy())).float()
+    taps = np.hanning(31) / 15
+    filtered = torch.from_numpy(np.stack([np.convolve(row, taps, "same") for row in source.numpy()])).float()
+    return [
+        (Scaled(source, 0.3), 0.3 * source),
+        (Scaled(source, gain, BLOCK), source * curve),
+        (Mixed(source, Scaled(source, -1.0), 0.75), -0.5 * source),
+        (Filtered(source, taps), filtered),
+        (Scaled(Filtered(source, taps), 2.0), 2 * filtered),
+    ]
+
+
+@given(st.integers(-1200, 1200), st.integers(-1200, 1200))
+def test_a_part_is_the_part_of_the_whole(first: int, last: int) -> None:
+    for waveform, whole in derived():
+        assert waveform.shape == (2, SAMPLES)
+        torch.testing.assert_close(waveform[:, first:last], whole[:, first:last], rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(1, 1500))
+def test_blocks_are_the_whole_in_order(size: int) -> None:
+    assert torch.equal(torch.cat(list(blocks(noise(), size)), 1), noise())
+
+
+def test_silence_is_heard_as_such() -> None:
+    assert sounds(noise())
+    assert not sounds(Scaled(noise(), 0.0))
