@@ -11,13 +11,18 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
   `audio.geometry`       the geometry of an image: presets, units, what follows from them
   `audio.files`          reading and writing recordings
   `audio.overview`       a recording at a glance
+  `audio.lazy`           waveforms computed where they are read
+  `audio.spool`          a recording on disk instead of in memory
   `audio.stft`           short-time Fourier transforms, block by block
   `audio.mel`            mel filters and their inverse, amplitudes, images
   `audio.windows`        a clip cut into a batch of images, and joined again
+  `audio.sections`       a long recording seen and heard a section at a time
+  `audio.meter`          loudness of what arrives block by block
   `audio.loudness`       loudness and true peak
   `audio.dynamics`       loudness over time
   `audio.limiter`        loudness matched, single peaks taken back
   `audio.tone`           the long-term spectrum of others
+  `audio.finish`         levels of what was decoded
   `audio.decode`         images back to sound
   `audio.metrics`        chroma and timbre in numbers
   `audio.figure`         spectrograms drawn to be compared
@@ -52,7 +57,9 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
 
 `pipeline`               files to files
   `pipeline.settings`    everything that shapes the sound
-  `pipeline.transfer`    one transfer
+  `pipeline.transfer`    the stages of a transfer
+  `pipeline.long`        the stages for a recording of any length
+  `pipeline.transfer_files` one transfer from files to a file
   `pipeline.share`       how processes share work
   `pipeline.batch`       many transfers from a table
   `pipeline.demo`        the bundled recordings through the bundled model

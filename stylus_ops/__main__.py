@@ -95,7 +95,7 @@ def _warnings_shown() -> Iterator[None]:
 
 def transfer(args: argparse.Namespace) -> int:
     settings = _settings(args)
-    from .pipeline.transfer import check_paths, normalised, transfer_files
+    from .pipeline.transfer_files import check_paths, normalised, transfer_files
 
     check_paths(args.content, args.style, args.output, args.figure, args.overwrite, args.mask)
     normalised(args.weights, len(args.style))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, groupby
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import numpy as np
@@ -19,7 +20,9 @@ from torch import Tensor
 
 from ..output_files import write_atomically
 from .backend import resample
+from .lazy import Resampled, Waveform
 from .loudness import check_level
+from .spool import Spool
 
 SEEK_MARGIN = 0.5  # seconds decoded and dropped before the start, while a lossy decoder settles
 SAMPLES_PER_PIECE = 1 << 16
@@ -46,6 +49,11 @@ BARE_DEMUXERS = (
 those that are not timed, a place is found by counting from the beginning."""
 
 
+Samples = TypeVar("Samples")
+Gather = Callable[[Iterable[np.ndarray], int, int], Samples]
+"""`gather(pieces, rate, expected)`: pieces `[n, C]` in order, their rate, and how many samples the file is said to hold."""
+
+
 class AudioFileError(ValueError):
     """A file that holds no sound that can be read, in words that name it."""
 
@@ -63,6 +71,41 @@ def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float
         FileNotFoundError: there is no such file.
         ValueError: no sound in it, or `start` lies behind its end, in words that name the file.
     """
+    samples, rate = _read_all(path, start, duration, lambda pieces, rate, expected: (_gather(pieces, expected), rate))
+    _check_sounds(path, samples.shape[1], start)
+    waveform = torch.from_numpy(samples)[None]
+    check_level(waveform, f"audio file {Path(path).name!r}")
+    return waveform, rate
+
+
+def spool_audio(
+    path: str | os.PathLike[str], folder: str | os.PathLike[str], start: float = 0.0, duration: float = 0.0
+) -> Spool:
+    """`read_audio` onto the disk, for a recording that may not fit into memory.
+
+    Args:
+        folder: where there is room for the samples.
+    """
+
+    def store(pieces: Iterable[np.ndarray], rate: int, expected: int) -> Spool:
+        spool = None
+        for piece in pieces:
+            waveform = torch.from_numpy(np.ascontiguousarray(piece)).t()
+            spool = spool or Spool(folder, len(waveform), rate)
+            if len(piece):
+                try:
+                    check_level(waveform, f"audio file {Path(path).name!r}")
+                except ValueError as error:
+                    raise AudioFileError(str(error)) from error
+                spool.append(waveform)
+        return spool or Spool(folder, 1, rate)
+
+    spool = _read_all(path, start, duration, store)
+    _check_sounds(path, spool.samples, start)
+    return spool
+
+
+def _read_all(path: str | os.PathLike[str], start: float, duration: float, gather: Gather[Samples]) -> Samples:
     path = Path(path)
     with _words_for(path.name):
         there = path.is_file()
@@ -71,13 +114,13 @@ def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float
     if not (0 <= start < float("inf") and 0 <= duration < float("inf")):
         raise ValueError(f"start ({start} s) and duration ({duration} s) must be 0 or more.")
     with _words_for(path.name):
-        samples, rate = _read(path, start, duration)
-    if samples.shape[1] == 0:
+        return _read(path, start, duration, gather)
+
+
+def _check_sounds(path: str | os.PathLike[str], samples: int, start: float) -> None:
+    if samples == 0:
         remedy = f" after {start:g} s; choose an earlier start." if start else "; is the file damaged?"
-        raise AudioFileError(f"audio file {path.name!r} holds no sound{remedy}")
-    waveform = torch.from_numpy(samples)[None]
-    check_level(waveform, f"audio file {path.name!r}")
-    return waveform, rate
+        raise AudioFileError(f"audio file {Path(path).name!r} holds no sound{remedy}")
 
 
 @contextmanager
@@ -96,17 +139,17 @@ def _words_for(name: str) -> Iterator[None]:
         raise AudioFileError(f"{name!r} cannot be read as audio{reason}; is the file damaged?") from error
 
 
-def _read(path: Path, start: float, duration: float) -> tuple[np.ndarray, int]:
-    """Samples `[C, T]` and their rate."""
+def _read(path: Path, start: float, duration: float, gather: Gather[Samples]) -> Samples:
+    """What `gather` makes of the samples."""
     if path.suffix.lower() not in FFMPEG_SUFFIXES:
         with suppress(soundfile.SoundFileError), soundfile.SoundFile(path) as file:
             counted = 0 <= file.frames < UNKNOWN_LENGTH and not file.subtype.startswith("MPEG")
             if file.format in LIBSNDFILE_FORMATS.split(",") and counted:
-                return _read_with_libsndfile(file, start, duration), file.samplerate
-    return _read_with_ffmpeg(path, start, duration)
+                return _read_with_libsndfile(file, start, duration, gather)
+    return _read_with_ffmpeg(path, start, duration, gather)
 
 
-def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: float) -> np.ndarray:
+def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: float, gather: Gather[Samples]) -> Samples:
     wanted = file.frames - file.seek(min(round(start * file.samplerate), file.frames))
     if duration:
         wanted = min(wanted, round(duration * file.samplerate))
@@ -116,10 +159,10 @@ def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: flo
             yield piece
             left -= len(piece)
 
-    return _gather(pieces(wanted), wanted)
+    return gather(pieces(wanted), file.samplerate, wanted)
 
 
-def _read_with_ffmpeg(path: Path, start: float, duration: float) -> tuple[np.ndarray, int]:
+def _read_with_ffmpeg(path: Path, start: float, duration: float, gather: Gather[Samples]) -> Samples:
     with av.open(
         f"file:{path.absolute()}",
         metadata_errors="replace",
@@ -133,16 +176,20 @@ def _read_with_ffmpeg(path: Path, start: float, duration: float) -> tuple[np.nda
         known = [stream for stream in container.streams.audio if stream.codec_context]
         if not known:
             raise AudioFileError(f"{path.name!r} has its sound in a codec that is not known here; convert it to flac.")
-        return _decode(container, known[0], start, duration)
+        return _decode(container, known[0], start, duration, gather)
 
 
 def _decode(
-    container: av.container.InputContainer, stream: av.AudioStream, start: float, duration: float
-) -> tuple[np.ndarray, int]:
+    container: av.container.InputContainer,
+    stream: av.AudioStream,
+    start: float,
+    duration: float,
+    gather: Gather[Samples],
+) -> Samples:
     frames = _frames(container, stream, start - SEEK_MARGIN)
     head = next(frames, None)
     if head is None:
-        return np.empty((1, 0), np.float32), 0
+        return gather([], 0, 0)
     rate, skipped = head.sample_rate, 0
     if start > SEEK_MARGIN:
         skipped = round(((head.time or 0) - _seconds(stream, stream.start_time)) * rate)
@@ -157,7 +204,7 @@ def _decode(
             position += len(piece)
 
     declared = round(_seconds(stream, stream.duration) * rate)
-    return _gather(pieces(), declared if last is None else min(declared, last - first)), rate
+    return gather(pieces(), rate, declared if last is None else min(declared, last - first))
 
 
 def _seconds(stream: av.AudioStream, ticks: int | None) -> Fraction:
@@ -279,7 +326,7 @@ def tags_fit(name: str, tags: Mapping[str, str]) -> bool:
 
 def write_audio(
     path: str | os.PathLike[str],
-    waveform: Tensor,
+    waveform: Waveform,
     sample_rate: int,
     bit_depth: str = "24",
     tags: Mapping[str, str] | None = None,
@@ -290,7 +337,7 @@ def write_audio(
     clipped by every format but a wav of float.
 
     Args:
-        waveform: `[C, T]`.
+        waveform: `[C, T]`; one that is computed where it is read is never held as a whole.
         bit_depth: "16" or "24" for flac and wav, "float" for wav; mp3 and opus have none.
         tags: written as they are; in a wav, which knows no free names, as one JSON object in its comment.
     Raises:
@@ -304,7 +351,10 @@ def write_audio(
     if tags and not tags_fit(name, tags):
         raise ValueError(f"the tags are too large for a {name}; leave them out or save as wav.")
     rate = next((rate for rate in form.rates if rate >= sample_rate), max(form.rates, default=sample_rate))
-    waveform = resample(waveform.detach().to("cpu", torch.float32), sample_rate, rate)
+    if isinstance(waveform, Tensor):
+        waveform = resample(waveform.detach().to("cpu", torch.float32), sample_rate, rate)
+    elif rate != sample_rate:
+        waveform = Resampled(waveform, sample_rate, rate)
     if form.single_tag and tags:
         tags = {"comment": json.dumps(dict(tags))}
 
@@ -317,12 +367,12 @@ def write_audio(
         ) from error
     except (av.FFmpegError, ValueError) as error:
         raise ValueError(
-            f"{path.name!r} cannot be written as {name} at {rate} Hz with {len(waveform)} channels: choose another format."
+            f"{path.name!r} cannot be written as {name} at {rate} Hz with {waveform.shape[0]} channels: choose another format."
         ) from error
 
 
 def _encode(
-    path: str, form: _Format, codec: tuple[str, str], waveform: Tensor, rate: int, tags: Mapping[str, str]
+    path: str, form: _Format, codec: tuple[str, str], waveform: Waveform, rate: int, tags: Mapping[str, str]
 ) -> None:
     channels = waveform.shape[0]
     layout = LAYOUTS.get(channels, f"{channels} channels")

@@ -136,7 +136,7 @@ def windows_to_mel(images: Tensor, spectrogram: Spectrogram) -> Tensor:
     grey = images.detach().to("cpu", torch.float32).mean(-1).unflatten(0, (batch, len(starts)))
     if not grey.isfinite().all():
         raise ValueError("images contain NaN or infinite values; run the VAE in float32 (--fp32-vae in ComfyUI).")
-    mel = torch.empty(batch, params.n_mels, spectrogram.frames)
+    mel = torch.zeros(batch, params.n_mels, spectrogram.frames)
     end = 0
     for index, start in enumerate(starts):
         window = image_to_mel(grey[:, index], spectrogram.peak, params)[..., : spectrogram.frames]

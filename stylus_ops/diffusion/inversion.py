@@ -16,7 +16,7 @@ class Trajectory(NamedTuple):
     """Shapes: evaluated [N, B, C, h, w], noise [B, C, h, w]."""
 
     evaluated: Tensor
-    """Per node, the point of its last evaluation: where its features come from."""
+    """Per node, the point of its last evaluation, in host memory: where its features come from."""
     noise: Tensor
     """The point at the last node, from which sampling starts."""
 
@@ -53,7 +53,7 @@ def invert(
     evaluations = corrections if fixed_point else 1
     x, eps = latents, torch.zeros_like(latents)
     previous = sigmas.new_zeros(())
-    evaluated = []
+    evaluated = torch.empty(len(sigmas), *latents.shape, dtype=latents.dtype)
     for i, sigma in enumerate(sigmas):
         base, step = x, sigma - previous
         x = base + step * eps
@@ -65,8 +65,8 @@ def invert(
             eps = (point - denoised) / sigma
             if fixed_point:
                 x = base + step * eps
-        evaluated.append(point)
+        evaluated[i] = point
         previous = sigma
         if on_step is not None:
             on_step(i, x, denoised)
-    return Trajectory(torch.stack(evaluated), x)
+    return Trajectory(evaluated, x)

@@ -40,7 +40,7 @@ def record(
     trajectory = invert(
         denoise, latents, recorder.sigmas.to(latents.device), method, corrections, on_step, recorder.skip
     )
-    evaluated, noise = (t.to("cpu", copy=True) for t in trajectory)
+    evaluated, noise = trajectory.evaluated, trajectory.noise.to("cpu", copy=True)
     return Inversion(recorder.sigmas, evaluated, noise, recorder.sites, recorder.take(), valid_width or noise.shape[-1])
 
 

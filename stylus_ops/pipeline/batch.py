@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ..output_files import check_writable, write_atomically
 from .settings import Settings
 from .share import Share, claimed
-from .transfer import check_paths, transfer_files
+from .transfer_files import check_paths, transfer_files
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine

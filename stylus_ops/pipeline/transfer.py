@@ -1,9 +1,10 @@
-"""One transfer from files to a file, on the diffusers host: read, invert, restyle, decode, write."""
+"""The stages of a transfer on the diffusers host: read, invert, restyle, decode."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +18,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..audio.decode import decode
-from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
-from ..audio.files import FORMATS, check_format, read_audio, write_audio
+from ..audio.figure import Panel
+from ..audio.files import read_audio, spool_audio
 from ..audio.geometry import PRESETS
-from ..audio.mask import picture_mask, read_picture
+from ..audio.lazy import Waveform, blocks
+from ..audio.spool import Spool
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
 from ..diffusion.features import Inversion, Style, choose_policy, normalised
@@ -30,15 +32,12 @@ from ..diffusion.schedule import ddim_sigmas
 from ..diffusion.sites import feature_bytes, resolve_sites
 from ..diffusion.stylizer import Stylizer
 from ..engine.memory import peak_memory
-from ..output_files import check_writable
 from .settings import Settings
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
 
 logger = logging.getLogger("stylus")
-
-AUDIO_SUFFIXES = tuple(f".{name}" for name in FORMATS)
 
 
 class Clip(NamedTuple):
@@ -94,33 +93,49 @@ class Transfer:
         Args:
             weights: of the styles' tones, one each; equal ones where none are given.
         """
+        clips, references = self.read_styles(styles, weights)
+        waveform, rate = self.read_content(content, references, Path(tempfile.gettempdir()))
+        return [self.clip(content, waveform[:, :], rate, "pad"), *clips]
+
+    def read_styles(self, styles: Sequence[Path], weights: Sequence[float] = ()) -> tuple[list[Clip], list[Reference]]:
+        """The styles' windows, and what `read_content` needs of them; a style shorter than a window is looped."""
         settings = self.settings
-        with self.stage("read", 1 + len(styles)) as bar:
-            clips: list[Clip] = []
-            references: list[Reference] = []
-            shares = normalised(weights, len(styles)) if styles else []
+        clips: list[Clip] = []
+        references: list[Reference] = []
+        shares = normalised(weights, len(styles)) if styles else []
+        with self.stage("read", len(styles)) as bar:
             for path, share in zip(styles, shares, strict=True):
                 waveform, rate = read_audio(path, settings.style_start, settings.style_duration)
                 if not waveform.any():
                     logger.warning("style %s is silent: choose a recording, or a part of it, with sound", path.name)
-                clips.append(self._clip(path, waveform, rate, "loop").first(settings.style_windows))
+                clips.append(self.clip(path, waveform[0], rate, "loop").first(settings.style_windows))
                 references.append(Reference(waveform[0], rate, share))
                 bar.update()
-            waveform, rate = read_audio(content, settings.content_start, settings.content_duration)
-            if settings.tone > 0 and references:
-                tone = match_tone(
-                    waveform[0], rate, references, settings.tone, settings.tone_resolution, settings.tone_db
-                )
-                waveform = tone.waveform[None]
-            clips.insert(0, self._clip(content, waveform, rate, "pad"))
-            bar.update()
-        return clips
+        return clips, references
 
-    def _clip(self, path: Path, waveform: Tensor, sample_rate: int, short: str) -> Clip:
+    def read_content(self, path: Path, references: Sequence[Reference], folder: Path) -> tuple[Waveform, int]:
+        """The content `[C, T]`, in the tone of the references as far as that is asked for, and its sample rate.
+
+        Args:
+            folder: where there is room for its samples.
+        """
+        settings = self.settings
+        with self.stage("read", 1) as bar:
+            spool = spool_audio(path, folder, settings.content_start, settings.content_duration)
+            rate = spool.sample_rate
+            if settings.tone > 0 and references:
+                tone = match_tone(spool, rate, references, settings.tone, settings.tone_resolution, settings.tone_db)
+                spool = Spool(folder, spool.channels, rate).extend(blocks(tone.waveform))
+            bar.update()
+        return spool, rate
+
+    def clip(self, path: Path, waveform: Tensor, sample_rate: int, short: str) -> Clip:
+        """A recording `[C, T]` in memory as the model sees it."""
         try:
-            return Clip(path.name, *audio_to_windows(waveform, sample_rate, self.params, self.settings.overlap, short))
+            cut = audio_to_windows(waveform[None], sample_rate, self.params, self.settings.overlap, short)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+        return Clip(path.name, *cut)
 
     def invert(self, clips: Sequence[Clip]) -> list[Inversion]:
         """All clips up the noise levels as one batch, with their features."""
@@ -133,10 +148,14 @@ class Transfer:
             for clip, count, end in zip(clips, counts, ends, strict=True)
         ]
 
-    def invert_latents(self, latents: Tensor) -> Inversion:
-        """Latents [B, 4, h, w] up the noise levels, as one clip without padding."""
+    def invert_latents(self, latents: Tensor, features: str | None = None) -> Inversion:
+        """Latents [B, 4, h, w] up the noise levels, as one clip without padding.
+
+        Args:
+            features: in place of the setting of that name.
+        """
         sigmas = ddim_sigmas(self.engine.model.sigmas, self.settings.steps)
-        recorder = Recorder(sigmas, self.sites, self._feature_policy(latents))
+        recorder = Recorder(sigmas, self.sites, self._feature_policy(latents, features or self.settings.features))
         per_pass = self._windows_per_pass(latents)
         with self.stage("inversion", len(sigmas)) as bar:
             return record(
@@ -210,10 +229,10 @@ class Transfer:
                 bar.update()
         return torch.cat(latents)
 
-    def _feature_policy(self, latents: Tensor) -> str:
+    def _feature_policy(self, latents: Tensor, requested: str) -> str:
         per_window = feature_bytes(self.engine.decoder, self.sites, self.engine.dtype, *latents.shape[-2:])
         needed = self.settings.steps * len(latents) * per_window
-        policy = choose_policy(self.settings.features, needed, psutil.virtual_memory().available)
+        policy = choose_policy(requested, needed, psutil.virtual_memory().available)
         self.chosen["features"] = policy
         return policy
 
@@ -222,86 +241,6 @@ class Transfer:
         largest = max(self.chosen.get("windows_per_pass", 0), min(per_pass, len(latents)))
         self.chosen["windows_per_pass"] = largest
         return per_pass
-
-
-def transfer_files(
-    engine: Engine,
-    content: Path,
-    styles: Sequence[Path],
-    weights: Sequence[float],
-    output: Path,
-    settings: Settings,
-    figure: Path | None = None,
-    quiet: bool = False,
-    mask: Path | None = None,
-) -> dict[str, Any]:
-    """Write the content in the timbre of the styles to `output`; returns the report.
-
-    Args:
-        weights: of the styles, one each, not all zero; only their proportions matter.
-        mask: a picture that lies over the whole content; white takes the style, black keeps the content.
-
-    Raises:
-        ValueError, OSError: a recording can't be read or the model can't take it, or the output can't be written; nothing is
-            written then.
-    """
-    run = Transfer(engine, settings, quiet)
-    shares = normalised(weights, len(styles))
-    weighted = [(style, share) for style, share in zip(styles, shares, strict=True) if share > 0]
-    clips = run.read(content, [style for style, _ in weighted], [share for _, share in weighted])
-    check_format(output, clips[0].spectrogram.waveform.shape[1])
-    painted = picture_mask(read_picture(mask), clips[0].spectrogram) if mask else None
-    inversion, *captures = run.invert(clips)
-    latents = run.restyle(inversion, Style(tuple(captures), tuple(share for _, share in weighted)), painted)
-    waveform, images = run.decode(latents, clips[0])
-    rate = clips[0].spectrogram.sample_rate
-    with run.stage("write", 1) as bar:
-        write_audio(output, waveform, rate)
-        if figure is not None:
-            write_figure(figure, [*(clip.panel() for clip in clips), clips[0].panel(images, output.name)])
-        bar.update()
-    return {
-        "content": str(content),
-        "styles": [{"path": str(style), "weight": share} for style, share in weighted],
-        "output": str(output),
-        "figure": str(figure) if figure else None,
-        "mask": str(mask) if mask else None,
-        "sample_rate": rate,
-        "channels": waveform.shape[0],
-        "samples": waveform.shape[1],
-        "windows": len(clips[0].images),
-        **run.report(),
-    }
-
-
-def check_paths(
-    content: Path,
-    styles: Sequence[Path],
-    output: Path,
-    figure: Path | None = None,
-    overwrite: bool = True,
-    mask: Path | None = None,
-) -> None:
-    """Raises ValueError or OSError unless the inputs exist and the results can be written.
-
-    Args:
-        overwrite: results may take the place of earlier ones; never that of the recordings.
-    """
-    for recording in (content, *styles):
-        if not recording.is_file():
-            raise FileNotFoundError(f"recording {recording} does not exist: check its name and folder")
-    if mask:
-        read_picture(mask)
-    for name, result, suffixes in (("output", output, AUDIO_SUFFIXES), ("figure", figure, FIGURE_SUFFIXES)):
-        if result is None:
-            continue
-        check_writable(name, result, suffixes)
-        if result.exists() and any(result.samefile(recording) for recording in (content, *styles)):
-            raise ValueError(f"{name} {result} is one of the recordings: choose another name")
-        if mask and result.exists() and result.samefile(mask):
-            raise ValueError(f"{name} {result} is the mask: choose another name")
-        if result.exists() and not overwrite:
-            raise ValueError(f"{name} {result} exists already: choose another name, or add --overwrite")
 
 
 def _rows(inversion: Inversion, rows: slice, valid_width: int) -> Inversion:

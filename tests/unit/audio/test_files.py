@@ -15,7 +15,8 @@ import torch
 
 from benchmarks.roundtrip import snr
 from stylus_ops.audio.backend import resample
-from stylus_ops.audio.files import FORMATS, read_audio, tags_fit, write_audio
+from stylus_ops.audio.files import FORMATS, read_audio, spool_audio, tags_fit, write_audio
+from stylus_ops.audio.lazy import Scaled
 from tests.unit.signals import melody, tones
 
 TAGS = {"prompt": json.dumps({"1": "♪"}), "workflow": json.dumps({"nodes": ["x" * 100_000]})}
@@ -500,3 +501,26 @@ def test_tags_too_large_for_a_flac_are_refused_and_fit_elsewhere(tmp_path):
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     with pytest.raises(OSError, match=r"cannot write 'a\.wav' to the folder"):
         write_audio(tmp_path / "lost" / "a.wav", torch.zeros(1, 100), 44100)
+
+
+@pytest.mark.parametrize("suffix", ["flac", "mp3", "opus"])
+def test_spooled_samples_are_those_read(tmp_path, suffix):
+    path = tmp_path / f"clip.{suffix}"
+    write_audio(path, melody(3.0, 48000)[0], 48000)
+    waveform, rate = read_audio(path, 0.5, 2.0)
+    spool = spool_audio(path, tmp_path, 0.5, 2.0)
+    assert (spool.sample_rate, spool.shape) == (rate, tuple(waveform[0].shape))
+    assert torch.equal(spool[:, :], waveform[0])
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(ValueError, match=r"holds no sound after 9 s"):
+        spool_audio(path, tmp_path, 9.0)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "opus"])
+def test_what_is_computed_where_it_is_read_is_written_like_a_tensor(tmp_path, suffix):
+    waveform = melody(3.0, 44100)[0]
+    write_audio(tmp_path / f"tensor.{suffix}", waveform, 44100)
+    write_audio(tmp_path / f"lazy.{suffix}", Scaled(waveform, 1.0), 44100)
+    (first, rate), (second, _) = (read_audio(tmp_path / f"{name}.{suffix}") for name in ("tensor", "lazy"))
+    assert rate == (48000 if suffix == "opus" else 44100)
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-4)

@@ -20,11 +20,12 @@ from PIL import Image
 
 from stylus_ops.__main__ import main
 from stylus_ops.audio.files import read_audio, write_audio
+from stylus_ops.diffusion.features import normalised
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.batch import is_finished, read_manifest, run_rows
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.pipeline.share import Share
-from stylus_ops.pipeline.transfer import Transfer, normalised
+from stylus_ops.pipeline.transfer import Transfer
 from tests.small_folder import write_small_folder
 
 from ..signals import noise, tones
