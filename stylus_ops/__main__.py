@@ -87,10 +87,12 @@ def _warnings_shown() -> Iterator[None]:
     handler.setFormatter(logging.Formatter("stylus: %(message)s"))
     logger = logging.getLogger("stylus")
     logger.addHandler(handler)
+    propagated, logger.propagate = logger.propagate, False  # or a library's own handler would say it once more
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        logger.propagate = propagated
 
 
 def transfer(args: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ GRIFFIN_LIM_ITERS = 32
 GAIN_FLOOR = 1e-5  # of the clip's peak, -100 dB: below it a ratio of two mel amplitudes means nothing
 DETAIL_GAIN = 60.0  # dB; the content's fine structure is amplified and attenuated by at most this much
 
-USABLE_GAIN = 20.0  # dB; what the content would have to be amplified by more than this has no phase of its own
+USABLE_GAIN = 6.0  # dB; what the content would have to be amplified by more than this has no phase of its own
 
 SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
 
@@ -59,7 +59,7 @@ def decode(
         loudness: "match_content" (ITU-R BS.1770) or "none".
         dynamics: how closely loudness over time follows the content's, 0 to 1, as in `follow_dynamics`. Single peaks are taken
             back by a limiter; at 0 nothing changes over time, and a peak turns the whole clip down.
-        noise: share, 0 to 1, of what the content has too little of (20 dB less than the images ask for) that is made of
+        noise: share, 0 to 1, of what the content has too little of (6 dB less than the images ask for) that is made of
             noise instead. Not for "gain".
         mix: 0 is the content to the bit, 1 the whole effect.
     Returns:

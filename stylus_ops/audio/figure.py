@@ -109,12 +109,13 @@ def draw_curve(frequencies: Tensor, decibels: Tensor) -> Image.Image:
     """A gain in dB over frequencies in Hz, on a logarithmic axis from 40 Hz to the highest of them."""
     image = Image.new("RGB", (LEFT + CURVE_WIDTH + GAP, TOP + PLOT_HEIGHT + BOTTOM), "white")
     pen, font = ImageDraw.Draw(image), ImageFont.load_default(14)
-    hertz, gain = frequencies.numpy(), decibels.numpy()
+    shown = frequencies >= CURVE_LOWEST
+    hertz, gain = frequencies[shown].numpy(), decibels[shown].numpy()
     most = max(6.0, 6 * np.ceil(np.abs(gain).max() / 6))
     octaves = np.log2(hertz[-1] / CURVE_LOWEST)
 
     def x(frequency: np.ndarray | float) -> np.ndarray:
-        return LEFT + CURVE_WIDTH * np.log2(np.maximum(frequency, CURVE_LOWEST) / CURVE_LOWEST) / octaves
+        return LEFT + CURVE_WIDTH * np.log2(frequency / CURVE_LOWEST) / octaves
 
     def y(level: np.ndarray | float) -> np.ndarray:
         return np.asarray(TOP + PLOT_HEIGHT * (0.5 - level / most / 2))
