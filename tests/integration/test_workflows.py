@@ -80,7 +80,7 @@ def test_real_music_longer_than_a_window_and_again_with_another_alpha(
         only(graph, "VAEDecode"),
         only(graph, "StylusPhaseDecode"),
         saver,
-        only(graph, "PreviewImage"),
+        only(graph, "StylusCompare"),
     }
     assert set(second.executed) == follows
     assert second.cached == graph.keys() - follows

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -9,6 +10,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "workflows").glob("*.json"))
 NOTES = {"MarkdownNote"}
+BYPASSED = 4
 
 
 def test_every_graph_is_a_template_with_a_thumbnail_and_nothing_else_is() -> None:
@@ -23,18 +25,56 @@ def test_every_graph_is_a_template_with_a_thumbnail_and_nothing_else_is() -> Non
 def test_template_has_the_graphs_nodes_links_and_values(path: Path) -> None:
     template = json.loads(path.read_text(encoding="utf-8"))
     graph = json.loads((ROOT / "tests" / "workflows" / path.name).read_text(encoding="utf-8"))
-    nodes = {str(node["id"]): node for node in template["nodes"] if node["type"] not in NOTES}
+    every = {node["id"]: node for node in template["nodes"]}
+    nodes = {str(key): node for key, node in every.items() if node["type"] not in NOTES and node["mode"] != BYPASSED}
     assert {key: node["type"] for key, node in nodes.items()} == {
         key: node["class_type"] for key, node in graph.items()
     }
-    links = {link[0]: [str(link[1]), link[2]] for link in template["links"]}
+    links = {link[0]: link for link in template["links"]}
+
+    def source(link: int) -> list[Any]:
+        """Where a link comes from, through bypassed nodes."""
+        _, node, slot, _, _, kind = links[link]
+        if every[node]["mode"] != BYPASSED:
+            return [str(node), slot]
+        return source(next(given["link"] for given in every[node]["inputs"] if given["type"] == kind))
+
     for key, node in nodes.items():
         inputs = graph[key]["inputs"]
         wired = {name: value for name, value in inputs.items() if isinstance(value, list)}
-        slots = {slot["name"]: links[slot["link"]] for slot in node["inputs"] if slot["link"] is not None}
-        assert slots == wired
+        assert {slot["name"]: source(slot["link"]) for slot in node["inputs"] if slot["link"] is not None} == wired
         values = [value for value in inputs.values() if not isinstance(value, list)]
         assert [value for value in node["widgets_values"] if value != "fixed"] == values
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_a_file_to_be_downloaded_is_offered_and_told_of(path: Path) -> None:
+    template = json.loads(path.read_text(encoding="utf-8"))
+    (note,) = [node["widgets_values"][0] for node in template["nodes"] if node["type"] in NOTES]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{path.stem}` |")]
+    wanted = [
+        (value, node)
+        for node in template["nodes"]
+        for value in node["widgets_values"]
+        if isinstance(value, str) and value.endswith(".safetensors")
+    ]
+    for value, node in wanted:
+        (offered,) = node["properties"]["models"]
+        assert offered["name"] == value
+        assert offered["url"].endswith("/" + value)
+        assert value in note
+    assert bool(wanted) == ("download" in row) == ("Needs a download" in note)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_titles_can_be_read_at_the_zoom_that_a_template_opens_with(path: Path) -> None:
+    """ComfyUI fits a graph into three quarters of the window and leaves titles out below 8 pixels, from 14 at 100 %."""
+    template = json.loads(path.read_text(encoding="utf-8"))
+    boxes = [group["bounding"] for group in template["groups"]]
+    width = max(left + across for left, _, across, _ in boxes) - min(left for left, *_ in boxes)
+    height = max(top + down for _, top, _, down in boxes) - min(top for _, top, *_ in boxes)
+    assert 0.75 * min(1680 / width, 1000 / height) >= 8 / 14
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
