@@ -14,7 +14,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from .windows import WIDTH, Recordings, Values, equaliser, mix, random_start
 
-KINDS = {"same": 0.15, "equalised": 0.25, "replayed": 0.3, "matched": 0.3}
+KINDS = {"same": 0.1, "equalised": 0.15, "replayed": 0.25, "rolled": 0.3, "matched": 0.2}
+REPLAYED = ("replayed", "rolled")
 
 
 class Example(NamedTuple):
@@ -31,24 +32,27 @@ def random_example(recordings: Recordings, rng: np.random.Generator, kind: str |
     """An example of one kind, drawn by `KINDS` unless given.
 
     same: content is target. equalised: content went through another equaliser. replayed: content was played by other
-    instruments. matched: target is a window of one recording given the spectral statistics of any other recording.
+    instruments. rolled: the same, and the style is the target itself, rolled in time so that no place can be copied blindly.
+    matched: target is a window of one recording given the spectral statistics of any other recording.
     """
     kind = kind or str(rng.choice(list(KINDS), p=list(KINDS.values())))
-    piece = recordings.piece(rng, textures=0.0 if kind == "replayed" else 0.15)
+    piece = recordings.piece(rng, textures=0.0 if kind in REPLAYED else 0.15)
     renderings = rng.permutation(len(piece))
-    wanted, given = renderings[0], renderings[-1] if kind == "replayed" else renderings[0]
+    wanted, given = renderings[0], renderings[-1] if kind in REPLAYED else renderings[0]
     start, elsewhere = _two_starts(rng, piece)
     content, target, style = (
         piece[rendering, :, at : at + WIDTH].astype(np.float32)
         for rendering, at in ((given, start), (wanted, start), (wanted, elsewhere))
     )
+    if kind == "rolled":
+        style = np.roll(target, int(rng.integers(WIDTH)), axis=1)
     if kind == "matched":
         other = recordings.piece(rng, textures=0.4)
         at = random_start(rng, other)
         style = other[rng.integers(len(other)), :, at : at + WIDTH].astype(np.float32)
         style *= equaliser(rng)
         target = match_statistics(content, style)
-    elif rng.random() < 0.25:
+    elif kind != "rolled" and rng.random() < 0.25:
         layer = recordings.piece(rng)
         rendering, gain = rng.integers(len(layer)), rng.uniform(0.4, 1.0)
         first, second = _two_starts(rng, layer)

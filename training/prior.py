@@ -2,13 +2,15 @@
 
     python -m training.prior --folder FOLDER --minutes 90
 
-reads FOLDER/data and FOLDER/autoencoder.pt, writes FOLDER/prior.pt every five minutes and goes on from it when started
-again. bfloat16 with float32 master weights: on one thread of a CPU with AMX, --compile and --width 128, 0.8 s a step.
+reads FOLDER/data and FOLDER/autoencoder.pt, writes FOLDER/prior.pt every five minutes and goes on from it when started again;
+`--start WEIGHTS` begins with weights in the bundled format, whose autoencoder it unpacks. bfloat16 with float32 master weights:
+on one thread of a CPU with AMX, --compile and --width 128, 0.8 s a step.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
 from collections.abc import Callable
@@ -18,9 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
+from safetensors import safe_open
 from torch import Tensor
 
-from stylus_ops.engine.tiny_unet import diffusers_config
+from stylus_ops.engine.tiny_unet import diffusers_config, diffusers_unet
+from stylus_ops.tiny import load
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
 from .examples import random_example
@@ -44,7 +48,7 @@ UNET_CONFIG: dict[str, Any] = {
 }
 PAIRS = 8
 LEARNING_RATE = 5e-4
-EMA = 0.999
+EMA = 0.998
 OWN = 0.2  # share of windows that attend to themselves
 TIMESTEPS = 1000
 INJECTED = ("up_blocks.2.", "up_blocks.3.")  # decoder blocks 6 to 11
@@ -148,10 +152,13 @@ def denoising_loss(
 
 
 def random_task(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Timesteps, shares of the content's timbre and attention sources of a training step."""
+    """Timesteps, shares of the content's timbre and attention sources of a training step.
+
+    The share is 1 half of the time and anything below otherwise, at every noise level: in a transfer the sample still has the
+    content's timbre at low noise, as far as the steps before have left it.
+    """
     timesteps = torch.randint(1, TIMESTEPS, (PAIRS,), generator=generator)
-    ceiling = noise_levels()[timesteps].clamp(max=1)  # at low noise the sample already has the wanted timbre
-    share = ceiling * torch.rand(PAIRS, generator=generator).mul(2).clamp(max=1)
+    share = torch.rand(PAIRS, generator=generator).mul(2).clamp(max=1)
     own = torch.rand(PAIRS, generator=generator) < OWN
     rows = torch.arange(PAIRS)
     return timesteps, torch.where(own, 0.0, share), torch.cat([rows, torch.where(own, rows + PAIRS, rows)])
@@ -176,28 +183,40 @@ def report(unet: torch.nn.Module, context: Tensor, batches: dict[str, Batch]) ->
     return "\n".join(lines)
 
 
+def unpack_autoencoder(weights: Path, folder: Path) -> None:
+    """Write FOLDER/autoencoder.pt, as `training.autoencoder` leaves it, from a file in the bundled format."""
+    with safe_open(weights, "pt") as file:
+        config = json.loads(file.metadata()["config"])["autoencoder"]
+    torch.save({"config": config, "model": load(path=weights).autoencoder.state_dict()}, folder / "autoencoder.pt")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--width", type=int, default=256, help="frames of a training window; fewer make faster steps")
+    parser.add_argument("--start", type=Path, help="weights in the bundled format to begin with")
+    parser.add_argument("--rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--compile", action="store_true", help="minutes of compiling first, faster steps after")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.start is not None and not (args.folder / "prior.pt").exists():
+        unpack_autoencoder(args.start, args.folder)
     saved = torch.load(args.folder / "autoencoder.pt")
     autoencoder = TinyAutoencoder(**saved["config"])
     autoencoder.load_state_dict(saved["model"])
     recordings = Recordings(args.folder / "data" / "train")
     held_out = Recordings(args.folder / "data" / "held_out")
     checks = {
-        kind: Batch(autoencoder, held_out, np.random.default_rng(1), args.width, kind) for kind in ("same", "replayed")
+        kind: Batch(autoencoder, held_out, np.random.default_rng(1), args.width, kind)
+        for kind in ("same", "replayed", "rolled")
     }
 
     unet = make_unet().to(memory_format=torch.channels_last)
     context = torch.nn.Parameter(torch.randn(1, 1, UNET_CONFIG["context_dim"]))
     parameters = [*unet.parameters(), context]
-    optimizer = torch.optim.AdamW(parameters, LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(parameters, args.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     step, seconds, path = 0, 0.0, args.folder / "prior.pt"
     if path.exists():
         state = torch.load(path)
@@ -206,6 +225,10 @@ def main() -> None:
         optimizer.load_state_dict(state["optimizer"])
         averages, step, seconds = state["averages"], state["step"], state["seconds"]
     else:
+        if args.start is not None:
+            bundled = load(path=args.start)
+            unet.load_state_dict(diffusers_unet(bundled).state_dict())
+            context.data = bundled.context
         averages = [p.detach().clone() for p in parameters]
     print(f"{sum(p.numel() for p in parameters) / 1e6:.2f} M parameters, from step {step}", flush=True)
     compiled = torch.compile(unet, dynamic=False) if args.compile else unet
@@ -227,7 +250,7 @@ def main() -> None:
     begin = last_save = time.monotonic()
     losses: list[float] = []
     while (elapsed := time.monotonic() - begin) < args.minutes * 60:
-        rate = LEARNING_RATE * min(1, (step + 1) / 300) * min(1, 0.05 + 2.2 * (1 - elapsed / (args.minutes * 60)))
+        rate = args.rate * min(1, (step + 1) / 100) * min(1, 0.05 + 2.2 * (1 - elapsed / (args.minutes * 60)))
         for group in optimizer.param_groups:
             group["lr"] = rate
         loss = denoising_loss(

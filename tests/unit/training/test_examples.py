@@ -43,6 +43,13 @@ def test_equalised_differs_from_its_target_by_a_curve_over_frequency(recordings:
     assert not np.allclose(curve, 1, rtol=0.05)
 
 
+def test_rolled_reads_its_target_at_another_place(recordings: Recordings) -> None:
+    example = random_example(recordings, np.random.default_rng(3), "rolled")
+    assert not np.allclose(example.content, example.target)
+    offsets = [k for k in range(WIDTH) if np.allclose(np.roll(example.style, k, axis=1), example.target)]
+    assert offsets
+
+
 def test_matched_takes_the_style_s_envelope_and_keeps_the_notes() -> None:
     rng = np.random.default_rng(3)
     content, style = (rng.random((256, WIDTH)).astype(np.float32) + level for level in (1.0, 3.0))
