@@ -78,7 +78,7 @@ def main() -> None:
     base = Settings(steps=args.steps, gamma=args.gamma)
     settings = [replace(base, alpha=alpha) for alpha in args.alpha]
     table = args.triples / ("truth_as_style.csv" if args.truth_as_style else "triples.csv")
-    pairs = read_pairs(table)[: args.limit]
+    pairs = read_pairs(table).pairs[: args.limit]
     measured = [row for pair in pairs for row in rows(engine, pair, settings)]
     print(markdown(summarise(measured, COLUMNS), COLUMNS))
 

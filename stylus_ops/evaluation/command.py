@@ -81,9 +81,9 @@ def plan_of(args: argparse.Namespace, settings: Settings) -> Plan:
     from .pairs import every_pair, read_pairs
 
     if args.pairs and not (args.contents or args.styles):
-        pairs = read_pairs(args.pairs)
+        pairs, refused = read_pairs(args.pairs)
     elif args.contents and args.styles and not args.pairs:
-        pairs = every_pair(args.contents, args.styles)
+        pairs, refused = every_pair(args.contents, args.styles), []
     else:
         raise ValueError("evaluate needs a table of pairs, or both --contents and --styles")
     known_truths = all(pair.truth for pair in pairs)
@@ -92,7 +92,7 @@ def plan_of(args: argparse.Namespace, settings: Settings) -> Plan:
     swept = [kind for kind in SWEPT if any(method.kind == kind for method in methods)]
     sweep = [parse_method(f"{kind}:alpha={alpha}", settings) for kind in swept for alpha in ALPHAS]
     args.out.mkdir(parents=True, exist_ok=True)
-    return Plan(pairs, methods, sweep, args.sweep_pairs, args.out, args.model, clap=args.clap)
+    return Plan(pairs, methods, sweep, args.sweep_pairs, args.out, args.model, clap=args.clap, refused=refused)
 
 
 def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], Engine]) -> bool:
@@ -107,6 +107,8 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
 
     plan = plan_of(args, settings)
     share = Share.of_this_process()
+    for problem in plan.refused if share.process == 0 else ():
+        print(f"stylus: {problem}", file=sys.stderr)
     clap = None
     if plan.clap:
         try:
@@ -127,7 +129,7 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
     results = write_results(plan)
     if results:
         print(_as_json(plan, results) if args.json else _as_text(plan, results))
-    return not failures
+    return not (failures or plan.refused)
 
 
 def _as_text(plan: Plan, results: Results) -> str:

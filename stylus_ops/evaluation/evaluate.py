@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ..audio.files import write_audio
 from ..engine.engine import Engine
 from ..output_files import write_atomically
-from ..pipeline.batch import read_report, write_report
+from ..pipeline.batch import in_words, read_report, write_report
 from ..pipeline.share import Share
 from .clap import Clap
 from .figures import write_extremes, write_trade_off
@@ -45,6 +45,8 @@ class Plan:
     weights: str = ""
     """Digest of the model's weights."""
     clap: str = ""
+    refused: Sequence[str] = ()
+    """What is wrong with the rows of a table that are no pairs."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -148,8 +150,8 @@ def _run_pair(pair: Pair, jobs: Sequence[Job], engine: Engine | None, clap: Clap
                     clap=clap,
                 )
             job.run(recordings, measure)
-        except (ValueError, OSError) as error:
-            problem = str(error)
+        except Exception as error:
+            problem = in_words(error)
             write_report(job.record, {"request": job.request, "error": problem})
         yield job, problem
 

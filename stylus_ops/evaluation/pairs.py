@@ -22,33 +22,52 @@ class Pair(NamedTuple):
     """The content's notes, really played on the style's instrument, and cut where the content is."""
 
 
-def read_pairs(table: Path) -> list[Pair]:
+class PairTable(NamedTuple):
+    pairs: list[Pair]
+    refused: list[str]
+    """A sentence for each row that is no pair."""
+
+
+def read_pairs(table: Path) -> PairTable:
     """The rows of a CSV file with the columns content and style and, as wished, truth and monophonic (yes or no).
 
     Recordings are looked for from the table's folder.
 
     Raises:
-        ValueError: naming the line, if a row is not that.
+        ValueError: no such table, no row that is a pair, or two pairs of one name.
     """
     if not table.is_file():
         raise ValueError(f"pairs {table} does not exist: check its name and folder")
+    try:
+        rows = _rows(table)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"pairs {table} is no table of text ({error}): save it as CSV in UTF-8") from error
+    pairs, refused = [], []
+    for line, cells in rows:
+        try:
+            monophonic = cells.get("monophonic", "").lower()
+            if monophonic not in TRUE + FALSE:
+                raise ValueError(f"monophonic is {monophonic!r}: write yes or no")
+            if not (cells["content"] and cells["style"]):
+                raise ValueError("content or style is empty: name a recording")
+            content, style = (table.parent / cells[name] for name in ("content", "style"))
+            truth = table.parent / cells["truth"] if cells.get("truth") else None
+            pairs.append(_pair(content, style, monophonic in TRUE, truth))
+        except (ValueError, OSError) as error:
+            refused.append(f"pairs {table}, line {line}: {error}")
+    if refused and not pairs:
+        raise ValueError("; ".join(refused))
+    return PairTable(_distinct(pairs, f"pairs {table}"), refused)
+
+
+def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
+    """Line numbers and, by column, what stands there."""
     with table.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        if not {"content", "style"} <= set(reader.fieldnames or ()) <= set(COLUMNS):
+        columns = reader.fieldnames or ()
+        if not {"content", "style"} <= set(columns) <= set(COLUMNS):
             raise ValueError(f"pairs {table} must begin with a line that names its columns: {', '.join(COLUMNS)}")
-        pairs = []
-        for row in reader:
-            cells = {name: (value or "").strip() for name, value in row.items()}
-            try:
-                monophonic = cells.get("monophonic", "").lower()
-                if monophonic not in TRUE + FALSE:
-                    raise ValueError(f"monophonic is {monophonic!r}: write yes or no")
-                content, style = (table.parent / cells[name] for name in ("content", "style"))
-                truth = table.parent / cells["truth"] if cells.get("truth") else None
-                pairs.append(_pair(content, style, monophonic in TRUE, truth))
-            except ValueError as error:
-                raise ValueError(f"pairs {table}, line {reader.line_num}: {error}") from error
-    return _distinct(pairs, f"pairs {table}")
+        return [(reader.line_num, {name: (row[name] or "").strip() for name in columns}) for row in reader]
 
 
 def every_pair(contents: Path, styles: Path) -> list[Pair]:

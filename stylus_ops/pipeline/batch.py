@@ -192,7 +192,7 @@ def run_rows(
                                 _run(engine, row, weights, source)
                     (skipped if done else written).append(row)
                 except Exception as error:
-                    failed.append(Failure(row.line, str(row.output), _words(error)))
+                    failed.append(Failure(row.line, str(row.output), in_words(error)))
                 bar.update()
             if len(elsewhere) == len(waiting):
                 break
@@ -232,7 +232,7 @@ def _run(engine: Engine, row: Row, weights: str, source: Mapping[str, Any] | Non
     write_report(row.report, {"request": request, "source": source, **report, **paths})
 
 
-def _words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """Of what can go wrong with a recording, in a line; a fault of the program with its kind."""
     text = " ".join(str(error).split())
     return text if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"

@@ -14,9 +14,9 @@ import torch
 from stylus_ops.__main__ import main
 from stylus_ops.audio.files import write_audio
 from stylus_ops.audio.metrics import closed_distances
-from stylus_ops.evaluation.baselines import cross_synthesis, eq_match
+from stylus_ops.evaluation.baselines import Restyled, cross_synthesis, eq_match
 from stylus_ops.evaluation.clap import Clap, clap_similarities
-from stylus_ops.evaluation.methods import parse_method
+from stylus_ops.evaluation.methods import KINDS, Recordings, parse_method
 from stylus_ops.evaluation.pairs import every_pair, read_pairs
 from stylus_ops.evaluation.summary import markdown, median, summarise
 from stylus_ops.pipeline.settings import Settings
@@ -261,14 +261,50 @@ def test_folders_are_paired_recording_by_recording(folders: Path):
         ("content,style\nmissing.wav,styles/reed.wav\n", "line 2: recording .*missing.wav does not exist"),
         ("content,style,monophonic\ncontents/low.wav,styles/reed.wav,perhaps\n", "line 2: monophonic is 'perhaps'"),
         ("content,style\n", "no pairs"),
+        ("content,style\n\udcff.wav,styles/reed.wav\n", "is no table of text"),
         ("content,style\n" + "contents/low.wav,styles/reed.wav\n" * 2, "two pairs are called low--reed"),
     ],
 )
 def test_a_table_of_pairs_that_cannot_be_used_is_refused_in_words(folders: Path, table: str, message: str):
     path = folders / "other.csv"
-    path.write_text(table)
+    path.write_text(table, errors="surrogateescape")
     with pytest.raises(ValueError, match=message):
         read_pairs(path)
+
+
+def test_rows_that_are_no_pairs_are_reported_and_the_others_measured(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    table = folders / "some.csv"
+    table.write_text(
+        "content,style,monophonic\ncontents/missing.wav,styles/reed.wav,\ncontents/low.wav,styles/reed.wav,perhaps\n"
+        f",styles/reed.wav,\n{'x' * 300}.wav,styles/reed.wav,\ncontents/low.wav,styles/hiss.wav,yes,and more\n"
+    )
+    arguments = ["evaluate", str(table), "--out", str(tmp_path), "--methods", "content", "--sweep-pairs", "0"]
+    assert main(arguments) == 2
+    printed = capsys.readouterr().err
+    for said in (
+        "line 2: recording",
+        "line 3: monophonic is 'perhaps'",
+        "line 4: content or style is empty",
+        "line 5: ",
+    ):
+        assert said in printed
+    assert [row["pair"] for row in rows(tmp_path / "results.csv")] == ["low--hiss"]
+
+
+def test_a_fault_in_one_pair_leaves_the_others_to_be_measured(
+    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    def fail(recordings: Recordings, settings: Settings) -> Restyled:
+        if len(recordings.style) == 2:
+            raise KeyError("no such thing")
+        return KINDS["style"](recordings, settings)
+
+    monkeypatch.setitem(KINDS, "content", fail)
+    assert main([*command(folders, tmp_path, "content"), "--sweep-pairs", "0"]) == 2
+    assert "high--hiss, content: KeyError: 'no such thing'" in capsys.readouterr().err
+    assert [row["pair"] for row in rows(tmp_path / "results.csv")] == ["low--reed"]
 
 
 @pytest.mark.parametrize("where", [[], ["pairs.csv", "--styles", "."], ["--contents", "."]])

@@ -124,7 +124,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_table_may_name_truths(table: Path):
-    assert [pair.truth for pair in read_pairs(table)] == [table.parent / "truth.wav", None]
+    assert [pair.truth for pair in read_pairs(table).pairs] == [table.parent / "truth.wav", None]
     missing = table.with_name("missing.csv")
     missing.write_text("content,style,truth\ncontent.wav,style.wav,nowhere.wav\n")
     with pytest.raises(ValueError, match=r"line 2: .*nowhere.wav does not exist"):
