@@ -3,7 +3,7 @@ PYTHON ?= python3
 OUT ?= demo
 PY := .venv/bin/python
 
-.PHONY: demo test fuzz lint integration installs
+.PHONY: demo test fuzz lint integration browser installs
 
 demo: .venv/.installed
 	$(PY) -m stylus_ops demo --out $(OUT)
@@ -25,6 +25,10 @@ lint: .venv/.installed
 # STYLUS_REQUIRE_COMFYUI turns "no ComfyUI found" from a skip into a failure.
 integration: .venv/.installed
 	STYLUS_REQUIRE_COMFYUI=1 $(PY) -m pytest tests/integration
+
+# Needs a ComfyUI and a Chromium; pictures of what was seen are in browser-screenshots.
+browser: .venv/.installed
+	$(PY) -m pytest tests/browser
 
 # Fresh virtual environments as users make them: downloads gigabytes.
 installs: .venv/.installed

@@ -1,4 +1,4 @@
-"""Load Audio → Mel and Audio → Mel: a recording as a batch of mel-spectrogram images."""
+"""Load Audio to Mel and Audio to Mel: a recording as a batch of mel-spectrogram images."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class AudioToMel(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="StylusAudioToMel",
-            display_name="Audio → Mel",
+            display_name="Audio to Mel",
             category="audio/stylus",
             description="Cuts audio of any length, rate and channel count into windows and draws their mel spectrograms.",
-            search_aliases=["spectrogram", "mel", "audio to image", "stylus"],
+            search_aliases=["spectrogram", "mel", "audio to image", "riffusion", "stylus"],
             inputs=[
                 io.Audio.Input("audio", tooltip="The recording. Stereo and its sample rate are kept."),
                 *window_inputs(),
@@ -84,10 +84,11 @@ class LoadAudioMel(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="StylusLoadAudioMel",
-            display_name="Load Audio → Mel",
+            display_name="Load Audio to Mel",
             category="audio/stylus",
+            essentials_category="Audio",
             description="Reads a recording, or the sound of a video, and draws its mel spectrogram.",
-            search_aliases=["load audio", "open audio", "spectrogram", "mel", "stylus"],
+            search_aliases=["load audio", "open audio", "spectrogram", "mel", "riffusion", "stylus"],
             inputs=[
                 io.Combo.Input(
                     "audio",

@@ -48,6 +48,7 @@ class Compare(io.ComfyNode):
             node_id="StylusCompare",
             display_name="Compare",
             category="audio/stylus",
+            essentials_category="Audio",
             description="Draws content, style and results over seconds and hertz, and plays them in turn: at one playhead, "
             "equally loud.",
             search_aliases=["a/b", "spectrogram", "listen", "difference", "preview audio", "stylus"],

@@ -70,7 +70,7 @@ def check_same_clip(spectrogram: Spectrogram, latent: dict) -> None:
     if spectrogram.windows != len(latent["samples"]):
         raise ValueError(
             f"spectrogram has {spectrogram.windows} windows and latent {len(latent['samples'])}: "
-            "wire both from the same Audio → Mel"
+            "wire both from the same Audio to Mel"
         )
 
 
@@ -82,7 +82,7 @@ class DDIMInvert(io.ComfyNode):
             display_name="DDIM Invert",
             category="audio/stylus",
             description="Finds the noise that samples back to the content, and records its self-attention features.",
-            search_aliases=["inversion", "unsample", "noise from image", "stylus"],
+            search_aliases=["unsample", "inversion", "noise from image", "stylus"],
             inputs=inversion_inputs(),
             outputs=[
                 sockets.Inversion.Output("inversion", tooltip="For Inject Attention Sampler or Apply Style to Model."),

@@ -59,8 +59,22 @@ class InjectAttentionSampler(io.ComfyNode):
             node_id="StylusInjectSampler",
             display_name="Inject Attention Sampler",
             category="audio/stylus",
+            essentials_category="Audio",
             description="Samples the content again while its self-attention reads the style's keys and values.",
-            search_aliases=["style transfer", "style injection", "stylus"],
+            search_aliases=[
+                "style transfer",
+                "audio style transfer",
+                "timbre",
+                "timbre transfer",
+                "music style",
+                "texture",
+                "riffusion",
+                "instrument swap",
+                "cover",
+                "keep melody change timbre",
+                "style injection",
+                "stylus",
+            ],
             inputs=[
                 io.Model.Input("model", tooltip="The MODEL that DDIM Invert and Capture Style KV used."),
                 io.Conditioning.Input(
@@ -87,7 +101,7 @@ class ApplyStyleToModel(io.ComfyNode):
             category="audio/stylus",
             description="Patches a MODEL for stock samplers: SamplerCustom with euler, add_noise off, cfg 1 and DDIM Invert's "
             "SIGMAS equals Inject Attention Sampler. Other samplers read the nearest recorded noise level, an approximation.",
-            search_aliases=["style patch", "model patch", "stylus"],
+            search_aliases=["style patch", "model patch", "audio style transfer", "stylus"],
             inputs=[
                 io.Model.Input("model", tooltip="The MODEL that DDIM Invert and Capture Style KV used."),
                 *style_inputs(),

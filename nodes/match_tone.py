@@ -26,10 +26,11 @@ class MatchTone(io.ComfyNode):
             node_id="StylusMatchTone",
             display_name="Match Tone",
             category="audio/stylus",
+            essentials_category="Audio",
             description="Filters a recording so that it is as bright and as full as others; the notes and its loudness stay.",
             search_aliases=["eq match", "equaliser", "equalizer", "spectrum match", "tone match", "stylus"],
             inputs=[
-                io.Audio.Input("audio", tooltip="The recording that is filtered: the content, ahead of Audio → Mel."),
+                io.Audio.Input("audio", tooltip="The recording that is filtered: the content, ahead of Audio to Mel."),
                 io.Autogrow.Input(
                     "styles",
                     template=io.Autogrow.TemplatePrefix(

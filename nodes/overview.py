@@ -1,4 +1,4 @@
-"""What the browser draws below the player of Load Audio → Mel."""
+"""What the browser draws below the player of Load Audio to Mel."""
 
 from __future__ import annotations
 

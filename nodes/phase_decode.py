@@ -25,7 +25,7 @@ class PhaseDecode(io.ComfyNode):
             search_aliases=["image to audio", "vocoder", "griffin lim", "inverse mel", "stylus"],
             inputs=[
                 io.Image.Input("images", tooltip="VAE Decode of the stylised latent."),
-                sockets.Spectrogram.Input("spectrogram", tooltip="Of the content, from its Audio → Mel."),
+                sockets.Spectrogram.Input("spectrogram", tooltip="Of the content, from its Audio to Mel."),
                 *widgets(*GROUPS["decode"]),
                 io.Image.Input(
                     "reference",

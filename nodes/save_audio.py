@@ -23,6 +23,7 @@ class SaveAudio(io.ComfyNode):
             node_id="StylusSaveAudio",
             display_name="Save Audio (Stylus)",
             category="audio/stylus",
+            essentials_category="Audio",
             description="Saves audio of any rate and channel count to ComfyUI's output folder, wav included.",
             search_aliases=["export audio", "wav", "flac", "mp3", "opus", "stylus"],
             inputs=[

@@ -27,7 +27,7 @@ class CaptureStyle(io.ComfyNode):
             display_name="Capture Style KV",
             category="audio/stylus",
             description="Inverts the style clip and keeps what its self-attention keys and values are made of.",
-            search_aliases=["style reference", "attention features", "stylus"],
+            search_aliases=["style reference", "attention features", "timbre", "stylus"],
             inputs=[
                 *inversion_inputs(),
                 widget(STYLE_WINDOWS),
@@ -63,7 +63,7 @@ class CaptureStyle(io.ComfyNode):
 
 
 def _check_worth(spectrogram: Spectrogram) -> None:
-    """Warn of a style with little to take; of silence Audio → Mel warns."""
+    """Warn of a style with little to take; of silence Audio to Mel warns."""
     seconds = spectrogram.waveform.shape[-1] / spectrogram.sample_rate
     if seconds < SHORTEST_STYLE:
         warn(f"the style lasts {seconds:.1f} s: choose {SHORTEST_STYLE:g} s or more, or little of its texture is heard")

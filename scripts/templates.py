@@ -33,7 +33,7 @@ HEIGHTS = {
     "VAEDecode": 80,
     "StylusDDIMInvert": 190,
     "StylusCaptureStyle": 190,
-    "StylusBlendStyles": 110,
+    "StylusBlendStyles": 130,
     "StylusInjectSampler": 310,
     "StylusApplyStyle": 290,
     "KSamplerSelect": 80,
@@ -316,8 +316,8 @@ def decode(board: Template, model: Model, latent: Output, clip: Node, **given: A
     return sound["audio"]
 
 
-def listen(board: Template, content: Node, style: Node, results: list[Output], prefix: str) -> None:
-    board.column("Listen", 470)
+def listen(board: Template, content: Node, style: Node, results: list[Output], prefix: str, width: int = 470) -> None:
+    board.column("Listen", width)
     board.add("StylusCompare", None, "result", content=content["audio"], style=style["audio"], results=results)
     board.add("StylusSaveAudio", None, "result", audio=results[-1], filename_prefix=f"audio/{prefix}")
 
@@ -516,14 +516,14 @@ def compare(board: Template) -> None:
     captured = capture(board, model, schedule, style_latent)
     board.column("Samplers", 240)
     samplers = [sample(board, model, inversion, captured, f"alpha {alpha:g}", alpha=alpha) for alpha in (0.5, 0.9, 1.2)]
-    board.column("Images", 140)
+    board.column("Images", 225)
     images = [board.add("VAEDecode", samples=sampled["latent"], vae=model.vae) for sampled in samplers]
     board.column("Sound", 240)
     results = [
         board.add("StylusPhaseDecode", images=image["IMAGE"], spectrogram=content["spectrogram"])["audio"]
         for image in images
     ]
-    listen(board, content, style, results, "stylus_compare")
+    listen(board, content, style, results, "stylus_compare", width=400)
 
 
 TEMPLATES = (

@@ -159,6 +159,10 @@ class ComfyServer:
                 self._process.kill()
 
     @property
+    def url(self) -> str:
+        return f"http://{self._address}"
+
+    @property
     def log(self) -> str:
         """Everything the server has printed so far."""
         return self._log.read_text(errors="replace")

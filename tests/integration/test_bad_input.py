@@ -168,7 +168,7 @@ def test_flow_models_are_refused_by_name(comfy: ComfyServer, file: str, family: 
 
 
 def audio_graph(source: str, **inputs: Any) -> tuple[Graph, str]:
-    """Audio from a test node through Audio → Mel, back without a model, into a wav of floats; and the last node."""
+    """Audio from a test node through Audio to Mel, back without a model, into a wav of floats; and the last node."""
     graph = Graph()
     audio = graph.add(source, **inputs)
     mel = graph.add("StylusAudioToMel", audio=[audio, 0], preset="tiny-256")

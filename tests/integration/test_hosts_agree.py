@@ -43,7 +43,7 @@ def finished(run: Run) -> Run:
 
 
 def test_from_recordings_to_the_stylised_latent(comfy: ComfyServer, models: dict[str, Path], tmp_path: Path) -> None:
-    """Audio → Mel, VAE, text encoder, inversion, capture and injection of one graph, with the defaults of both hosts."""
+    """Audio to Mel, VAE, text encoder, inversion, capture and injection of one graph, with the defaults of both hosts."""
     clips = {"content": recording(1, 220), "style": recording(2, 97)}
     paths = []
     for name, file in clips.items():

@@ -1,7 +1,7 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 
-// The strip under the player of Load Audio → Mel: the recording's level over time, and two handles that write `start`
+// The strip under the player of Load Audio to Mel: the recording's level over time, and two handles that write `start`
 // and `duration`. A handle at the recording's end writes duration 0, which reads to the end whatever the recording.
 
 const HEIGHT = 64;

@@ -1,0 +1,105 @@
+"""A Chromium before a running ComfyUI. Pictures of what was seen go to STYLUS_SCREENSHOTS, by default browser-screenshots."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.comfy_server import PACK, ComfyServer, ComfyUnavailable, find_installs
+
+RENDERERS = {"classic": False, "nodes2": True}
+
+
+def _chromium() -> str | None:
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session")
+def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    """One server for all; of several ComfyUIs the first."""
+    pytest.importorskip("playwright", reason="Playwright is not installed")
+    if _chromium() is None:
+        pytest.skip("no Chromium found: install one, or set CHROMIUM to it")
+    installs = find_installs()
+    if not installs:
+        pytest.skip("no ComfyUI found: set COMFYUI_PATH to its folder")
+    models = tmp_path_factory.mktemp("models")
+    server = ComfyServer(installs[0], tmp_path_factory.mktemp("comfyui"), models, packs={"stylus": PACK})
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(server)
+        except ComfyUnavailable as reason:
+            pytest.skip(str(reason))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def browser(comfy: ComfyServer) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--mute-audio", "--autoplay-policy=no-user-gesture-required"]
+        chromium = playwright.chromium.launch(executable_path=_chromium(), args=options)
+        yield chromium
+        chromium.close()
+
+
+class Canvas:
+    """The page with ComfyUI in it.
+
+    Args:
+        renderer: a name in `RENDERERS`.
+    """
+
+    def __init__(self, browser: Any, comfy: ComfyServer, renderer: str):
+        self.page = browser.new_page(viewport={"width": 1680, "height": 1000})
+        self.page.set_default_timeout(60_000)
+        self.page.on("dialog", lambda dialog: dialog.accept())
+        self.renderer = renderer
+        self.errors: list[str] = []
+        self.page.goto(comfy.url)
+        self.ready()
+        self.set("Comfy.TutorialCompleted", True)
+        self.set("Comfy.VueNodes.Enabled", RENDERERS[renderer])
+        self.set("Comfy.Locale", "en")
+        self.page.reload()
+        self.ready()
+        # What is told while a page without a network is fetched is not the pack's.
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._heard)
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error" and not message.text.startswith("Failed to load resource: net::"):
+            self.errors.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def ready(self) -> None:
+        self.page.wait_for_function("() => window.app?.canvas && window.app.extensionManager", timeout=120_000)
+        self.page.wait_for_function("() => window.LiteGraph?.registered_node_types?.StylusCompare", timeout=120_000)
+        self.page.wait_for_timeout(1000)
+
+    def set(self, name: str, value: Any) -> None:
+        self.page.evaluate("([name, value]) => app.extensionManager.setting.set(name, value)", [name, value])
+
+    def open(self, graph: dict[str, Any]) -> None:
+        """Load a workflow; returns when it has been drawn."""
+        self.errors.clear()
+        self.page.keyboard.press("Escape")
+        self.page.evaluate("graph => app.loadGraphData(graph)", graph)
+        self.page.wait_for_function("count => app.graph.nodes.length === count", arg=len(graph["nodes"]))
+        self.page.wait_for_timeout(2000)
+
+    def shot(self, name: str) -> None:
+        folder = Path(os.environ.get("STYLUS_SCREENSHOTS", "browser-screenshots"))
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=folder / f"{name}-{self.renderer}.png")
+
+
+@pytest.fixture(scope="session", params=RENDERERS)
+def canvas(request: pytest.FixtureRequest, browser: Any, comfy: ComfyServer) -> Iterator[Canvas]:
+    opened = Canvas(browser, comfy, request.param)
+    yield opened
+    opened.page.close()

@@ -1,0 +1,33 @@
+"""The English words in locales/ are those of the nodes themselves."""
+
+import json
+from typing import Any
+
+from .comfy_server import PACK, ComfyServer
+
+
+def words(node: dict[str, Any]) -> dict[str, Any]:
+    groups = [node["input"].get(group, {}) for group in ("required", "optional")]
+    inputs = {
+        name: {"name": name, "tooltip": rest[0]["tooltip"]} for group in groups for name, (_, *rest) in group.items()
+    }
+    outputs = zip(node["output_name"], node["output_tooltips"], strict=True)
+    shown = {
+        "display_name": node["display_name"],
+        "description": node["description"],
+        "inputs": inputs,
+        "outputs": {str(place): {"name": name, "tooltip": tip} for place, (name, tip) in enumerate(outputs)},
+    }
+    return {key: value for key, value in shown.items() if value}
+
+
+def test_the_english_words_are_those_of_the_nodes(comfy: ComfyServer) -> None:
+    nodes = {name: words(node) for name, node in comfy.get("/object_info").items() if name.startswith("Stylus")}
+    assert nodes == json.loads((PACK / "locales" / "en" / "nodeDefs.json").read_text(encoding="utf-8"))
+
+
+def test_every_language_reaches_the_browser(comfy: ComfyServer) -> None:
+    served = comfy.get("/i18n")
+    for folder in (PACK / "locales").iterdir():
+        stored = json.loads((folder / "nodeDefs.json").read_text(encoding="utf-8"))
+        assert served[folder.name]["nodeDefs"].items() >= stored.items()

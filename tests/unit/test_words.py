@@ -1,0 +1,67 @@
+"""Every node has its words in seven languages and a page of help."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOCALES = ROOT / "locales"
+LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
+NODE_IDS = {
+    name
+    for path in (ROOT / "nodes").glob("*.py")
+    for name in re.findall(r'node_id="(\w+)"', path.read_text(encoding="utf-8"))
+}
+
+
+def words(language: str) -> dict[str, Any]:
+    return json.loads((LOCALES / language / "nodeDefs.json").read_text(encoding="utf-8"))
+
+
+def leaves(tree: Any, path: str = "") -> dict[str, str]:
+    """Every text of a tree of dictionaries by the way to it."""
+    if isinstance(tree, str):
+        return {path: tree}
+    return {key: text for name, branch in tree.items() for key, text in leaves(branch, f"{path}/{name}").items()}
+
+
+def test_the_languages_are_those_that_are_promised() -> None:
+    assert tuple(sorted(path.name for path in LOCALES.iterdir())) == LANGUAGES
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_word_is_missing_or_left_over(language: str) -> None:
+    own, english = leaves(words(language)), leaves(words("en"))
+    assert own.keys() == english.keys()
+    assert all(text.strip() for text in own.values())
+    if language != "en":
+        told = [key for key in english if key.endswith(("/tooltip", "/description"))]
+        assert [key for key in told if own[key] == english[key]] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_node_is_named_once(language: str) -> None:
+    names = [node["display_name"] for node in words(language).values()]
+    assert words(language).keys() == NODE_IDS
+    assert len(set(names)) == len(names)
+
+
+def test_english_names_can_be_printed_on_a_windows_console() -> None:
+    for text in leaves(words("en")).values():
+        text.encode("cp1252")
+
+
+@pytest.mark.parametrize("node", sorted(NODE_IDS))
+def test_a_node_has_a_page_of_help_with_an_example(node: str) -> None:
+    page = (ROOT / "web" / "docs" / f"{node}.md").read_text(encoding="utf-8")
+    assert page.startswith(f"# {words('en')[node]['display_name']}\n")
+    assert "Example: " in page
+    for template in re.findall(r"template `(\w+)`", page):
+        assert (ROOT / "workflows" / f"{template}.json").is_file()
+
+
+def test_no_page_of_help_is_left_over() -> None:
+    assert {path.stem for path in (ROOT / "web" / "docs").glob("*.md")} == NODE_IDS
