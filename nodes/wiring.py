@@ -22,7 +22,7 @@ def check_one_schedule(prompt: Prompt) -> None:
         ends = [node["inputs"].get(name) for name in ("inversion", "style")]
         if not all(map(_is_link, ends)):
             continue
-        schedules = list(_schedules(prompt, ends))
+        schedules = list(_schedules(prompt, ends, set()))
         for other_name, other in schedules[1:]:
             name, first = schedules[0]
             for dial in COMMON:
@@ -33,15 +33,19 @@ def check_one_schedule(prompt: Prompt) -> None:
                     )
 
 
-def _schedules(prompt: Prompt, links: list[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Above these links, the names of nodes that take a schedule, each with the values of its Stylus Schedule."""
+def _schedules(prompt: Prompt, links: list[Any], seen: set[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Above these links, the names of nodes that take a schedule, each with the values of its Stylus Schedule.
+
+    Nodes that were `seen` are left out.
+    """
     for source, _ in filter(_is_link, links):
         node = prompt.get(source)
-        if node is None:
+        if node is None or source in seen:
             continue
+        seen.add(source)
         inputs = node["inputs"]
         if node["class_type"] not in SCHEDULED:
-            yield from _schedules(prompt, list(inputs.values()))
+            yield from _schedules(prompt, list(inputs.values()), seen)
         elif _is_link(schedule := inputs.get("schedule")) and schedule[0] in prompt:
             chosen = prompt[schedule[0]]
             if chosen["class_type"] == "StylusSchedule":

@@ -52,3 +52,16 @@ def test_what_fits_or_is_not_known_yet_passes(check_one_schedule):
     lost = graph(["5", 0], steps=20)
     lost["5"]["inputs"]["schedule"] = ["10", 0]
     check_one_schedule(lost)
+
+
+def test_a_graph_of_many_paths_is_looked_through_once(check_one_schedule):
+    """40 blends in a row, each of the one before it twice: 2^40 paths; and one that feeds itself."""
+    prompt = graph(["139", 0])
+    for node in range(100, 140):
+        before = ["5", 0] if node == 100 else [str(node - 1), 0]
+        styles = {"styles.style_0": before, "styles.style_1": before, "styles.style_2": [str(node), 0]}
+        prompt[str(node)] = {"class_type": "StylusBlendStyles", "inputs": styles}
+    check_one_schedule(prompt)
+    prompt["2"]["inputs"]["steps"] = 20
+    with pytest.raises(ValueError, match="wire one Stylus Schedule to both"):
+        check_one_schedule(prompt)
