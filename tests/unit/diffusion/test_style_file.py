@@ -158,6 +158,7 @@ def test_a_file_that_contradicts_itself_is_refused(path, change, tensors):
     [
         ("share", -1.0),
         ("share", float("nan")),
+        ("share", 10**400),
         ("valid_width", 99),
         ("valid_width", True),
         ("sites", []),
