@@ -10,6 +10,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..stylus_ops.audio.files import read_audio
+from .audio_mel import recording_path
 from .host.messages import tell
 from .host.runs import check_interrupt
 
@@ -69,14 +70,16 @@ class LoadAudioFolder(io.ComfyNode):
         return io.NodeOutput(clips, [path.stem for path in paths])
 
     @classmethod
-    def fingerprint_inputs(cls, folder: str, first: int, most: int) -> str:
-        state = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in chosen(folder, first, most)]
+    def fingerprint_inputs(cls, folder: str, first: int | None, most: int | None) -> str:
+        paths = chosen(folder, first or 1, most or 0)
+        state = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
         return hashlib.sha256(repr(state).encode()).hexdigest()
 
     @classmethod
-    def validate_inputs(cls, folder: str, first: int, most: int) -> bool | str:
+    def validate_inputs(cls, folder: str, first: int | None, most: int | None) -> bool | str:
+        """None is what comes out of another node and is not known yet."""
         try:
-            chosen(folder, first, most)
+            chosen(folder, first or 1, most or 0)
         except ValueError as error:
             return str(error)
         return True
@@ -96,7 +99,7 @@ def chosen(folder: str, first: int, most: int) -> list[Path]:
     """The recordings of a folder from the `first` on, at most `most` of them (0: all).
 
     Raises:
-        ValueError: no folder of ComfyUI's input folder, or no recording left.
+        ValueError: no folder of ComfyUI's input folder, no recording left, or one that is a link out of that folder.
     """
     if folder not in subfolders():
         raise ValueError(f"folder {folder!r} is not in ComfyUI's input folder: make it there, or choose another")
@@ -107,4 +110,7 @@ def chosen(folder: str, first: int, most: int) -> list[Path]:
         raise ValueError(f"folder {folder!r} holds no recording: put some there, or choose another")
     if first > len(found):
         raise ValueError(f"first is {first} and folder {folder!r} holds {len(found)} recordings: choose a lower number")
-    return [root / name for name in found[first - 1 :][: most or None]]
+    names = found[first - 1 :][: most or None]
+    for name in names:
+        recording_path(f"./{folder}/{name}")
+    return [root / name for name in names]

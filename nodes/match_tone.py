@@ -85,9 +85,9 @@ class MatchTone(io.ComfyNode):
         return io.NodeOutput(matched, curve)
 
     @classmethod
-    def validate_inputs(cls, weights: str, styles: object = None) -> bool | str:
+    def validate_inputs(cls, weights: str | None, styles: object = None) -> bool | str:
         try:
-            parse_weights(weights)
+            parse_weights(weights or "")
         except ValueError as error:
             return str(error)
         return True

@@ -104,9 +104,9 @@ class BlendStyles(io.ComfyNode):
         return io.NodeOutput(blend(list(styles.values()), parse_weights(weights)))
 
     @classmethod
-    def validate_inputs(cls, weights: str, styles: object = None) -> bool | str:
+    def validate_inputs(cls, weights: str | None, styles: object = None) -> bool | str:
         try:
-            parse_weights(weights)
+            parse_weights(weights or "")
         except ValueError as error:
             return str(error)
         return True

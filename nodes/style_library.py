@@ -61,9 +61,9 @@ class SaveStyle(io.ComfyNode):
         return io.NodeOutput(style)
 
     @classmethod
-    def validate_inputs(cls, name: str) -> bool | str:
+    def validate_inputs(cls, name: str | None) -> bool | str:
         try:
-            style_path(name)
+            style_path("linked" if name is None else name)
         except ValueError as error:
             return str(error)
         return True

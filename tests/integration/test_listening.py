@@ -148,6 +148,38 @@ def test_part_of_a_folder_and_what_is_none(comfy: ComfyServer) -> None:
             comfy.run(graph)
 
 
+def test_a_link_out_of_the_input_folder_is_not_followed(comfy: ComfyServer) -> None:
+    album(comfy, "linking", ["1.wav"])
+    for link, target in (("linking/2.flac", "melody.flac"), ("linked", "")):
+        (comfy.input / link).unlink(missing_ok=True)
+        (comfy.input / link).symlink_to(RECORDINGS / target)
+    graph = Graph()
+    folder = graph.add("StylusLoadAudioFolder", folder="linking", most=1)
+    graph.add("StylusSaveAudio", audio=[folder, 0], filename_prefix=[folder, 1])
+    assert comfy.run(graph).error is None
+    for inputs in ({"folder": "linking", "most": 0}, {"folder": "linked"}):
+        graph[folder]["inputs"] |= inputs
+        with pytest.raises(PromptRefused, match="outside ComfyUI's folders"):
+            comfy.run(graph)
+
+
+def test_numbers_and_texts_may_come_from_other_nodes(comfy: ComfyServer) -> None:
+    """What they are is not known before the run."""
+    album(comfy, "counted", ["1.wav", "2.wav"])
+    graph = Graph()
+    first = graph.add("PrimitiveInt", value=2)
+    weights = graph.add("PrimitiveString", value="1")
+    folder = graph.add("StylusLoadAudioFolder", folder="counted", first=[first, 0])
+    matched = graph.add(
+        "StylusMatchTone", audio=[folder, 0], **{"styles.style_0": [folder, 0], "weights": [weights, 0]}
+    )
+    save = graph.add("StylusSaveAudio", audio=[matched, 0], filename_prefix=[folder, 1])
+    run = comfy.run(graph)
+    assert run.error is None
+    (path,) = comfy.files(run, save, "audio")
+    assert path.name.startswith("2_")
+
+
 def test_the_browser_sees_a_recording_at_a_glance(comfy: ComfyServer) -> None:
     shown = json.loads(comfy.read("/stylus/overview?audio=" + quote("stylus/melody.flac")))
     assert shown["seconds"] == pytest.approx(5.1, abs=0.01)

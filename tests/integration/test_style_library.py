@@ -11,7 +11,8 @@ from .graphs import TransferGraph, saved_latent
 
 def saved_style(comfy: ComfyServer, graph: TransferGraph, name: str) -> Path:
     """Save the graph's captured style; returns its file."""
-    save = graph.add("StylusSaveStyle", style=[graph.capture, 0], name=name)
+    text = graph.add("PrimitiveString", value=name)  # known once the graph runs
+    save = graph.add("StylusSaveStyle", style=[graph.capture, 0], name=[text, 0])
     run = comfy.run(graph)
     assert run.error is None
     assert any(text.endswith(" MB") for node, text in run.texts if node == save)
