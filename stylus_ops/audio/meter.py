@@ -47,8 +47,8 @@ class LoudnessMeter:
         numbers = np.arange(max(int(self.samples / per_step) - 5, 0), int(end / per_step) + 2)
         for edge in {*self._begins(numbers), *self._ends(numbers)}:
             if self.samples <= edge <= end:
-                self._energies[edge] = energy[:, edge - self.samples]
-        self._energy, self.samples = energy[:, -1], end
+                self._energies[edge] = energy[:, edge - self.samples].copy()
+        self._energy, self.samples = energy[:, -1].copy(), end
 
     def loudness(self) -> float:
         """Integrated loudness in LUFS of all so far, at least 0.4 s; minus infinity below the absolute gate."""
