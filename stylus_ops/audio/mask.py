@@ -75,10 +75,12 @@ def read_picture(path: Path) -> Tensor:
     """
     try:
         with Image.open(path) as picture:
+            if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip to 8
+                return torch.from_numpy(np.asarray(picture).astype(np.float32) / 65535)
             return torch.from_numpy(np.asarray(picture.convert("L"), np.float32) / 255)
     except FileNotFoundError:
         raise ValueError(f"mask {path} does not exist: check its name and folder") from None
-    except OSError as error:
+    except Exception as error:  # a damaged file is told of by whatever its decoder raises
         raise ValueError(f"mask {path} can't be read as a picture: choose a png, jpg or webp file") from error
 
 

@@ -1,6 +1,8 @@
 """Masks that say where a sound does something."""
 
 import math
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -145,3 +147,22 @@ def test_what_is_no_picture_is_refused_in_words(tmp_path):
         read_picture(tmp_path / "words.png")
     with pytest.raises(ValueError, match=r"mask .*gone.png does not exist"):
         read_picture(tmp_path / "gone.png")
+
+
+def test_a_picture_of_pixels_beyond_reason_is_refused_in_words(tmp_path):
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    (tmp_path / "bomb.png").write_bytes(bomb)
+    with pytest.raises(ValueError, match=r"mask .*bomb.png can't be read as a picture"):
+        read_picture(tmp_path / "bomb.png")
+
+
+def test_a_picture_of_16_bits_keeps_its_greys(tmp_path):
+    greys = np.linspace(0, 65535, 64)[None].repeat(4, 0)
+    Image.fromarray(greys.astype(np.uint16)).save(tmp_path / "deep.png")
+    Image.fromarray((greys / 257).astype(np.uint8)).save(tmp_path / "plain.png")
+    deep, plain = (read_picture(tmp_path / name) for name in ("deep.png", "plain.png"))
+    torch.testing.assert_close(deep, plain, atol=1 / 255, rtol=0)
