@@ -52,7 +52,12 @@ def write_style(path: Path, style: Style, recording: str, weights: Plain, condit
             }
         )
     metadata = {"format": FORMAT, "recording": recording, "clips": json.dumps(clips, allow_nan=False)}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+    try:
+        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+    except SafetensorError as error:
+        raise OSError(
+            f"style {path.stem!r} can't be written to {path.parent} ({error}): make room, or choose another folder"
+        ) from error
 
 
 def read_style(path: Path, weights: Plain = lambda value: value) -> tuple[Style, str]:

@@ -3,6 +3,7 @@
 import json
 import pickle
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,21 @@ def test_a_damaged_file_is_refused_in_words_or_read(path, cut, flip):
         read_style(damaged)
     except ValueError as error:
         assert str(error).startswith("style 'damaged' is ")  # noqa: PT017
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on a file's size")
+def test_a_style_that_finds_no_room_is_told_of_in_words_and_leaves_the_earlier_one(style, path):
+    import resource
+
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="style 'choir' can't be written"):
+            write_style(path, style, "another", plain, plain)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
 
 
 def rewritten(path: Path, change: dict[str, str], **tensors: Tensor) -> Path:
