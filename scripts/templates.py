@@ -94,9 +94,18 @@ class Template:
         self.columns: list[tuple[str, int, list[Node]]] = []
         self.nodes: list[Node] = []
         self.gap = GAP
+        self.extra: dict[str, Any] = {}
 
     def column(self, title: str, width: int) -> None:
         self.columns.append((title, width, []))
+
+    def app(self, inputs: list[tuple[Node, str]], outputs: list[Node]) -> None:
+        """What ComfyUI's app mode shows of the graph: these widgets, and these nodes' results."""
+        shown = [[str(node.number), widget] for node, widget in inputs]
+        self.extra = {
+            "linearData": {"inputs": shown, "outputs": [str(node.number) for node in outputs]},
+            "linearMode": False,
+        }
 
     def note(self, text: str) -> Node:
         schema = {"input": {"required": {"text": ["STRING", {}]}}, "output": [], "output_name": []}
@@ -169,7 +178,7 @@ class Template:
             "links": links,
             "groups": groups,
             "config": {},
-            "extra": {},
+            "extra": self.extra,
             "version": 0.4,
         }
 
@@ -319,7 +328,7 @@ def decode(board: Template, model: Model, latent: Output, clip: Node, **given: A
 def listen(board: Template, content: Node, style: Node, results: list[Output], prefix: str, width: int = 470) -> None:
     board.column("Listen", width)
     board.add("StylusCompare", None, "result", content=content["audio"], style=style["audio"], results=results)
-    board.add("StylusSaveAudio", None, "result", audio=results[-1], filename_prefix=f"audio/{prefix}")
+    return board.add("StylusSaveAudio", None, "result", audio=results[-1], filename_prefix=f"audio/{prefix}")
 
 
 def quick_start(board: Template, sd15: bool) -> None:
@@ -348,7 +357,8 @@ def quick_start(board: Template, sd15: bool) -> None:
     board.column("Transfer", 250)
     sampled = sample(board, model, inversion, captured)
     result = decode(board, model, sampled["latent"], clip)
-    listen(board, content, style, [result], "stylus_sd15" if sd15 else "stylus")
+    saver = listen(board, content, style, [result], "stylus_sd15" if sd15 else "stylus")
+    board.app([(content, "audio"), (style, "audio"), (sampled, "alpha")], [saver])
 
 
 def quick_start_tiny(board: Template) -> None:

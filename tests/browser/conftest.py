@@ -68,13 +68,14 @@ class Canvas:
         self.set("Comfy.Locale", "en")
         self.page.reload()
         self.ready()
-        # What is told while a page without a network is fetched is not the pack's.
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._heard)
 
     def _heard(self, message: Any) -> None:
-        if message.type == "error" and not message.text.startswith("Failed to load resource: net::"):
-            self.errors.append(f"{message.text} ({message.location.get('url', '')})")
+        """Keep an error, unless it is ComfyUI's own that it can't reach the network, or ask how large a model is."""
+        told = f"{message.text} ({message.location.get('url', '')})"
+        if message.type == "error" and "net::" not in told and "missingModelMetadata" not in told:
+            self.errors.append(told)
 
     def ready(self) -> None:
         self.page.wait_for_function("() => window.app?.canvas && window.app.extensionManager", timeout=120_000)

@@ -14,6 +14,7 @@ from .conftest import Canvas
 
 TEMPLATES = sorted((PACK / "workflows").glob("*.json"))
 LANGUAGES = sorted(path.parent.name for path in (PACK / "locales").glob("*/nodeDefs.json"))
+NOT_OFFERED = {"de"}
 BOXES = """() => app.graph.nodes.map(node => {
   const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect();
   const height = drawn ? drawn.height / app.canvas.ds.scale - 30 : node.size[1];
@@ -77,6 +78,18 @@ def test_the_quick_start_runs_by_its_button_and_plays_the_contents_length(canvas
     assert canvas.errors == []
 
 
+def test_the_quick_start_is_an_app_too(canvas: Canvas) -> None:
+    graph = template("quick_start_tiny")
+    graph["extra"]["linearMode"] = True
+    canvas.open(graph)
+    canvas.shot("quick_start_app")
+    shown = canvas.page.locator("body").inner_text()
+    assert "alpha" in shown
+    assert "audio" in shown
+    assert "gamma" not in shown
+    assert canvas.errors == []
+
+
 def test_values_survive_being_saved_and_opened_again(canvas: Canvas) -> None:
     graph = template("quick_start_tiny")
     sampler = next(node for node in graph["nodes"] if node["type"] == "StylusInjectSampler")
@@ -95,16 +108,17 @@ def test_the_trim_handles_write_start_and_duration(canvas: Canvas) -> None:
     strip = canvas.page.locator(".stylus-trim").first
     strip.wait_for(state="visible")
     canvas.page.wait_for_timeout(2000)
-    values = f"() => ({LOADER})().widgets.filter(w => ['start', 'duration'].includes(w.name)).map(w => w.value)"
-    assert canvas.page.evaluate(values) == [0, 0]
+    values = """() => app.graph.nodes.filter(node => node.type === 'StylusLoadAudioMel').map(
+      node => node.widgets.filter(w => ['start', 'duration'].includes(w.name)).map(w => w.value))"""
+    assert canvas.page.evaluate(values) == [[0, 0], [0, 0]]
     canvas.page.wait_for_function("() => document.querySelector('.stylus-trim').getBoundingClientRect().width > 50")
     box = strip.bounding_box()
     middle = box["y"] + box["height"] / 2
-    canvas.page.mouse.move(box["x"] + 1, middle)
+    canvas.page.mouse.move(box["x"] + 3, middle)
     canvas.page.mouse.down()
     canvas.page.mouse.move(box["x"] + box["width"] * 0.4, middle, steps=5)
     canvas.page.mouse.up()
-    start, duration = canvas.page.evaluate(values)
+    start, duration = max(canvas.page.evaluate(values))  # the renderers draw the two in different order
     seconds = soundfile.info(RECORDINGS / "melody.flac").duration
     assert start == pytest.approx(0.4 * seconds, abs=0.1)
     assert duration in (0, pytest.approx(seconds - start, abs=0.1))
@@ -132,6 +146,8 @@ def test_every_node_has_help(canvas: Canvas) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_language_shows_its_words(canvas: Canvas, language: str) -> None:
+    if language in NOT_OFFERED:
+        pytest.skip("ComfyUI's own settings do not offer this language yet")
     words = json.loads((PACK / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))
     canvas.set("Comfy.Locale", language)
     try:
