@@ -97,7 +97,7 @@ class SaveAudio(io.ComfyNode):
 
 
 def check_prefix(prefix: str) -> None:
-    """Raises ValueError, in words, unless files named after `prefix` can lie in ComfyUI's output folder."""
+    """Raises ValueError unless files named after `prefix` can lie in ComfyUI's output folder."""
     output = os.path.realpath(folder_paths.get_output_directory())
     relative = PurePath(prefix.replace("\\", "/"))
     if not relative.name:
@@ -110,6 +110,6 @@ def check_prefix(prefix: str) -> None:
         pass
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", error)
-        raise ValueError(f"filename_prefix {prefix!r} can't be used ({reason}); choose another.") from error
+        raise ValueError(f"filename_prefix {prefix!r} can't be used ({reason}): choose another") from error
     if ".." in relative.parts or not inside:
         raise ValueError(f"filename_prefix {prefix!r} leaves the output folder; name a folder and a file inside it.")

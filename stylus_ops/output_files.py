@@ -44,7 +44,7 @@ def check_writable(name: str, path: Path, suffixes: tuple[str, ...]) -> None:
     try:
         _let_go(*_create_beside(path))
     except OSError as error:
-        raise ValueError(f"{name} {path}: can't write to {path.parent} ({error.strerror}); choose another") from error
+        raise ValueError(f"{name} {path}: can't write to {path.parent} ({error.strerror}): choose another") from error
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -54,8 +54,8 @@ def decode(
         reference: images that stand for the unchanged content, such as its VAE round trip; only "gain" uses them.
             Without them the content itself is the reference.
         phase_iters: Griffin-Lim iterations after the first estimate; 0 means 32 for "griffin_lim", none for the others.
-        gain_db: "gain" amplifies and attenuates by at most this much.
-        above_band_db: level of what the content has above the mel band; 0 keeps it.
+        gain_db: "gain" amplifies and attenuates by at most this many dB.
+        above_band_db: level, in dB, of what the content has above the mel band; 0 keeps it.
         loudness: "match_content" (ITU-R BS.1770) or "none".
         dynamics: how closely loudness over time follows the content's, 0 to 1, as in `follow_dynamics`. Single peaks are taken
             back by a limiter; at 0 nothing changes over time, and a peak turns the whole clip down.
@@ -85,7 +85,7 @@ def decode_band(
     above_band_db: float = ABOVE_BAND_DB.default,
     noise: float = NOISE.default,
 ) -> Tensor:
-    """`decode` without what depends on the whole clip: its levels are those that the pictures ask for.
+    """`decode` without what depends on the whole clip: its levels are those that the images ask for.
 
     Shape: `[B, C, T]`
     """
@@ -168,6 +168,16 @@ def magnitude_change(
 
     Shape: waveform `[C, T]` at `params.sample_rate`, mel `[n_mels, frames]` -> `[C, T]`
     """
+    # Let X[c, k] be a frame's spectrum in channel c and bin k, r[k] = sqrt(mean_c |X[c, k]|^2) its magnitude over the
+    # channels, F the filters and m the mel that is asked for. The magnitudes that have this mel are those w >= 0 with
+    # w F = m. F has far fewer bands than bins, so there are many; `nearest_magnitudes` takes those nearest to a start s:
+    #     w = relu(s + (m - s F) pinv(F))
+    # which has the mel m wherever relu cuts nothing. With s = 0 that is the smallest, relu(m pinv(F)). For
+    # "phase" s = r (g I), the content under the bounded gain g = m / (r F) of each band, which I interpolates between the mel
+    # centres: where m = r F, g is 1 and s = w = r, and nothing changes.
+    # One factor w / r for all channels gives them the root mean square w and keeps phases and proportions. Bins that no
+    # filter covers have the factor 1. filter_stft is linear, so what is added to the sound is the STFT's inverse of
+    # X w / r - X = X (w / r - 1): a zero change adds zero samples, not a rounded copy of the waveform.
     covered = covered_bins(params)
     peak = mel.amax()[None]
     generator = torch.Generator().manual_seed(0)
@@ -192,6 +202,7 @@ def magnitude_change(
         magnitude = channel_rms(spectrum)
         return spectrum * (scale(magnitude, magnitude, frames) - 1)
 
+    # Overlapping frames disagree, so the sum has not quite the magnitudes w. Its own spectrum is the next X, and s = r.
     estimate = waveform + filter_stft(waveform, first, params)
     for _ in range(iterations):
         estimate += filter_stft(estimate, again, params)

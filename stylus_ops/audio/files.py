@@ -69,7 +69,7 @@ def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float
         `[1, C, T]` float32, finite, and its sample rate.
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: no sound in it, or `start` lies behind its end, in words that name the file.
+        ValueError: no sound in it, or `start` lies behind its end; the message names the file.
     """
     samples, rate = _read_all(path, start, duration, lambda pieces, rate, expected: (_gather(pieces, expected), rate))
     _check_sounds(path, samples.shape[1], start)
@@ -119,7 +119,7 @@ def _read_all(path: str | os.PathLike[str], start: float, duration: float, gathe
 
 def _check_sounds(path: str | os.PathLike[str], samples: int, start: float) -> None:
     if samples == 0:
-        remedy = f" after {start:g} s; choose an earlier start." if start else "; is the file damaged?"
+        remedy = f" after {start:g} s: choose an earlier start." if start else "; is the file damaged?"
         raise AudioFileError(f"audio file {Path(path).name!r} holds no sound{remedy}")
 
 
@@ -172,7 +172,7 @@ def _read_with_ffmpeg(path: Path, start: float, duration: float, gather: Gather[
         },
     ) as container:
         if not container.streams.audio:
-            raise AudioFileError(f"{path.name!r} has no audio stream; choose a recording or a video with sound.")
+            raise AudioFileError(f"{path.name!r} has no audio stream: choose a recording or a video with sound.")
         known = [stream for stream in container.streams.audio if stream.codec_context]
         if not known:
             raise AudioFileError(f"{path.name!r} has its sound in a codec that is not known here; convert it to flac.")
@@ -307,7 +307,7 @@ LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "
 
 
 def check_format(path: str | os.PathLike[str], channels: int, bit_depth: str = "24") -> None:
-    """Raises ValueError, in words, if the format that the suffix of `path` chooses can't hold such audio."""
+    """Raises ValueError if the format that the suffix of `path` chooses can't hold such audio."""
     name = Path(path).suffix.lstrip(".").lower()
     if name not in FORMATS:
         raise ValueError(f"{Path(path).name!r} has no known audio format; end it in .{', .'.join(FORMATS)}.")

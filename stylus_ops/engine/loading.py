@@ -7,7 +7,6 @@ needs no network; a Hub id alone reaches out, because it was asked for.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -15,14 +14,13 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from ..audio.backend import torchaudio_functional
+from ..audio.backend import hide_broken_torchaudio, torchaudio_functional
 from ..audio.geometry import PRESETS
 from ..diffusion.schedule import TRAIN_STEPS, sigmas_from_alphas_cumprod
 from ..diffusion.weights import digest
 
 if torchaudio_functional is None:
-    # transformers imports whatever torchaudio it finds; one that can't load would take diffusers down with it.
-    sys.modules.setdefault("torchaudio", None)  # type: ignore[arg-type]
+    hide_broken_torchaudio()
 
 from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL

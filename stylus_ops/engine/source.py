@@ -25,7 +25,7 @@ def find(name: str) -> Source:
     """The bundled prior, a checkpoint file, a diffusers folder, or a Hub id: `owner/name` that is no path.
 
     Raises:
-        ValueError: in words, for what is none of these.
+        ValueError: what is asked for is none of these.
     """
     if name == "tiny":
         return Source("tiny", WEIGHTS)

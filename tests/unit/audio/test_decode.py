@@ -1,4 +1,4 @@
-"""Sound through pictures and back: what is kept, what changes, and the numbers that the decoder promises."""
+"""Sound through images and back: what is kept, what changes, and the numbers that the decoder promises."""
 
 import logging
 import math
@@ -31,7 +31,7 @@ def there_and_back(clip, rate, params=SD, **options):
 
 
 def louder(images, spectrogram, decibels):
-    """Pictures of `decibels` more everywhere, in a spectrogram whose peak has room for them."""
+    """Images of `decibels` more everywhere, in a spectrogram whose peak has room for them."""
     factor = 10 ** (decibels / 20)
     grey = images[..., 0]
     peak = spectrogram.peak.repeat_interleave(len(spectrogram.starts))
@@ -63,7 +63,7 @@ def test_phase_without_a_change_is_the_identity(signal, rate):
 
 
 def changed(clip, other):
-    """Pictures halfway between two clips, the spectrogram of the first, and the mel that they ask for."""
+    """Images halfway between two clips, the spectrogram of the first, and the mel that they ask for."""
     images, spectrogram = audio_to_windows(clip, 44100, SD)
     images = (images + audio_to_windows(other, 44100, SD)[0]) / 2
     return images, spectrogram, image_to_mel(images[..., 0], spectrogram.peak, SD)[..., : spectrogram.frames]
@@ -276,7 +276,7 @@ def test_the_papers_way_changes_nothing_over_time():
 
 
 def with_burst(clip):
-    """Pictures that ask for 30 dB more than the clip in a few frames, and their spectrogram."""
+    """Images that ask for 30 dB more than the clip in a few frames, and their spectrogram."""
     images, spectrogram = audio_to_windows(clip, 44100, TINY)
     mel = image_to_mel(images[..., 0], spectrogram.peak, TINY)
     mel[..., 30:32] *= 30
@@ -309,7 +309,7 @@ def test_a_burst_no_longer_holds_the_loudness_down():
 
 
 def test_noise_fills_what_the_content_leaves_empty():
-    """Pictures of noise over a content of few sines: with noise the output's spectrum is as flat as they ask for."""
+    """Images of noise over a content of few sines: with noise the output's spectrum is as flat as they ask for."""
     clip, wanted = 0.1 * tones(1.5, 44100, 1), 0.1 * noise(1.5, 44100, 1)
     images, spectrogram = audio_to_windows(wanted, 44100, TINY)
     spectrogram = spectrogram._replace(waveform=clip)

@@ -47,7 +47,7 @@ def test_pictures_are_those_of_the_whole_recording(tmp_path: Path, rate: int) ->
 
 @pytest.mark.parametrize(("rate", "method"), [(48000, "phase"), (44100, "gain"), (11025, "phase_pinv")])
 def test_sound_is_that_of_the_whole_recording(tmp_path: Path, rate: int, method: str) -> None:
-    """60 dB below the change that the pictures ask for: floors follow the loudest picture of a section, not of the clip."""
+    """60 dB below the change that the images ask for: floors follow the loudest image of a section, not of the clip."""
     waveform, spool = recording(tmp_path, rate)
     images, whole = audio_to_windows(waveform[None], rate, TINY, 32)
     changed = (0.8 * images + 0.2 * images.flip(1)).clamp(0, 1)
