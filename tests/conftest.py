@@ -1,11 +1,15 @@
 """Fixtures that tests of more than one folder use."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.checkpoints import cached_models
+
+# A shell's background jobs ignore Ctrl-C, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -275,7 +275,10 @@ def test_stopped_at_work_it_says_so_and_leaves_nothing(clips, name, status, word
     while "rows:" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(getattr(signal, name))
-    _, told = process.communicate()
+    try:
+        _, told = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == status
     assert told.endswith(f"stylus: {words}; nothing half-written is left behind\n")
     assert "Traceback" not in told
