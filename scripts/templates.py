@@ -325,7 +325,7 @@ def decode(board: Template, model: Model, latent: Output, clip: Node, **given: A
     return sound["audio"]
 
 
-def listen(board: Template, content: Node, style: Node, results: list[Output], prefix: str, width: int = 470) -> None:
+def listen(board: Template, content: Node, style: Node, results: list[Output], prefix: str, width: int = 470) -> Node:
     board.column("Listen", width)
     board.add("StylusCompare", None, "result", content=content["audio"], style=style["audio"], results=results)
     return board.add("StylusSaveAudio", None, "result", audio=results[-1], filename_prefix=f"audio/{prefix}")
