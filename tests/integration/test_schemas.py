@@ -30,11 +30,16 @@ def schema(node: dict[str, Any]) -> dict[str, Any]:
     return {"inputs": inputs, "outputs": dict(zip(node["output_name"], node["output"], strict=True))}
 
 
+FIRST_OF_FILES = (".", "(none saved yet)")
+"""What the lists of folders and of saved styles begin with."""
+
+
 def described(kind: str | list[str], options: dict[str, Any] | None = None) -> dict[str, Any]:
     options = options or {}
     words = {key: options[key] for key in KEPT if key in options}
     choices = kind if isinstance(kind, list) else options.get("options", [])
-    if choices and not any(options.get(key) for key in ("audio_upload", "remote")):  # files differ from place to place
+    listed = (choices and choices[0] in FIRST_OF_FILES) or any(options.get(key) for key in ("audio_upload", "remote"))
+    if choices and not listed:  # files differ from place to place
         words["options"] = choices
     return {"type": "COMBO" if isinstance(kind, list) else kind, **words}
 
