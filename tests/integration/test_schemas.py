@@ -12,6 +12,8 @@ from .comfy_server import ComfyServer
 
 FROZEN = Path(__file__).with_name("schemas.json")
 KEPT = ("default", "min", "max", "step")
+FILES = {"StylusLoadAudioMel.audio", "StylusLoadAudioFolder.folder", "StylusLoadStyle.name"}
+"""Inputs whose choices are what lies in a folder, which differs from place to place."""
 
 
 def schemas(comfy: ComfyServer) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def schemas(comfy: ComfyServer) -> dict[str, Any]:
 
 def schema(node: dict[str, Any]) -> dict[str, Any]:
     inputs = {
-        f"{name} ({group})": described(*node["input"][group][name])
+        f"{name} ({group})": described(f"{node['name']}.{name}", *node["input"][group][name])
         for group, names in node["input_order"].items()
         if group != "hidden"
         for name in names
@@ -30,16 +32,11 @@ def schema(node: dict[str, Any]) -> dict[str, Any]:
     return {"inputs": inputs, "outputs": dict(zip(node["output_name"], node["output"], strict=True))}
 
 
-FIRST_OF_FILES = (".", "(none saved yet)")
-"""What the lists of folders and of saved styles begin with."""
-
-
-def described(kind: str | list[str], options: dict[str, Any] | None = None) -> dict[str, Any]:
+def described(name: str, kind: str | list[str], options: dict[str, Any] | None = None) -> dict[str, Any]:
     options = options or {}
     words = {key: options[key] for key in KEPT if key in options}
     choices = kind if isinstance(kind, list) else options.get("options", [])
-    listed = (choices and choices[0] in FIRST_OF_FILES) or any(options.get(key) for key in ("audio_upload", "remote"))
-    if choices and not listed:  # files differ from place to place
+    if choices and name not in FILES:
         words["options"] = choices
     return {"type": "COMBO" if isinstance(kind, list) else kind, **words}
 
