@@ -15,7 +15,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from stylus_ops.diffusion.adain import adain
-from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.attention import Steering
 from stylus_ops.diffusion.sites import Site
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
@@ -38,7 +38,7 @@ from .common import (
 )
 
 CONTENTS, STYLE_SEED = 4, 100
-DIALS = Dials()
+STEERING = Steering()
 
 
 class Projections(NamedTuple):
@@ -73,10 +73,10 @@ class PlainAttention:
             output = dense_attention(q, k, v)
         else:
             content, style = self.inject
-            q = DIALS.gamma * content.q + (1 - DIALS.gamma) * q
+            q = STEERING.gamma * content.q + (1 - STEERING.gamma) * q
             from_content = dense_attention(q, content.k, content.v)
             from_style = dense_attention(q, style.k, style.v)
-            output = from_content + DIALS.alpha * (from_style - from_content)
+            output = from_content + STEERING.alpha * (from_style - from_content)
         return attn.to_out[0](output.transpose(1, 2).flatten(2).to(hidden_states.dtype))
 
 
@@ -131,7 +131,7 @@ def main() -> None:
     def stylus() -> None:
         captured = single(inverted(engine, style, sigmas, "cache_fp16"))
         for content in contents:
-            restyled(engine, Stylizer(inverted(engine, content, sigmas, "cache_fp16"), captured, DIALS))
+            restyled(engine, Stylizer(inverted(engine, content, sigmas, "cache_fp16"), captured, STEERING))
 
     engine.evaluate(style, sigmas[0])
     rows: Rows = []

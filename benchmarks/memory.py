@@ -11,7 +11,7 @@ import gc
 import torch
 from torch import Tensor
 
-from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.attention import Steering
 from stylus_ops.diffusion.features import Inversion, bank_bytes
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
@@ -61,7 +61,7 @@ def main() -> None:
                 engine.evaluate(three_rows, sigma)
         with PeakMemory(engine) as cache:
             clips = [inverted(engine, latents(engine, options, seed), sigmas, "cache_fp16") for seed in (1, 2)]
-            restyled(engine, Stylizer(clips[0], single(clips[1]), Dials()))
+            restyled(engine, Stylizer(clips[0], single(clips[1]), Steering()))
         banks.append(sum(bank_bytes(clip.bank) for clip in clips))
         peaks.append(cache.bytes)
 
@@ -72,11 +72,11 @@ def main() -> None:
         with PeakMemory(engine) as recompute:
             restyled(
                 engine,
-                Stylizer(content, single(style), Dials()),
+                Stylizer(content, single(style), Steering()),
                 per_pass=3,
                 on_step=lambda i, x, denoised: held.append(live_tensor_bytes() - before),  # noqa: B023
             )
-        stylizer = Stylizer(content, single(style), Dials())
+        stylizer = Stylizer(content, single(style), Steering())
         with LiveTensors(engine) as joint_tensors:
             stylizer(engine.evaluate, stylizer.start_latents().to(engine.device), sigmas[-1], 3)
         rows += [
@@ -106,7 +106,7 @@ def main() -> None:
     style = uncaptured(engine, x, sigmas)
     for windows in (2, 10):
         song = latents(engine, options, seed=3, windows=windows)
-        stylizer = Stylizer(uncaptured(engine, song, sigmas), single(style), Dials())
+        stylizer = Stylizer(uncaptured(engine, song, sigmas), single(style), Steering())
         with PeakMemory(engine) as one_step:
             stylizer(engine.evaluate, song, sigmas[-1], 1)
         trajectory = stylizer.content.trajectory.nbytes / len(sigmas)

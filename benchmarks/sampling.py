@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from stylus_ops.diffusion.attention import Capture, Dials
+from stylus_ops.diffusion.attention import Capture, Steering
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
 
@@ -44,8 +44,8 @@ def main() -> None:
     x = latents(engine, options, seed=0)
     sigmas = nodes(engine, options.steps)
     content, style = (inverted(engine, latents(engine, options, seed), sigmas, "cache") for seed in (1, 2))
-    cached = Stylizer(content, single(style), Dials())
-    recomputed = Stylizer(content._replace(bank=None), single(style._replace(bank=None)), Dials())
+    cached = Stylizer(content, single(style), Steering())
+    recomputed = Stylizer(content._replace(bank=None), single(style._replace(bank=None)), Steering())
     second = second_attention(engine, x, sigmas[0])
     second()
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.attention import Steering
 from stylus_ops.diffusion.stylizer import Stylizer
 
 from .common import (
@@ -45,7 +45,7 @@ def main() -> None:
         style = single(inverted(engine, latents(engine, options, seed=1), sigmas, "cache_fp16"))
         song = latents(engine, options, seed=2, windows=windows)
         return seconds(
-            engine, lambda: restyled(engine, Stylizer(inverted(engine, song, sigmas, "recompute"), style, Dials()))
+            engine, lambda: restyled(engine, Stylizer(inverted(engine, song, sigmas, "recompute"), style, Steering()))
         )
 
     by_windows = [transfer(windows, options.steps[0]) for windows in WINDOWS]

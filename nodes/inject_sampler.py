@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stylus_ops.dials import GROUPS, WINDOWS_PER_PASS
-from ..stylus_ops.diffusion.attention import Dials
+from ..stylus_ops.diffusion.attention import Steering
 from ..stylus_ops.diffusion.features import Inversion, Style
 from ..stylus_ops.diffusion.stylizer import Stylizer
 from . import sockets
@@ -48,7 +48,7 @@ def apply_style(
     mask: Tensor | None = None,
 ) -> tuple[ModelPatcher, dict]:
     """Apply the inputs of `style_inputs`: the styled MODEL and the LATENT to start from; see `runs.apply_style`."""
-    stylizer = Stylizer(inversion, style, Dials(alpha, gamma, temperature, mask), start_percent, end_percent)
+    stylizer = Stylizer(inversion, style, Steering(alpha, gamma, temperature, mask), start_percent, end_percent)
     return runs.apply_style(model, stylizer, adain_mode, adain, windows_per_pass)
 
 

@@ -19,15 +19,15 @@ from .host import Attend
 from .sites import Site
 
 
-class Dials(NamedTuple):
-    """What the listener turns. Defaults are the paper's headline run."""
+class Steering(NamedTuple):
+    """How attention is steered, and where. Defaults are the paper's headline run."""
 
     alpha: float = ALPHA.default
-    """Style guidance (Stylus Eq. 3): 0 is the content, 1 a pure key/value swap, above 1 exaggerates."""
+    """Style guidance (Stylus Eq. 3), 0 to 2: 0 is the content, 1 a pure key/value swap, above 1 exaggerates."""
     gamma: float = GAMMA.default
     """Query preservation (Stylus Eq. 1): share of the content's own query, 0 to 1."""
     temperature: float = TEMPERATURE.default
-    """tau of the formulas, multiplies the logits; above 1 sharpens."""
+    """tau of the formulas, 0.1 to 10, multiplies the logits; above 1 sharpens."""
     mask: Tensor | None = None
     """[B or 1, H, W] in 0..1: multiplies alpha over time (W) and frequency (H)."""
 
@@ -71,12 +71,12 @@ class Injection:
     """Read pass: queries of the running sample, keys and values of content and styles.
 
     Args:
-        content: per site [B, Tc, C], one row for each row of the sample; empty if the dials don't read it.
+        content: per site [B, Tc, C], one row for each row of the sample; empty if the steering does not read it.
         styles: per style and site [windows, Ts, C]; a style's windows are one long sequence of tokens for every row. Empty
-            if the dials don't attend to it.
+            if the steering does not attend to it.
         weights: of the styles, summing to 1.
-        dials: `mask`, if any, has 1 row or B rows.
-        latent_size: (h, w) of the latents, to lay the mask over each site's tokens.
+        steering: `mask`, if any, has 1 row or B rows.
+        latent_size: (h, w) of the latents in latent pixels, to lay the mask over each site's tokens.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class Injection:
         content: Mapping[Site, Tensor],
         styles: Sequence[Mapping[Site, Tensor]],
         weights: Sequence[float],
-        dials: Dials,
+        steering: Steering,
         latent_size: tuple[int, int],
     ):
         self.sites = tuple(content or styles[0])
         self.content, self.styles, self.weights = content, styles, weights
-        self.dials, self.latent_size = dials, latent_size
+        self.steering, self.latent_size = steering, latent_size
 
     def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """The inputs of `to_q` [B, N, C], and of `to_k` and `to_v` [1, sum of the sources' tokens, C].
@@ -113,10 +113,10 @@ class Injection:
                     "and give the sampler the inversion's own latent size"
                 )
             content = content.to(hidden.dtype)
-            query = torch.lerp(hidden, content, self.dials.gamma)
-            if self.dials.attend_content:
+            query = torch.lerp(hidden, content, self.steering.gamma)
+            if self.steering.attend_content:
                 packed.append(content)
-        if self.dials.attend_style:
+        if self.steering.attend_style:
             packed += [style[site].to(hidden.dtype) for style in self.styles]
         return query, torch.cat([source.flatten(0, 1) for source in packed])[None]
 
@@ -129,18 +129,18 @@ class Injection:
         """
         # Attn(q, K, V) = softmax(q K^T / sqrt(d)) V. The temperature tau multiplies the logits, and tau (q K^T) = (tau q) K^T:
         # scaling q once serves both branches, and any attention the host has.
-        q = q * self.dials.temperature
+        q = q * self.steering.temperature
         rows, tokens = q.shape[:2]
-        sizes = [rows * tokens] if self.dials.attend_content else []
-        if self.dials.attend_style:
+        sizes = [rows * tokens] if self.steering.attend_content else []
+        if self.steering.attend_style:
             sizes += [style[site].shape[0] * style[site].shape[1] for style in self.styles]
         keys, values = list(k.split(sizes, dim=1)), list(v.split(sizes, dim=1))
         # phi_c: every row attends to the tokens of its own window, so the packed row is folded back to [B, N, C].
         content = q.new_zeros(())
-        if self.dials.attend_content:
+        if self.steering.attend_content:
             content_k, content_v = (t.pop(0).reshape(rows, tokens, -1) for t in (keys, values))
             content = attend(q, content_k, content_v)
-        if not self.dials.attend_style:
+        if not self.steering.attend_style:
             return content
         # phi_s = sum_j w_j Attn(q, K_j, V_j): every row attends to all tokens of a style. The styles are blended after their
         # softmax, each within itself: in one softmax over both, the louder style's logits would crowd out the other's.
@@ -148,17 +148,17 @@ class Injection:
             (w * attend(q, key.expand(rows, -1, -1), value.expand(rows, -1, -1)))
             for w, key, value in zip(self.weights, keys, values, strict=True)
         )
-        if not self.dials.attend_content:
+        if not self.steering.attend_content:
             return torch.as_tensor(style)
         return content + self._alpha(tokens, q) * (style - content)
 
     def _alpha(self, tokens: int, like: Tensor) -> Tensor | float:
         """Scalar, or one value per query token [B, N, 1]."""
-        if self.dials.mask is None:
-            return self.dials.alpha
-        mask = self.dials.mask.to(like.device, torch.float32)[:, None]
+        if self.steering.mask is None:
+            return self.steering.alpha
+        mask = self.steering.mask.to(like.device, torch.float32)[:, None]
         per_token = interpolate(mask, size=site_size(tokens, self.latent_size), mode="area").flatten(2).movedim(1, 2)
-        return (self.dials.alpha * per_token).to(like.dtype)
+        return (self.steering.alpha * per_token).to(like.dtype)
 
 
 class JointInjection:
@@ -167,7 +167,7 @@ class JointInjection:
     Args:
         sites: where it is injected.
         rows: of the batch: the content's windows, each style's, and the sample's, which are as many as the content's.
-        weights, dials, latent_size: as for `Injection`; the dials attend to content and style.
+        weights, steering, latent_size: as for `Injection`; the steering attends to content and style.
     """
 
     def __init__(
@@ -175,16 +175,16 @@ class JointInjection:
         sites: Sequence[Site],
         rows: Sequence[int],
         weights: Sequence[float],
-        dials: Dials,
+        steering: Steering,
         latent_size: tuple[int, int],
     ):
         self.sites, self.rows = tuple(sites), list(rows)
-        self.weights, self.dials, self.latent_size = weights, dials, latent_size
+        self.weights, self.steering, self.latent_size = weights, steering, latent_size
 
     def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
         *clips, sample = hidden.split(self.rows)
         content, *styles = ({site: clip} for clip in clips)
-        self.injection = Injection(content, styles, self.weights, self.dials, self.latent_size)
+        self.injection = Injection(content, styles, self.weights, self.steering, self.latent_size)
         query, packed = self.injection.tokens(site, sample)
         return torch.cat([*clips, query]), packed
 
@@ -207,7 +207,7 @@ def site_size(tokens: int, latent_size: tuple[int, int]) -> tuple[int, int]:
         h, w = -(-h // 2), -(-w // 2)
     if h * w != tokens:
         raise ValueError(
-            f"a site has {tokens} tokens, which is no halving of the {latent_size[0]}x{latent_size[1]} latent; "
-            "a mask needs a plain U-Net without token merging"
+            f"mask meets a site of {tokens} tokens, which is no halving of the {latent_size[0]}x{latent_size[1]} latent: "
+            "remove the mask, or patches that merge tokens (ToMe)"
         )
     return h, w

@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 
 from ..dials import ADAIN, ADAIN_MODE, END_PERCENT, START_PERCENT, check_span
 from .adain import match_statistics
-from .attention import Dials, Injection, JointInjection
+from .attention import Injection, JointInjection, Steering
 from .features import Inversion, Style, check_same_schedule
 from .host import Evaluate, passes
 from .reader import FeatureReader, Part
@@ -33,7 +33,7 @@ class Stylizer:
     Args:
         content: inversion of the clip that keeps its structure; B windows.
         style: captured at the same steps and sites.
-        dials: alpha, gamma, temperature and mask.
+        steering: alpha, gamma, temperature and mask.
         start_percent, end_percent: injected part of the sampling run, 0 (first step) to 1; evaluations outside it are plain.
 
     Raises:
@@ -44,24 +44,24 @@ class Stylizer:
         self,
         content: Inversion,
         style: Style,
-        dials: Dials,
+        steering: Steering,
         start_percent: float = START_PERCENT.default,
         end_percent: float = END_PERCENT.default,
     ):
-        dials.check()
+        steering.check()
         check_span(start_percent, end_percent)
         for capture in style.captures:
             check_same_schedule(content, capture, "style", "the inversion")
-        if dials.mask is not None and len(dials.mask) not in (1, len(content.noise)):
+        if steering.mask is not None and len(steering.mask) not in (1, len(content.noise)):
             raise ValueError(
-                f"mask has {len(dials.mask)} images: give one for all windows, or one for each of the {len(content.noise)}"
+                f"mask has {len(steering.mask)} images: give one for all windows, or one for each of the {len(content.noise)}"
             )
-        self.content, self.style, self.dials = content, style, dials
+        self.content, self.style, self.steering = content, style, steering
         self.start_percent, self.end_percent = start_percent, end_percent
         self.reader = FeatureReader((content, *style.captures))
 
     def __call__(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, per_pass: int, chunks: int = 1) -> Tensor:
-        """Denoised prediction of x with the style in it, same shape; plain where the dials inject nothing.
+        """Denoised prediction of x with the style in it, same shape; plain where nothing is injected.
 
         Args:
             x: [chunks * B, C, h, w]: the content's B windows, `chunks` times over (conditional and unconditional halves under
@@ -101,7 +101,7 @@ class Stylizer:
                     content[0] if content else {},
                     styles,
                     self.style.weights,
-                    self._dials_of(rows),
+                    self._steering_of(rows),
                     (x.shape[-2], x.shape[-1]),
                 )
             self.reader.expect(self._parts(next_node, next_rows, x.device))
@@ -121,7 +121,7 @@ class Stylizer:
         return self.start_percent <= (steps - 1 - node) / steps < self.end_percent
 
     def _style_parts(self, node: int, device: torch.device) -> list[Part]:
-        if not (self._injects(node) and self.dials.attend_style):
+        if not (self._injects(node) and self.steering.attend_style):
             return []
         return [
             Part(number, node, 0, len(clip.noise), device)
@@ -129,7 +129,7 @@ class Stylizer:
         ]
 
     def _content_parts(self, node: int, rows: slice, device: torch.device) -> list[Part]:
-        if not (self._injects(node) and self.dials.read_content):
+        if not (self._injects(node) and self.steering.read_content):
             return []
         return [Part(CONTENT, node, rows.start, rows.stop, device)]
 
@@ -138,10 +138,10 @@ class Stylizer:
         styles = self._style_parts(node, device) if rows.start == 0 else []
         return self._content_parts(node, rows, device) + styles
 
-    def _dials_of(self, rows: slice) -> Dials:
-        """The dials for some windows: a mask of one image serves all, else each has its own."""
-        mask = self.dials.mask
-        return self.dials if mask is None or len(mask) == 1 else self.dials._replace(mask=mask[rows])
+    def _steering_of(self, rows: slice) -> Steering:
+        """The steering for some windows: a mask of one image serves all, else each has its own."""
+        mask = self.steering.mask
+        return self.steering if mask is None or len(mask) == 1 else self.steering._replace(mask=mask[rows])
 
     def _fits_one_batch(self, x: Tensor, sigma: Tensor, node: int, per_pass: int) -> bool:
         """Whether features to be evaluated again and the sample have one size and noise level, and one pass has room for all.
@@ -151,8 +151,8 @@ class Stylizer:
         clips = self.reader.clips
         return (
             self._injects(node)
-            and self.dials.attend_content
-            and self.dials.attend_style
+            and self.steering.attend_content
+            and self.steering.attend_style
             and all(clip.bank is None and clip.noise.shape[1:] == x.shape[1:] for clip in clips)
             and sum(len(clip.noise) for clip in clips) + len(x) <= per_pass
             and math.isclose(sigma, self.content.sigmas[node], rel_tol=1e-5)
@@ -164,7 +164,7 @@ class Stylizer:
             self.content.sites,
             [len(part) for part in batch],
             self.style.weights,
-            self.dials,
+            self.steering,
             (x.shape[-2], x.shape[-1]),
         )
         return evaluate(torch.cat(batch), sigma, slice(0, len(x)), hook)[-len(x) :]
@@ -181,7 +181,7 @@ class Stylizer:
             inside, [c.statistics for c in self.style.captures], self.style.weights, mode, strength
         )
         # The same mask that multiplies alpha blends the start: else style would leak where nobody painted.
-        if self.dials.mask is not None:
-            mask = interpolate(self.dials.mask[:, None].to(noise), size=noise.shape[-2:], mode="area")
+        if self.steering.mask is not None:
+            mask = interpolate(self.steering.mask[:, None].to(noise), size=noise.shape[-2:], mode="area")
             matched = torch.lerp(inside, matched, mask[..., : self.content.valid_width])
         return torch.cat([matched, noise[..., self.content.valid_width :]], dim=-1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from .. import dials
 from ..audio.geometry import PRESETS
 from ..audio.windows import check_overlap
-from ..diffusion.attention import Dials
+from ..diffusion.attention import Steering
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Settings:
     noise: float = dials.NOISE.default
 
     @property
-    def injection(self) -> Dials:
-        return Dials(self.alpha, self.gamma, self.temperature)
+    def steering(self) -> Steering:
+        return Steering(self.alpha, self.gamma, self.temperature)
 
     def check(self) -> None:
         """Raises ValueError naming the dial that is out of range, before anything is loaded."""

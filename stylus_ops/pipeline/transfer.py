@@ -174,8 +174,8 @@ class Transfer:
             mask: `[1 or windows, H, W]` in 0..1, where the style is applied; None for everywhere.
         """
         settings = self.settings
-        dials = settings.injection._replace(mask=mask)
-        stylizer = Stylizer(content, style, dials, settings.start_percent, settings.end_percent)
+        steering = settings.steering._replace(mask=mask)
+        stylizer = Stylizer(content, style, steering, settings.start_percent, settings.end_percent)
         noise = stylizer.start_latents(self.settings.adain_mode, self.settings.adain).to(self.engine.device)
         per_pass = self._windows_per_pass(noise)
         with self.stage("sampling", self.settings.steps) as bar:

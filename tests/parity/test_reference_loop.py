@@ -7,7 +7,7 @@ import torch
 from diffusers.models import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
-from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.attention import Steering
 from stylus_ops.diffusion.features import Inversion, Style, blend
 from stylus_ops.diffusion.recorder import Recorder, record
 from stylus_ops.diffusion.sampling import sample
@@ -66,12 +66,12 @@ class Host:
         self,
         content: Inversion,
         style: Style,
-        dials: Dials,
+        steering: Steering,
         mode: str = "adain",
         strength: float = 1.0,
         per_pass: int = 2,
     ) -> Tensor:
-        stylizer = Stylizer(content, style, dials)
+        stylizer = Stylizer(content, style, steering)
         return sample(
             lambda x, sigma: stylizer(self.engine.evaluate, x, sigma, per_pass),
             stylizer.start_latents(mode, strength),
@@ -139,7 +139,7 @@ def both_results(pair: Pair, setting: Setting, mask: Tensor | None = None) -> tu
     ours = pair.host.transfer(
         pair.clips["content"],
         blend([single(pair.clips["a"]), single(pair.clips["b"])], [1 - beta, beta]),
-        Dials(alpha, gamma, tau, large),
+        Steering(alpha, gamma, tau, large),
         mode,
         strength,
     )
@@ -183,7 +183,7 @@ def test_a_mask_agrees(pair):
 
 def test_a_style_of_another_length_agrees(pair):
     """20 columns in one window against twice 12."""
-    ours = pair.host.transfer(pair.clips["content"], single(pair.clips["short"]), Dials())
+    ours = pair.host.transfer(pair.clips["content"], single(pair.clips["short"]), Steering())
     plain = reference.transfer(pair.unet, pair.plain["content"], [pair.plain["short"]], CONTEXT, [1.0])
     assert difference(ours, plain) < TOLERANCE
 
@@ -226,7 +226,7 @@ denoiser and make hard steps. Enough corrections solve the implicit step to roun
 
 def test_content_comes_back_within_the_inversion_error(pair):
     """gamma 1, alpha 0, no AdaIN is no worse than inversion and plain sampling back, whose error has a bound."""
-    content_itself = Dials(alpha=0, gamma=1)
+    content_itself = Steering(alpha=0, gamma=1)
     for (method, corrections), bound in RECONSTRUCTION_BOUNDS.items():
         clip = pair.host.record(CONTENT[:1], method, corrections)
         plain = difference(sample(pair.host.engine.evaluate, clip.noise, clip.sigmas), CONTENT[:1])
@@ -236,7 +236,7 @@ def test_content_comes_back_within_the_inversion_error(pair):
 
 def test_with_the_content_as_style_alpha_changes_nothing(pair):
     content = pair.host.record(CONTENT[:1])
-    results = [pair.host.transfer(content, single(content), Dials(alpha)) for alpha in (0, 0.5, 0.9, 1)]
+    results = [pair.host.transfer(content, single(content), Steering(alpha)) for alpha in (0, 0.5, 0.9, 1)]
     for result in results[1:]:
         assert difference(result, results[0]) < 1e-5
 
@@ -244,7 +244,7 @@ def test_with_the_content_as_style_alpha_changes_nothing(pair):
 def test_full_guidance_ignores_the_contents_keys_and_values(pair):
     """alpha 1 and gamma 0 is a pure key/value swap: of the content, only the start is left."""
     elsewhere = pair.host.record(STYLE_B)._replace(noise=pair.clips["content"].noise)
-    swap = Dials(alpha=1, gamma=0)
+    swap = Steering(alpha=1, gamma=0)
     a, b = (
         pair.host.transfer(content, single(pair.clips["a"]), swap) for content in (pair.clips["content"], elsewhere)
     )
@@ -254,7 +254,9 @@ def test_full_guidance_ignores_the_contents_keys_and_values(pair):
 @pytest.mark.parametrize(("beta", "name"), [(0, "a"), (1, "b")])
 def test_beta_0_and_1_are_the_single_styles(pair, beta, name):
     blended = blend([single(pair.clips["a"]), single(pair.clips["b"])], [1 - beta, beta])
-    a, b = (pair.host.transfer(pair.clips["content"], style, Dials()) for style in (blended, single(pair.clips[name])))
+    a, b = (
+        pair.host.transfer(pair.clips["content"], style, Steering()) for style in (blended, single(pair.clips[name]))
+    )
     assert torch.equal(a, b)
 
 
@@ -262,11 +264,11 @@ def test_equal_inputs_give_equal_bits():
     results = []
     for _ in range(2):
         host = Host(small_sd_unet().float())
-        results.append(host.transfer(host.record(CONTENT), single(host.record(STYLE_A)), Dials()))
+        results.append(host.transfer(host.record(CONTENT), single(host.record(STYLE_A)), Steering()))
     assert torch.equal(*results)
 
 
 def test_recomputed_features_give_the_cached_result(pair):
     bare = [pair.host.record(clip, keep=False) for clip in (CONTENT, STYLE_A)]
-    cached = pair.host.transfer(pair.clips["content"], single(pair.clips["a"]), Dials())
-    assert difference(pair.host.transfer(bare[0], single(bare[1]), Dials(), per_pass=1), cached) < 1e-5
+    cached = pair.host.transfer(pair.clips["content"], single(pair.clips["a"]), Steering())
+    assert difference(pair.host.transfer(bare[0], single(bare[1]), Steering(), per_pass=1), cached) < 1e-5

@@ -16,7 +16,7 @@ from stylus_ops.audio.tone import match_tone
 from stylus_ops.audio.windows import audio_to_windows, check_overlap
 from stylus_ops.dials import DIALS, Choice, Dial, Number, Whole
 from stylus_ops.diffusion.adain import match_statistics
-from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.attention import Steering
 from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.pipeline.settings import Settings
@@ -83,7 +83,7 @@ def test_the_command_line_has_every_dial_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("function", "parameters"),
     [
-        (Dials.__new__, ("alpha", "gamma", "temperature")),
+        (Steering.__new__, ("alpha", "gamma", "temperature")),
         (Stylizer.__init__, ("start_percent", "end_percent")),
         (match_statistics, {"mode": "adain_mode", "strength": "adain"}),
         (Stylizer.start_latents, {"mode": "adain_mode", "strength": "adain"}),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from stylus_ops.diffusion.attention import Capture, Dials, Injection, site_size
+from stylus_ops.diffusion.attention import Capture, Injection, Steering, site_size
 from stylus_ops.diffusion.host import Hook
 from stylus_ops.diffusion.sites import Site
 
@@ -57,25 +57,25 @@ def expected(
     content: Tensor,
     styles: Sequence[Tensor],
     weights: Sequence[float],
-    dials: Dials,
+    steering: Steering,
     alpha: Tensor | None = None,
 ) -> Tensor:
     """The method row by row from q, k, v that were kept of every clip. `alpha`: [B, N, 1] in place of the dial."""
     rows = []
     for b in range(len(hidden)):
-        q = dials.gamma * (content[b] @ TO_Q) + (1 - dials.gamma) * (hidden[b] @ TO_Q)
-        phi_c = dense(q, content[b] @ TO_K, content[b] @ TO_V, dials.temperature)
+        q = steering.gamma * (content[b] @ TO_Q) + (1 - steering.gamma) * (hidden[b] @ TO_Q)
+        phi_c = dense(q, content[b] @ TO_K, content[b] @ TO_V, steering.temperature)
         phi_s = torch.zeros_like(phi_c)
         for style, weight in zip(styles, weights, strict=True):
             tokens = torch.cat(list(style))
-            phi_s += weight * dense(q, tokens @ TO_K, tokens @ TO_V, dials.temperature)
-        strength = dials.alpha if alpha is None else alpha[b]
+            phi_s += weight * dense(q, tokens @ TO_K, tokens @ TO_V, steering.temperature)
+        strength = steering.alpha if alpha is None else alpha[b]
         rows.append(phi_c + strength * (phi_s - phi_c))
     return torch.stack(rows)
 
 
-def injection(content: Tensor, styles: Sequence[Tensor], weights: Sequence[float], dials: Dials) -> Injection:
-    return Injection({SITE: content}, [{SITE: style} for style in styles], weights, dials, LATENT_SIZE)
+def injection(content: Tensor, styles: Sequence[Tensor], weights: Sequence[float], steering: Steering) -> Injection:
+    return Injection({SITE: content}, [{SITE: style} for style in styles], weights, steering, LATENT_SIZE)
 
 
 def assert_close(actual: Tensor, wanted: Tensor, tolerance: float = 1e-12) -> None:
@@ -98,22 +98,22 @@ STYLE_A, STYLE_B = noise(12, 1, TOKENS, WIDTH), noise(13, 2, 10, WIDTH)
 def test_hidden_states_give_the_attention_of_kept_queries_keys_and_values(
     gamma, alpha, tau, beta, style_windows, style_tokens
 ):
-    dials = Dials(alpha, gamma, tau)
+    steering = Steering(alpha, gamma, tau)
     styles, weights = [STYLE_A, noise(14, style_windows, style_tokens, WIDTH)], [1 - beta, beta]
-    actual = run(injection(CONTENT, styles, weights, dials), HIDDEN)
-    assert_close(actual, expected(HIDDEN, CONTENT, styles, weights, dials))
+    actual = run(injection(CONTENT, styles, weights, steering), HIDDEN)
+    assert_close(actual, expected(HIDDEN, CONTENT, styles, weights, steering))
 
 
 def test_defaults_are_the_papers_and_every_dial_moves_the_result():
-    assert Dials() == (0.9, 0.75, 1.0, None)
-    base = run(injection(CONTENT, [STYLE_A], [1.0], Dials()), HIDDEN)
-    for other in (Dials(alpha=0.8), Dials(gamma=0.65), Dials(temperature=1.2)):
+    assert Steering() == (0.9, 0.75, 1.0, None)
+    base = run(injection(CONTENT, [STYLE_A], [1.0], Steering()), HIDDEN)
+    for other in (Steering(alpha=0.8), Steering(gamma=0.65), Steering(temperature=1.2)):
         assert (run(injection(CONTENT, [STYLE_A], [1.0], other), HIDDEN) - base).abs().max() > 0.01
 
 
 def test_full_guidance_is_a_pure_key_value_swap():
     """alpha 1, gamma 0: the running sample's queries over the style's keys and values, as if the style were the context."""
-    actual = run(injection(CONTENT, [STYLE_B], [1.0], Dials(alpha=1, gamma=0)), HIDDEN)
+    actual = run(injection(CONTENT, [STYLE_B], [1.0], Steering(alpha=1, gamma=0)), HIDDEN)
     tokens = STYLE_B.flatten(0, 1)
     for row, hidden in zip(actual, HIDDEN, strict=True):
         assert_close(row, dense(hidden @ TO_Q, tokens @ TO_K, tokens @ TO_V))
@@ -127,7 +127,7 @@ def test_the_branch_that_weighs_nothing_is_neither_packed_nor_attended(alpha, sk
         contexts.append(k.shape[1])
         return host_attention(q, k, v)
 
-    hook = injection(CONTENT, [STYLE_B], [1.0], Dials(alpha=alpha))
+    hook = injection(CONTENT, [STYLE_B], [1.0], Steering(alpha=alpha))
     run(hook, HIDDEN, attend=counting)
     assert contexts == [TOKENS if skipped_branch == "style" else 20]
     packed = hook.tokens(SITE, HIDDEN)[1]
@@ -136,38 +136,38 @@ def test_the_branch_that_weighs_nothing_is_neither_packed_nor_attended(alpha, sk
 
 def test_skipped_branches_are_the_limits_of_the_mixture():
     for alpha, beside in ((0.0, 1e-9), (1.0, 1 - 1e-9)):
-        exact, near = (run(injection(CONTENT, [STYLE_B], [1.0], Dials(a)), HIDDEN) for a in (alpha, beside))
+        exact, near = (run(injection(CONTENT, [STYLE_B], [1.0], Steering(a)), HIDDEN) for a in (alpha, beside))
         assert_close(exact, near, 1e-8)
 
 
 def test_weights_0_and_1_are_the_single_styles():
     for weights, style in (([1.0, 0.0], STYLE_A), ([0.0, 1.0], STYLE_B)):
-        both = run(injection(CONTENT, [STYLE_A, STYLE_B], weights, Dials()), HIDDEN)
-        assert_close(both, run(injection(CONTENT, [style], [1.0], Dials()), HIDDEN))
+        both = run(injection(CONTENT, [STYLE_A, STYLE_B], weights, Steering()), HIDDEN)
+        assert_close(both, run(injection(CONTENT, [style], [1.0], Steering()), HIDDEN))
 
 
 def test_with_the_content_as_style_the_guidance_changes_nothing():
     """One window, whose own tokens are the style's."""
     content, hidden = CONTENT[:1], HIDDEN[:1]
-    results = [run(injection(content, [content], [1.0], Dials(alpha)), hidden) for alpha in (0, 0.3, 0.9, 1, 1.7)]
+    results = [run(injection(content, [content], [1.0], Steering(alpha)), hidden) for alpha in (0, 0.3, 0.9, 1, 1.7)]
     for result in results[1:]:
         assert_close(result, results[0])
 
 
 def test_windows_share_a_style_and_do_not_see_each_other():
-    together = run(injection(CONTENT, [STYLE_B], [1.0], Dials()), HIDDEN)
+    together = run(injection(CONTENT, [STYLE_B], [1.0], Steering()), HIDDEN)
     for b in range(3):
-        alone = run(injection(CONTENT[b : b + 1], [STYLE_B], [1.0], Dials()), HIDDEN[b : b + 1])
+        alone = run(injection(CONTENT[b : b + 1], [STYLE_B], [1.0], Steering()), HIDDEN[b : b + 1])
         assert_close(together[b : b + 1], alone)
 
 
 def test_a_styles_windows_are_one_sequence_in_any_order():
-    a, b = (run(injection(CONTENT, [style], [1.0], Dials()), HIDDEN) for style in (STYLE_B, STYLE_B.flip(0)))
+    a, b = (run(injection(CONTENT, [style], [1.0], Steering()), HIDDEN) for style in (STYLE_B, STYLE_B.flip(0)))
     assert_close(a, b)
 
 
 def test_high_temperature_attends_to_the_best_match_alone():
-    swap = Dials(alpha=1, gamma=0, temperature=1e6)
+    swap = Steering(alpha=1, gamma=0, temperature=1e6)
     actual = run(injection(CONTENT[:1], [STYLE_A], [1.0], swap), HIDDEN[:1])[0]
     half = WIDTH // HEADS
     q, k, v = HIDDEN[0] @ TO_Q, STYLE_A[0] @ TO_K, STYLE_A[0] @ TO_V
@@ -178,10 +178,10 @@ def test_high_temperature_attends_to_the_best_match_alone():
 @pytest.mark.parametrize(("dtype", "bank", "tolerance"), [("float32", "float32", 1e-5), ("float32", "float16", 5e-3)])
 def test_features_are_used_in_the_models_dtype(dtype, bank, tolerance):
     model_dtype, bank_dtype = getattr(torch, dtype), getattr(torch, bank)
-    hook = injection(CONTENT.to(bank_dtype), [STYLE_A.to(bank_dtype), STYLE_B.to(bank_dtype)], [0.4, 0.6], Dials())
+    hook = injection(CONTENT.to(bank_dtype), [STYLE_A.to(bank_dtype), STYLE_B.to(bank_dtype)], [0.4, 0.6], Steering())
     actual = run(hook, HIDDEN.to(model_dtype))
     assert actual.dtype == model_dtype
-    assert_close(actual, expected(HIDDEN, CONTENT, [STYLE_A, STYLE_B], [0.4, 0.6], Dials()), tolerance)
+    assert_close(actual, expected(HIDDEN, CONTENT, [STYLE_A, STYLE_B], [0.4, 0.6], Steering()), tolerance)
 
 
 def area_mean(mask: Tensor, height: int, width: int) -> Tensor:
@@ -198,22 +198,22 @@ def test_a_mask_scales_alpha_over_each_sites_tokens(rows, site, grid):
     mask[:, :, :16] = 0
     tokens = grid[0] * grid[1]
     hidden, content = HIDDEN[:, :tokens], CONTENT[:, :tokens]
-    dials = Dials(alpha=0.8, mask=mask)
-    hook = Injection({site: content}, [{site: STYLE_A}, {site: STYLE_B}], [0.4, 0.6], dials, LATENT_SIZE)
+    steering = Steering(alpha=0.8, mask=mask)
+    hook = Injection({site: content}, [{site: STYLE_A}, {site: STYLE_B}], [0.4, 0.6], steering, LATENT_SIZE)
     alpha = 0.8 * area_mean(mask, *grid).expand(3, -1, -1)
-    wanted = expected(hidden, content, [STYLE_A, STYLE_B], [0.4, 0.6], dials, alpha)
+    wanted = expected(hidden, content, [STYLE_A, STYLE_B], [0.4, 0.6], steering, alpha)
     assert_close(run(hook, hidden, site), wanted, 1e-6)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.9, 1.0, 1.4])
 def test_a_white_mask_is_no_mask_and_a_black_one_is_the_content(alpha):
     white, black, none, content = (
-        run(injection(CONTENT, [STYLE_B], [1.0], dials), HIDDEN)
-        for dials in (
-            Dials(alpha, mask=torch.ones(1, 32, 48)),
-            Dials(alpha, mask=torch.zeros(1, 32, 48)),
-            Dials(alpha),
-            Dials(0.0),
+        run(injection(CONTENT, [STYLE_B], [1.0], steering), HIDDEN)
+        for steering in (
+            Steering(alpha, mask=torch.ones(1, 32, 48)),
+            Steering(alpha, mask=torch.zeros(1, 32, 48)),
+            Steering(alpha),
+            Steering(0.0),
         )
     )
     assert_close(white, none, 1e-6)
@@ -242,7 +242,7 @@ def test_tokens_that_no_halving_gives_are_refused_in_words(tokens, latent_size):
 @pytest.mark.parametrize("hidden", [HIDDEN[:, :12], HIDDEN[:2], noise(1, 3, TOKENS + 1, WIDTH)])
 def test_tokens_unlike_the_recorded_ones_are_refused_in_words(hidden):
     with pytest.raises(ValueError, match=r"decoder block 9 .*ToMe, HyperTile"):
-        injection(CONTENT, [STYLE_A], [1.0], Dials()).tokens(SITE, hidden)
+        injection(CONTENT, [STYLE_A], [1.0], Steering()).tokens(SITE, hidden)
 
 
 def test_capture_keeps_hidden_states_by_site_and_changes_nothing():
@@ -255,9 +255,9 @@ def test_capture_keeps_hidden_states_by_site_and_changes_nothing():
     assert torch.equal(hook.features[SITE], HIDDEN)
 
 
-@pytest.mark.parametrize("dials", [Dials(), Dials(0, 0, 0.1), Dials(2, 1, 10)])
-def test_dials_in_range_pass(dials):
-    dials.check()
+@pytest.mark.parametrize("steering", [Steering(), Steering(0, 0, 0.1), Steering(2, 1, 10)])
+def test_dials_in_range_pass(steering):
+    steering.check()
 
 
 @pytest.mark.parametrize(
@@ -267,4 +267,4 @@ def test_dials_in_range_pass(dials):
 )
 def test_dials_out_of_range_are_refused_by_name(dial, value):
     with pytest.raises(ValueError, match=f"^{dial} is {value}: choose a number from"):
-        Dials(**{dial: value}).check()
+        Steering(**{dial: value}).check()

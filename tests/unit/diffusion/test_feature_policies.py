@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.attention import Steering
 from stylus_ops.diffusion.features import Inversion, Style, blend, choose_policy
 from stylus_ops.diffusion.host import Hook
 from stylus_ops.diffusion.recorder import Recorder
@@ -78,7 +78,7 @@ def test_every_policy_gives_the_same_result(engine, method, corrections, windows
         content, *others = (
             record(engine, latents(seed, windows), features, method, corrections) for seed in range(1 + styles)
         )
-        stylizer = Stylizer(content, styled(engine, *others), Dials(mask=mask))
+        stylizer = Stylizer(content, styled(engine, *others), Steering(mask=mask))
         results[features, per_pass] = restyle(engine, stylizer, per_pass)
     assert_close(results["recompute", 2], results["cache", 2], 1e-5)
     assert_close(results["recompute", 16], results["cache", 2], 1e-5)
@@ -89,9 +89,9 @@ def test_content_and_style_may_have_different_policies(engine):
     clips = {
         features: [record(engine, latents(seed), features) for seed in (0, 1)] for features in ("cache", "recompute")
     }
-    expected = restyle(engine, Stylizer(clips["cache"][0], styled(engine, clips["cache"][1]), Dials()))
+    expected = restyle(engine, Stylizer(clips["cache"][0], styled(engine, clips["cache"][1]), Steering()))
     for content, style in (("cache", "recompute"), ("recompute", "cache")):
-        result = restyle(engine, Stylizer(clips[content][0], styled(engine, clips[style][1]), Dials()))
+        result = restyle(engine, Stylizer(clips[content][0], styled(engine, clips[style][1]), Steering()))
         assert_close(result, expected, 1e-5)
 
 
@@ -100,21 +100,21 @@ CONTENT, STYLE = 3, 2
 
 
 @pytest.mark.parametrize(
-    ("dials", "span", "evaluations"),
+    ("steering", "span", "evaluations"),
     [
-        (Dials(), (0, 1), STEPS * (2 * CONTENT + STYLE)),
-        (Dials(alpha=1), (0, 1), STEPS * (2 * CONTENT + STYLE)),
-        (Dials(alpha=0), (0, 1), STEPS * 2 * CONTENT),
-        (Dials(alpha=1, gamma=0), (0, 1), STEPS * (CONTENT + STYLE)),
-        (Dials(alpha=1, gamma=0, mask=torch.ones(1, 64, 96)), (0, 1), STEPS * (2 * CONTENT + STYLE)),
-        (Dials(), (0, 0), STEPS * CONTENT),
-        (Dials(), (0.5, 1), STEPS * CONTENT + CONTENT + STYLE),
+        (Steering(), (0, 1), STEPS * (2 * CONTENT + STYLE)),
+        (Steering(alpha=1), (0, 1), STEPS * (2 * CONTENT + STYLE)),
+        (Steering(alpha=0), (0, 1), STEPS * 2 * CONTENT),
+        (Steering(alpha=1, gamma=0), (0, 1), STEPS * (CONTENT + STYLE)),
+        (Steering(alpha=1, gamma=0, mask=torch.ones(1, 64, 96)), (0, 1), STEPS * (2 * CONTENT + STYLE)),
+        (Steering(), (0, 0), STEPS * CONTENT),
+        (Steering(), (0.5, 1), STEPS * CONTENT + CONTENT + STYLE),
     ],
 )
-def test_recompute_evaluates_only_what_the_dials_need(engine, dials, span, evaluations):
+def test_recompute_evaluates_only_what_the_dials_need(engine, steering, span, evaluations):
     content, style = record(engine, latents(0, CONTENT), "recompute"), record(engine, latents(1, STYLE), "recompute")
     before = engine.evaluations
-    restyle(engine, Stylizer(content, styled(engine, style), dials, *span))
+    restyle(engine, Stylizer(content, styled(engine, style), steering, *span))
     assert engine.evaluations - before == evaluations
 
 
@@ -128,24 +128,24 @@ def test_recompute_is_one_batch_where_a_pass_has_room(engine, room, batches):
         seen.append(len(x))
         return engine.evaluate(x, sigma, rows, hook)
 
-    Stylizer(content, styled(engine, style), Dials())(evaluate, latents(2, CONTENT), content.sigmas[0], room)
+    Stylizer(content, styled(engine, style), Steering())(evaluate, latents(2, CONTENT), content.sigmas[0], room)
     assert sorted(seen) == sorted(batches)
 
 
 def test_off_the_schedule_recompute_takes_features_at_the_nearest_node(engine):
     content, style = record(engine, latents(0), "cache"), record(engine, latents(1), "cache")
     x, sigma = latents(2), 1.1 * content.sigmas[1]
-    cached = Stylizer(content, styled(engine, style), Dials())
-    recomputed = Stylizer(content._replace(bank=None), styled(engine, style._replace(bank=None)), Dials())
+    cached = Stylizer(content, styled(engine, style), Steering())
+    recomputed = Stylizer(content._replace(bank=None), styled(engine, style._replace(bank=None)), Steering())
     assert_close(recomputed(engine.evaluate, x, sigma, 8), cached(engine.evaluate, x, sigma, 8), 1e-5)
 
 
-@pytest.mark.parametrize("dials", [Dials(alpha=0), Dials(alpha=1, gamma=0), Dials(alpha=1)])
-def test_leaving_a_branch_out_changes_nothing(engine, dials):
+@pytest.mark.parametrize("steering", [Steering(alpha=0), Steering(alpha=1, gamma=0), Steering(alpha=1)])
+def test_leaving_a_branch_out_changes_nothing(engine, steering):
     """A white mask asks for both branches and the content's features, and multiplies by one."""
     content, style = record(engine, latents(0), "cache"), record(engine, latents(1), "cache")
     short, full = (
-        restyle(engine, Stylizer(content, styled(engine, style), dials._replace(mask=mask)))
+        restyle(engine, Stylizer(content, styled(engine, style), steering._replace(mask=mask)))
         for mask in (None, torch.ones(1, 64, 96))
     )
     assert_close(short, full, 1e-5)
@@ -155,15 +155,15 @@ def test_a_bank_is_frozen(engine):
     content, style = record(engine, latents(0), "cache"), record(engine, latents(1), "cache")
     tensors = [t for clip in (content, style) for step in clip.bank or () for t in step]
     before = [t.clone() for t in tensors]
-    for dials in (Dials(), Dials(alpha=0.2, gamma=0.1, temperature=2.0), Dials(mask=torch.rand(1, 64, 96))):
-        restyle(engine, Stylizer(content, styled(engine, style), dials))
+    for steering in (Steering(), Steering(alpha=0.2, gamma=0.1, temperature=2.0), Steering(mask=torch.rand(1, 64, 96))):
+        restyle(engine, Stylizer(content, styled(engine, style), steering))
     assert all(torch.equal(now, then) for now, then in zip(tensors, before, strict=True))
 
 
 def test_features_are_freed_with_what_holds_them(engine):
     content, style = record(engine, latents(0), "cache"), record(engine, latents(1), "cache")
     alive = [weakref.ref(t) for clip in (content, style) for step in clip.bank or () for t in step]
-    stylizer = Stylizer(content, styled(engine, style), Dials())
+    stylizer = Stylizer(content, styled(engine, style), Steering())
     restyle(engine, stylizer)
     del content, style
     assert all(tensor() is not None for tensor in alive)
@@ -193,7 +193,7 @@ def test_an_interrupt_leaves_nothing_behind(engine, monkeypatch, when):
         if when == "inversion":
             record(engine, latents(0), "cache")
         else:
-            restyle(engine, Stylizer(content, styled(engine, style), Dials()))
+            restyle(engine, Stylizer(content, styled(engine, style), Steering()))
 
     before = 0
     for i in range(20):

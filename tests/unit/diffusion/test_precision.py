@@ -6,7 +6,7 @@ import torch
 from diffusers.models import UNet2DConditionModel
 from torch import Tensor, nn
 
-from stylus_ops.diffusion.attention import Capture, Dials, Injection
+from stylus_ops.diffusion.attention import Capture, Injection, Steering
 from stylus_ops.diffusion.features import Style
 from stylus_ops.diffusion.sites import Site
 from stylus_ops.engine.engine import Engine
@@ -96,7 +96,7 @@ def evaluations(engine: Engine) -> list[Tensor]:
         results.append(engine.evaluate(latents(seed), sigma, None, capture))
         clips.append(capture.features)
     for content, style in (clips, reversed(clips)):
-        hook = Injection(content, [style], [1.0], Dials(), (8, 12))
+        hook = Injection(content, [style], [1.0], Steering(), (8, 12))
         results.append(engine.evaluate(latents(2), sigma, None, hook))
     results.append(engine.evaluate(latents(2), sigma))
     unhooked, *_, first, second, again = results

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stylus_ops.diffusion import reader as reader_module
-from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.attention import Steering
 from stylus_ops.diffusion.features import Inversion, Style, blend
 from stylus_ops.diffusion.host import Hook
 from stylus_ops.diffusion.sampling import sample
@@ -76,8 +76,8 @@ class Watched:
         return denoised
 
 
-def restyling(clips: tuple[Inversion, Style], dials: Dials, span: tuple[float, float] = (0, 1)) -> Stylizer:
-    return Stylizer(*clips, dials, *span)
+def restyling(clips: tuple[Inversion, Style], steering: Steering, span: tuple[float, float] = (0, 1)) -> Stylizer:
+    return Stylizer(*clips, steering, *span)
 
 
 def run(evaluate: Callable[..., Tensor], stylizer: Stylizer) -> Tensor:
@@ -86,7 +86,7 @@ def run(evaluate: Callable[..., Tensor], stylizer: Stylizer) -> Tensor:
 
 def test_every_pass_finds_its_features_begun_during_the_one_before(net, clips, copies):
     evaluate = Watched(net, copies)
-    run(evaluate, restyling(clips, Dials()))
+    run(evaluate, restyling(clips, Steering()))
     reads = READS * len(SIGMAS)
     through_the_next = [*accumulate(reads)][1:]
     assert evaluate.begun == [*through_the_next, sum(reads)]
@@ -97,18 +97,18 @@ def test_every_pass_finds_its_features_begun_during_the_one_before(net, clips, c
     assert copies.alive == 0
 
 
-@pytest.mark.parametrize("dials", [Dials(), Dials(alpha=0), Dials(alpha=1, gamma=0)])
+@pytest.mark.parametrize("steering", [Steering(), Steering(alpha=0), Steering(alpha=1, gamma=0)])
 @pytest.mark.parametrize("span", [(0, 1), (0.5, 1), (0, 0.5), (0, 0)])
-def test_only_what_will_be_read_is_copied(net, clips, copies, dials, span):
-    stylizer = restyling(clips, dials, span)
+def test_only_what_will_be_read_is_copied(net, clips, copies, steering, span):
+    stylizer = restyling(clips, steering, span)
     result = run(Watched(net, copies), stylizer)
-    each = 2 * (dials.alpha != 0) + 3 * (dials.alpha != 1)
+    each = 2 * (steering.alpha != 0) + 3 * (steering.alpha != 1)
     assert copies.begun == each * len(SIGMAS) * (span[1] - span[0])
     assert copies.alive == 0
     copies.begun = 0
     content, style = clips
     captures = tuple(capture._replace(bank=None) for capture in style.captures)
-    bare = Stylizer(content._replace(bank=None), style._replace(captures=captures), dials, *span)
+    bare = Stylizer(content._replace(bank=None), style._replace(captures=captures), steering, *span)
     torch.testing.assert_close(result, run(Watched(net, copies), bare), rtol=0, atol=1e-11)
     assert copies.begun == 0
 
@@ -124,10 +124,10 @@ def test_only_what_will_be_read_is_copied(net, clips, copies, dials, span):
 )
 def test_a_sampler_that_jumps_gets_the_features_of_its_own_node(net, clips, monkeypatch, sigmas, chunks):
     x = latents(7, 5).repeat(chunks, 1, 1, 1)
-    expected = [restyling(clips, Dials())(net, x, sigma, PER_PASS, chunks) for sigma in sigmas]
+    expected = [restyling(clips, Steering())(net, x, sigma, PER_PASS, chunks) for sigma in sigmas]
     copies = EarlyCopies()
     monkeypatch.setattr(reader_module, "begin_copy", copies)
-    evaluate, stylizer = Watched(net, copies), restyling(clips, Dials())
+    evaluate, stylizer = Watched(net, copies), restyling(clips, Steering())
     for sigma, wanted in zip(sigmas, expected, strict=True):
         assert torch.equal(stylizer(evaluate, x, sigma, PER_PASS, chunks), wanted)
     assert max(evaluate.alive) <= 2 * READS[0]  # in use and ahead
@@ -136,7 +136,7 @@ def test_a_sampler_that_jumps_gets_the_features_of_its_own_node(net, clips, monk
 
 @pytest.mark.parametrize("fail_at", [0, 4])
 def test_an_interrupted_run_lets_go_of_what_it_copied_ahead(net, clips, copies, fail_at):
-    stylizer = restyling(clips, Dials())
+    stylizer = restyling(clips, Steering())
     with pytest.raises(KeyboardInterrupt):
         run(Watched(net, copies, fail_at), stylizer)
     assert copies.alive > 0
@@ -146,7 +146,7 @@ def test_an_interrupted_run_lets_go_of_what_it_copied_ahead(net, clips, copies, 
 
 def test_on_the_cpu_the_bank_itself_is_read(net, clips):
     net.calls.clear()
-    run(net, restyling(clips, Dials()))
+    run(net, restyling(clips, Steering()))
     content, style = clips
     for node, calls in zip(reversed(range(len(SIGMAS))), torch.arange(12).split(3), strict=True):
         hooks = [net.calls[i].hook for i in calls]

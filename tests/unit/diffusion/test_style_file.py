@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from stylus_ops.diffusion.attention import Dials
+from stylus_ops.diffusion.attention import Steering
 from stylus_ops.diffusion.features import Inversion, Style, blend
 from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.style_file import FORMAT, read_style, write_style
@@ -32,7 +32,7 @@ def plain(value: object) -> object:
 
 
 def transfer(net: SmallNet, content: Inversion, style: Style) -> Tensor:
-    stylizer = Stylizer(content, style, Dials())
+    stylizer = Stylizer(content, style, Steering())
     return sample(lambda x, sigma: stylizer(net, x, sigma, 4), stylizer.start_latents(), SIGMAS)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylus_ops.diffusion.attention import Capture, Dials
+from stylus_ops.diffusion.attention import Capture, Steering
 from stylus_ops.diffusion.features import Inversion, Style, blend
 from stylus_ops.diffusion.host import passes
 from stylus_ops.diffusion.recorder import Recorder
@@ -18,14 +18,14 @@ def transfer(
     net: SmallNet,
     content: Inversion,
     style: Style,
-    dials: Dials,
+    steering: Steering,
     mode: str = "adain",
     strength: float = 1.0,
     per_pass: int = 8,
     start: float = 0.0,
     end: float = 1.0,
 ) -> Tensor:
-    stylizer = Stylizer(content, style, dials, start, end)
+    stylizer = Stylizer(content, style, steering, start, end)
     return sample(
         lambda x, sigma: stylizer(net, x, sigma, per_pass), stylizer.start_latents(mode, strength), content.sigmas
     )
@@ -77,9 +77,9 @@ def test_windows_per_pass_never_change_the_result(net, per_pass, features):
         for a, b in zip(tensors(clip), tensors(part), strict=True):
             close(a, b)
     net.calls.clear()
-    result = transfer(net, split[0], Style((split[1],), (1.0,)), Dials(), per_pass=per_pass)
+    result = transfer(net, split[0], Style((split[1],), (1.0,)), Steering(), per_pass=per_pass)
     assert max(call.windows for call in net.calls) <= per_pass
-    close(result, transfer(net, whole[0], Style((whole[1],), (1.0,)), Dials()))
+    close(result, transfer(net, whole[0], Style((whole[1],), (1.0,)), Steering()))
 
 
 @pytest.mark.parametrize("per_pass", [1, 2, 5])
@@ -120,8 +120,8 @@ def test_the_banks_dtype_is_the_one_asked_for(net, content, style_a):
     half = record(net, CONTENT, features="cache_fp16"), record(net, STYLE_A, features="cache_fp16")
     assert {kept.dtype for node in half[0].bank or () for kept in node} == {torch.float16}
     result, wanted = (
-        transfer(net, half[0], Style((half[1],), (1.0,)), Dials()),
-        transfer(net, content, style_a, Dials()),
+        transfer(net, half[0], Style((half[1],), (1.0,)), Steering()),
+        transfer(net, content, style_a, Steering()),
     )
     close(result, wanted, 0.02)
     assert not torch.equal(result, wanted)
@@ -130,44 +130,46 @@ def test_the_banks_dtype_is_the_one_asked_for(net, content, style_a):
 def test_recompute_keeps_no_features_and_gives_the_cached_result(net, content, style_a, style_b):
     bare = [record(net, clip, features="recompute") for clip in (CONTENT, STYLE_A, STYLE_B)]
     assert [clip.bank for clip in bare] == [None] * 3
-    for dials in (Dials(), Dials(alpha=1, gamma=0.3, temperature=1.5)):
-        wanted = transfer(net, content, blend([style_a, style_b], [0.6, 0.4]), dials)
+    for steering in (Steering(), Steering(alpha=1, gamma=0.3, temperature=1.5)):
+        wanted = transfer(net, content, blend([style_a, style_b], [0.6, 0.4]), steering)
         styles = [Style((clip,), (1.0,)) for clip in bare[1:]]
-        close(transfer(net, bare[0], blend(styles, [0.6, 0.4]), dials, per_pass=2), wanted)
-        close(transfer(net, bare[0], blend([style_a, styles[1]], [0.6, 0.4]), dials), wanted)
+        close(transfer(net, bare[0], blend(styles, [0.6, 0.4]), steering, per_pass=2), wanted)
+        close(transfer(net, bare[0], blend([style_a, styles[1]], [0.6, 0.4]), steering), wanted)
 
 
 def test_cached_features_cost_one_evaluation_a_step_whatever_the_dials(net, content, style_a, style_b):
-    for dials in (Dials(), Dials(0.2, 0.1, 2.0)):
+    for steering in (Steering(), Steering(0.2, 0.1, 2.0)):
         for beta in (0.3, 0.8):
             net.calls.clear()
-            transfer(net, content, blend([style_a, style_b], [1 - beta, beta]), dials)
+            transfer(net, content, blend([style_a, style_b], [1 - beta, beta]), steering)
             assert [call.windows for call in net.calls] == [len(CONTENT)] * len(SIGMAS)
 
 
 @pytest.mark.parametrize(
-    ("dials", "content_windows", "style_windows"),
-    [(Dials(), 5, 3), (Dials(alpha=0), 5, 0), (Dials(alpha=1), 5, 3), (Dials(alpha=1, gamma=0), 0, 3)],
+    ("steering", "content_windows", "style_windows"),
+    [(Steering(), 5, 3), (Steering(alpha=0), 5, 0), (Steering(alpha=1), 5, 3), (Steering(alpha=1, gamma=0), 0, 3)],
 )
 @pytest.mark.parametrize("chunks", [1, 2])
 def test_recompute_evaluates_once_what_the_dials_read(
-    net, content, style_a, dials, content_windows, style_windows, chunks
+    net, content, style_a, steering, content_windows, style_windows, chunks
 ):
     bare = [clip._replace(bank=None) for clip in (content, style_a.captures[0])]
-    stylizer, x = Stylizer(bare[0], Style((bare[1],), (1.0,)), dials), latents(7, 5).repeat(chunks, 1, 1, 1)
+    stylizer, x = Stylizer(bare[0], Style((bare[1],), (1.0,)), steering), latents(7, 5).repeat(chunks, 1, 1, 1)
     net.calls.clear()
     result = stylizer(net, x, SIGMAS[1], 3, chunks)
     assert sum(call.windows for call in net.calls) == content_windows + style_windows + 5 * chunks
-    close(result, Stylizer(content, style_a, dials)(net, x, SIGMAS[1], 3, chunks))
+    close(result, Stylizer(content, style_a, steering)(net, x, SIGMAS[1], 3, chunks))
 
 
 def test_sampling_leaves_what_was_captured_as_it_was(net, content, style_a):
     kept = [t.clone() for clip in (content, style_a.captures[0]) for t in tensors(clip)]
-    first = transfer(net, content, style_a, Dials())
-    transfer(net, content, style_a, Dials(alpha=0.2, gamma=0.1, temperature=3, mask=torch.rand(1, 32, 48)), "efdm", 0.5)
+    first = transfer(net, content, style_a, Steering())
+    transfer(
+        net, content, style_a, Steering(alpha=0.2, gamma=0.1, temperature=3, mask=torch.rand(1, 32, 48)), "efdm", 0.5
+    )
     for before, after in zip(kept, [t for clip in (content, style_a.captures[0]) for t in tensors(clip)], strict=True):
         assert torch.equal(before, after)
-    assert torch.equal(transfer(net, content, style_a, Dials()), first)
+    assert torch.equal(transfer(net, content, style_a, Steering()), first)
 
 
 def test_an_inversion_stays_as_it_is_when_its_recorder_and_latents_are_used_again(net):
@@ -186,7 +188,7 @@ def test_an_inversion_stays_as_it_is_when_its_recorder_and_latents_are_used_agai
 
 def injected_steps(net: SmallNet, content: Inversion, style: Style, start: float, end: float) -> list[int]:
     net.calls.clear()
-    transfer(net, content, style, Dials(), start=start, end=end)
+    transfer(net, content, style, Steering(), start=start, end=end)
     return [step for step, call in enumerate(net.calls) if call.hook is not None]
 
 
@@ -207,10 +209,10 @@ def test_start_and_end_limit_the_injected_steps(net, content, style_a, start, en
 
 
 def test_without_injected_steps_sampling_is_plain(net, content, style_a):
-    stylizer = Stylizer(content, style_a, Dials())
+    stylizer = Stylizer(content, style_a, Steering())
     plain = sample(lambda x, sigma: net(x, sigma, None, None), stylizer.start_latents(), SIGMAS)
-    assert torch.equal(transfer(net, content, style_a, Dials(), end=0), plain)
-    assert (transfer(net, content, style_a, Dials()) - plain).abs().max() > 0.05
+    assert torch.equal(transfer(net, content, style_a, Steering(), end=0), plain)
+    assert (transfer(net, content, style_a, Steering()) - plain).abs().max() > 0.05
 
 
 def test_padding_stays_out_of_statistics_and_is_not_moved(net):
@@ -220,7 +222,7 @@ def test_padding_stays_out_of_statistics_and_is_not_moved(net):
         content, style = record(net, CONTENT, valid_width=4), record(net, STYLE_A, valid_width=7)
         for clip in (content, style):
             clip.noise[..., clip.valid_width :] += padding
-        start = Stylizer(content, Style((style,), (1.0,)), Dials()).start_latents()
+        start = Stylizer(content, Style((style,), (1.0,)), Steering()).start_latents()
         assert torch.equal(start[..., 4:], content.noise[..., 4:])
         clips.append(start[..., :4])
         valid = style.noise[..., :7]
@@ -235,8 +237,8 @@ def test_a_mask_blends_the_start(content, style_a, mode, rows):
     mask = torch.zeros(rows, 32, 48)
     mask[:, :8, 24:] = 1
     mask[:, 8:, 40:] = 0.25
-    start = Stylizer(content, style_a, Dials(mask=mask)).start_latents(mode)
-    full = Stylizer(content, style_a, Dials()).start_latents(mode)
+    start = Stylizer(content, style_a, Steering(mask=mask)).start_latents(mode)
+    full = Stylizer(content, style_a, Steering()).start_latents(mode)
     assert torch.equal(start[..., :3], content.noise[..., :3])
     assert torch.equal(start[:, :, 1:, :5], content.noise[:, :, 1:, :5])
     close(start[:, :, :1, 3:], full[:, :, :1, 3:])
@@ -245,11 +247,11 @@ def test_a_mask_blends_the_start(content, style_a, mode, rows):
 
 def test_each_window_has_its_own_mask(net, content, style_a):
     masks = torch.rand(5, 32, 48, generator=torch.Generator().manual_seed(0))
-    together = Stylizer(content, style_a, Dials(mask=masks))
+    together = Stylizer(content, style_a, Steering(mask=masks))
     x = latents(7, 5)
     for sigma in SIGMAS:
         wanted = torch.cat(
-            [Stylizer(content, style_a, Dials(mask=masks[b : b + 1]))(net, x, sigma, 5)[b : b + 1] for b in range(5)]
+            [Stylizer(content, style_a, Steering(mask=masks[b : b + 1]))(net, x, sigma, 5)[b : b + 1] for b in range(5)]
         )
         for per_pass in (1, 2, 5):
             close(together(net, x, sigma, per_pass), wanted, 1e-10)
@@ -259,13 +261,13 @@ def test_guidance_chunks_repeat_the_features_and_keep_their_conditioning(content
     prompts = torch.randn(2, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
     x = latents(7, 10)
     for per_pass in (2, 5, 8):
-        both = Stylizer(content, style_a, Dials())(
+        both = Stylizer(content, style_a, Steering())(
             SmallNet(prompts.repeat_interleave(5, 0)), x, SIGMAS[2], per_pass, chunks=2
         )
         for chunk in range(2):
             rows = slice(5 * chunk, 5 * chunk + 5)
             single = SmallNet(prompts[chunk : chunk + 1].expand(5, -1))
-            close(both[rows], Stylizer(content, style_a, Dials())(single, x[rows], SIGMAS[2], 5))
+            close(both[rows], Stylizer(content, style_a, Steering())(single, x[rows], SIGMAS[2], 5))
 
 
 def test_off_the_schedule_the_nearest_node_serves(net, content, style_a):
@@ -277,22 +279,22 @@ def test_off_the_schedule_the_nearest_node_serves(net, content, style_a):
         assert clip.bank is not None
         one_node = write(recorder, lambda x, s: recorder(net, x, s, 8), CONTENT)
         clips.append(one_node._replace(bank=(clip.bank[2],), noise=clip.noise))
-    only = Stylizer(clips[0], Style((clips[1],), (1.0,)), Dials())
-    assert torch.equal(Stylizer(content, style_a, Dials())(net, x, sigma, 8), only(net, x, sigma, 8))
+    only = Stylizer(clips[0], Style((clips[1],), (1.0,)), Steering())
+    assert torch.equal(Stylizer(content, style_a, Steering())(net, x, sigma, 8), only(net, x, sigma, 8))
 
 
 def test_content_that_converged_comes_back(net, style_a):
     """gamma 1, alpha 0, no AdaIN: the content's own features, so sampling undoes a converged inversion to rounding."""
     content = record(net, CONTENT, corrections=80, sigmas=SIGMAS.double())
     style = style_a.captures[0]._replace(sigmas=SIGMAS.double())
-    result = transfer(net, content, Style((style,), (1.0,)), Dials(alpha=0, gamma=1), "none")
+    result = transfer(net, content, Style((style,), (1.0,)), Steering(alpha=0, gamma=1), "none")
     close(result, CONTENT, 1e-10)
 
 
 def test_with_the_content_as_style_alpha_changes_nothing(net):
     clip = record(net, STYLE_B)
     own = Style((clip,), (1.0,))
-    results = [transfer(net, clip, own, Dials(alpha=alpha)) for alpha in (0, 0.5, 0.9, 1, 1.5)]
+    results = [transfer(net, clip, own, Steering(alpha=alpha)) for alpha in (0, 0.5, 0.9, 1, 1.5)]
     for result in results[1:]:
         close(result, results[0])
 
@@ -300,24 +302,24 @@ def test_with_the_content_as_style_alpha_changes_nothing(net):
 def test_beta_0_and_1_are_the_single_styles(net, content, style_a, style_b):
     for beta, single in ((0, style_a), (1, style_b)):
         assert torch.equal(
-            transfer(net, content, blend([style_a, style_b], [1 - beta, beta]), Dials()),
-            transfer(net, content, single, Dials()),
+            transfer(net, content, blend([style_a, style_b], [1 - beta, beta]), Steering()),
+            transfer(net, content, single, Steering()),
         )
-    halves = transfer(net, content, blend([style_a, style_a]), Dials())
-    close(halves, transfer(net, content, style_a, Dials()))
+    halves = transfer(net, content, blend([style_a, style_a]), Steering())
+    close(halves, transfer(net, content, style_a, Steering()))
 
 
 @pytest.mark.parametrize(("start", "end"), [(-0.1, 1), (0, 1.1), (0.6, 0.5), (float("nan"), 1), (0, float("nan"))])
 def test_start_and_end_out_of_order_are_refused_in_words(content, style_a, start, end):
     with pytest.raises(ValueError, match=r"(start|end)_percent is .*: choose"):
-        Stylizer(content, style_a, Dials(), start, end)
+        Stylizer(content, style_a, Steering(), start, end)
 
 
 def test_dials_and_masks_that_do_not_fit_are_refused_in_words(content, style_a):
     with pytest.raises(ValueError, match="alpha is nan"):
-        Stylizer(content, style_a, Dials(alpha=float("nan")))
+        Stylizer(content, style_a, Steering(alpha=float("nan")))
     with pytest.raises(ValueError, match=r"mask has 2 images.*each of the 5"):
-        Stylizer(content, style_a, Dials(mask=torch.ones(2, 32, 48)))
+        Stylizer(content, style_a, Steering(mask=torch.ones(2, 32, 48)))
 
 
 def test_a_style_captured_otherwise_is_refused_in_words(net, content, style_a):
@@ -327,10 +329,10 @@ def test_a_style_captured_otherwise_is_refused_in_words(net, content, style_a):
         (style_a.captures[0]._replace(noise=latents(0, 3)[:, :, :2]), "height 2.* 4"),
     ):
         with pytest.raises(ValueError, match=f"style .*{words}"):
-            Stylizer(content, Style((style_a.captures[0], other), (0.5, 0.5)), Dials())
+            Stylizer(content, Style((style_a.captures[0], other), (0.5, 0.5)), Steering())
 
 
 @pytest.mark.parametrize("x", [latents(0, 5, width=8), latents(0, 4), latents(0, 10)])
 def test_latents_of_another_size_are_refused_in_words(net, content, style_a, x):
     with pytest.raises(ValueError, match=r"the sampler's latents are .* the inversion's \(5, 4, 4, 6\)"):
-        Stylizer(content, style_a, Dials())(net, x, SIGMAS[1], 8)
+        Stylizer(content, style_a, Steering())(net, x, SIGMAS[1], 8)

@@ -14,7 +14,7 @@ from diffusers.schedulers import DDIMScheduler
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from stylus_ops.diffusion.attention import Capture, Dials, Injection
+from stylus_ops.diffusion.attention import Capture, Injection, Steering
 from stylus_ops.diffusion.features import bank_bytes
 from stylus_ops.diffusion.recorder import Recorder, record
 from stylus_ops.diffusion.schedule import ddim_sigmas, timesteps
@@ -100,7 +100,7 @@ def test_injection_is_dense_attention_over_the_styles_tokens(engine):
 
     seen = []
     handle = layer.register_forward_hook(lambda module, args, output: seen.append(output))
-    hook = Injection(content.features, [style.features], [1.0], Dials(alpha=1.0, gamma=0.0), (8, 12))
+    hook = Injection(content.features, [style.features], [1.0], Steering(alpha=1.0, gamma=0.0), (8, 12))
     engine.evaluate(noise(1), sigma, None, hook)
     handle.remove()
     torch.testing.assert_close(seen[0].double(), expected, rtol=1e-4, atol=1e-5)
