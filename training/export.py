@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from stylus_ops.engine.ldm_keys import ldm_key
 from stylus_ops.tiny import AUTOENCODER, CONTEXT, FORMAT, UNET, WEIGHTS, write_checksum
 
-from .prior import UNET_CONFIG, make_unet
+from .network import UNET_CONFIG, make_unet
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
     python -m training.prior --folder FOLDER --minutes 90
 
 reads FOLDER/data and FOLDER/autoencoder.pt, writes FOLDER/prior.pt every five minutes and goes on from it when started again;
-`--start WEIGHTS` begins with weights in the bundled format, whose autoencoder it unpacks. bfloat16 with float32 master weights:
-on one thread of a CPU with AMX, --compile and --width 128, 0.8 s a step.
+`--start WEIGHTS` begins with weights in the bundled format, whose autoencoder it unpacks. On one thread, with --width 128, a step
+of 8 pairs takes 3.5 s in float32 with AVX2; with --bfloat16 and --compile 0.8 s on a CPU with AMX.
 """
 
 from __future__ import annotations
@@ -13,173 +13,86 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from diffusers import UNet2DConditionModel
 from safetensors import safe_open
 from torch import Tensor
 
-from stylus_ops.engine.tiny_unet import diffusers_config, diffusers_unet
+from stylus_ops.engine.tiny_unet import diffusers_unet
 from stylus_ops.tiny import load
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
-from .examples import random_example
-from .windows import Recordings, to_images
+from .examples import KINDS
+from .network import UNET_CONFIG, make_unet
+from .objectives import (
+    Batch,
+    Predict,
+    Predictor,
+    Task,
+    denoising_loss,
+    random_batch,
+    random_nodes,
+    random_task,
+    transfer_steps,
+)
+from .windows import Recordings
 
-UNET_CONFIG: dict[str, Any] = {
-    "image_size": 32,
-    "in_channels": 4,
-    "out_channels": 4,
-    "model_channels": 64,
-    "channel_mult": [1, 2, 2, 1],
-    "num_res_blocks": [2, 2, 2, 2],
-    "num_heads": -1,
-    "num_head_channels": 32,
-    "use_spatial_transformer": True,
-    "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
-    "transformer_depth_middle": 1,
-    "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
-    "context_dim": 64,
-    "legacy": False,
-}
-PAIRS = 8
 LEARNING_RATE = 5e-4
 EMA = 0.998
-OWN = 0.2  # share of windows that attend to themselves
-TIMESTEPS = 1000
-INJECTED = ("up_blocks.2.", "up_blocks.3.")  # decoder blocks 6 to 11
+TRANSFERRED = {"equalised": 0.1, "replayed": 0.35, "rolled": 0.35, "matched": 0.2}
+"""Kinds of examples whose transfer is trained."""
+CHECKED = ("replayed", "rolled")
 
 
-class WindowAttention:
-    """Self-attention whose keys and values come from the rows `sources`; attention to the one-token context.
-
-    Written out in matrix products, which bfloat16 hardware runs faster than the fused CPU kernel's backward pass.
-    """
-
-    def __init__(self, injected: bool):
-        self.injected = injected
-
-    def __call__(
-        self,
-        attn: Any,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        attention_mask: None = None,
-        temb: None = None,
-        sources: Tensor | None = None,
-    ) -> Tensor:
-        if encoder_hidden_states is not None:  # a softmax over one token is 1
-            return attn.to_out[0](attn.to_v(encoder_hidden_states)).expand_as(hidden_states)
-        kept = hidden_states.index_select(0, sources) if self.injected and sources is not None else hidden_states
-        q, k, v = (
-            layer(x).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for layer, x in ((attn.to_q, hidden_states), (attn.to_k, kept), (attn.to_v, kept))
-        )
-        weights = ((q * attn.scale) @ k.transpose(-1, -2)).softmax(-1, dtype=q.dtype)
-        return attn.to_out[0]((weights @ v).transpose(1, 2).flatten(2))
-
-
-def make_unet() -> Any:
-    unet: Any = UNet2DConditionModel(**diffusers_config(UNET_CONFIG))
-    unet.set_attn_processor({name: WindowAttention(name.startswith(INJECTED)) for name in unet.attn_processors})
-    return unet
-
-
-def noise_levels() -> Tensor:
-    """Sigma of each of the 1000 timesteps of Stable Diffusion's schedule."""
-    betas = torch.linspace(0.00085**0.5, 0.012**0.5, TIMESTEPS, dtype=torch.float64) ** 2
-    kept = torch.cumprod(1 - betas, 0)
-    return ((1 - kept) / kept).sqrt().float()
-
-
-class Batch:
-    """Latents of `PAIRS` examples, and what the network is asked to make of them.
-
-    Rows 0..PAIRS-1 are the style windows, which attend to themselves; the others are the windows to be restyled.
-    """
-
-    def __init__(
-        self,
-        autoencoder: TinyAutoencoder,
-        recordings: Recordings,
-        rng: np.random.Generator,
-        width: int,
-        kind: str | None = None,
-    ):
-        examples = [random_example(recordings, rng, kind) for _ in range(PAIRS)]
-        images = to_images(np.concatenate([np.stack(group) for group in zip(*examples, strict=True)]))
-        start = int(rng.integers(images.shape[-1] - width + 1))
-        images = images[..., start : start + width].contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            latents = autoencoder.encode(images).float()
-        self.content, self.target, self.style = latents.chunk(3)
-
-
-def loss_weight(sigma: Tensor) -> Tensor:
-    """Weight of the squared error of eps: that of v-prediction, fading below sigma 0.5 where nothing is left to learn."""
-    return (1 + sigma**2) * sigma**2 / (sigma**2 + 0.25)
-
-
-def denoising_loss(
-    unet: Callable[..., Any], context: Tensor, batch: Batch, timesteps: Tensor, share: Tensor, sources: Tensor
-) -> Tensor:
-    """Weighted squared error of eps per row, [2 * PAIRS].
+def losses(
+    predict: Predict,
+    autoencoder: TinyAutoencoder,
+    recordings: Recordings,
+    pairs: int,
+    width: int,
+    transfers: float,
+) -> Iterator[tuple[str, Tensor]]:
+    """Endless losses by name, each to be used before the next is asked for: denoising, and the steps of transfers.
 
     Args:
-        timesteps: [PAIRS], shared by a window and its style.
-        share: [PAIRS] how much of the content's own timbre enters, 0 to 1.
-        sources: [2 * PAIRS] the row that each row's injected attention reads.
+        transfers: share of the losses that belong to transfers, 0 to below 1.
     """
-    sigma = noise_levels()[timesteps].repeat(2)[:, None, None, None]
-    clean = torch.cat([batch.style, torch.lerp(batch.target, batch.content, share[:, None, None, None])])
-    wanted = torch.cat([batch.style, batch.target])
-    noisy = clean + sigma * torch.randn_like(clean)
-    inputs = (noisy / (1 + sigma**2).sqrt()).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
-        eps = unet(
-            inputs,
-            timesteps.repeat(2),
-            context.expand(2 * PAIRS, -1, -1),
-            cross_attention_kwargs={"sources": sources},
-            return_dict=False,
-        )[0]
-    error = (eps.float() - (noisy - wanted) / sigma).square().mean((1, 2, 3))
-    return loss_weight(sigma.flatten()) * error
-
-
-def random_task(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Timesteps, shares of the content's timbre and attention sources of a training step.
-
-    The share is 1 half of the time and anything below otherwise, at every noise level: in a transfer the sample still has the
-    content's timbre at low noise, as far as the steps before have left it.
-    """
-    timesteps = torch.randint(1, TIMESTEPS, (PAIRS,), generator=generator)
-    share = torch.rand(PAIRS, generator=generator).mul(2).clamp(max=1)
-    own = torch.rand(PAIRS, generator=generator) < OWN
-    rows = torch.arange(PAIRS)
-    return timesteps, torch.where(own, 0.0, share), torch.cat([rows, torch.where(own, rows + PAIRS, rows)])
+    rng = np.random.default_rng()
+    while True:
+        nodes = random_nodes()
+        if transfers > 0:
+            batch = random_batch(autoencoder, recordings, rng, pairs, width, TRANSFERRED)
+            for step in transfer_steps(predict, batch, nodes):
+                yield "transfer", step.loss.mean()
+        for _ in range(max(1, round(len(nodes) * (1 - transfers) / transfers)) if transfers > 0 else 1):
+            batch = random_batch(autoencoder, recordings, rng, pairs, width, KINDS)
+            yield "denoising", denoising_loss(predict, batch, random_task(pairs)).mean()
 
 
 @torch.no_grad()
-def report(unet: torch.nn.Module, context: Tensor, batches: dict[str, Batch]) -> str:
-    """Losses on held-out examples, by where the injected attention reads: itself, its style, a stranger."""
-    rows = torch.arange(PAIRS)
-    readers = {"own": rows + PAIRS, "style": rows, "stranger": rows.roll(1)}
+def report(predict: Predict, batches: dict[str, Batch]) -> str:
+    """On held-out examples: the denoising loss by where the injected attention reads (itself, its style, a stranger), and how
+    much of the distance to the target a transfer of 10 steps closes."""
     lines = []
     for kind, batch in batches.items():
-        for timestep in (300, 500, 700, 900):
-            losses = {}
+        pairs = len(batch.content)
+        rows = torch.arange(pairs)
+        readers = {"own": rows + pairs, "style": rows, "stranger": rows.roll(1)}
+        for timestep in (500, 800):
+            by_reader = {}
             for reader, source in readers.items():
                 torch.manual_seed(0)
-                loss = denoising_loss(
-                    unet, context, batch, torch.full((PAIRS,), timestep), torch.ones(PAIRS), torch.cat([rows, source])
-                )
-                losses[reader] = float(loss[PAIRS:].mean())
-            lines.append(f"  {kind} t={timestep} " + " ".join(f"{r} {x:.3f}" for r, x in losses.items()))
+                task = Task(torch.full((pairs,), timestep), torch.ones(pairs), torch.cat([rows, source]))
+                by_reader[reader] = float(denoising_loss(predict, batch, task)[pairs:].mean())
+            lines.append(f"  {kind} t={timestep} " + " ".join(f"{r} {x:.3f}" for r, x in by_reader.items()))
+        *_, last = transfer_steps(predict, batch, 1 + 100 * torch.arange(10))
+        left = (last.sample - batch.target).square().mean((1, 2, 3)).sqrt()
+        closed = 1 - left / (batch.content - batch.target).square().mean((1, 2, 3)).sqrt()
+        lines.append(f"  {kind} transfer: {left.mean():.3f} off, {closed.mean():.3f} closed")
+    torch.seed()
     return "\n".join(lines)
 
 
@@ -195,9 +108,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--width", type=int, default=256, help="frames of a training window; fewer make faster steps")
     parser.add_argument("--start", type=Path, help="weights in the bundled format to begin with")
     parser.add_argument("--rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--transfers", type=float, default=0.6, help="share of steps on transfers' own ways, 0 to 0.9")
+    parser.add_argument("--bfloat16", action="store_true", help="for CPUs with matrix units for it; slow on others")
     parser.add_argument("--compile", action="store_true", help="minutes of compiling first, faster steps after")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -209,8 +125,8 @@ def main() -> None:
     recordings = Recordings(args.folder / "data" / "train")
     held_out = Recordings(args.folder / "data" / "held_out")
     checks = {
-        kind: Batch(autoencoder, held_out, np.random.default_rng(1), args.width, kind)
-        for kind in ("same", "replayed", "rolled")
+        kind: random_batch(autoencoder, held_out, np.random.default_rng(1), args.pairs, args.width, {kind: 1.0})
+        for kind in CHECKED
     }
 
     unet = make_unet().to(memory_format=torch.channels_last)
@@ -232,7 +148,6 @@ def main() -> None:
         averages = [p.detach().clone() for p in parameters]
     print(f"{sum(p.numel() for p in parameters) / 1e6:.2f} M parameters, from step {step}", flush=True)
     compiled = torch.compile(unet, dynamic=False) if args.compile else unet
-    rng, generator = np.random.default_rng(), torch.Generator().manual_seed(int(time.time()))
     torch.seed()
 
     def save() -> None:
@@ -248,32 +163,36 @@ def main() -> None:
         os.replace(path.with_suffix(".part"), path)
 
     begin = last_save = time.monotonic()
-    losses: list[float] = []
-    while (elapsed := time.monotonic() - begin) < args.minutes * 60:
+    recent: dict[str, list[float]] = {"denoising": [], "transfer": []}
+    predict = Predictor(compiled, context, args.bfloat16)
+    if step == 0:
+        print(report(predict, checks), flush=True)
+    for name, loss in losses(predict, autoencoder, recordings, args.pairs, args.width, args.transfers):
+        elapsed = time.monotonic() - begin
+        if elapsed >= args.minutes * 60:
+            break
         rate = args.rate * min(1, (step + 1) / 100) * min(1, 0.05 + 2.2 * (1 - elapsed / (args.minutes * 60)))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        loss = denoising_loss(
-            compiled, context, Batch(autoencoder, recordings, rng, args.width), *random_task(generator)
-        ).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(loss.item())
+        recent[name].append(loss.item())
         step += 1
         decay = min(EMA, (1 + step) / (10 + step))
         torch._foreach_lerp_(averages, [p.detach() for p in parameters], 1 - decay)
         if step % 50 == 0:
-            print(f"{elapsed:.0f} s, step {step}: loss {np.mean(losses):.4f}", flush=True)
-            losses.clear()
-        if step % 500 == 0:
-            print(report(unet, context, checks), flush=True)
+            means = ", ".join(f"{kind} {np.mean(values):.4f}" for kind, values in recent.items() if values)
+            print(f"{elapsed:.0f} s, step {step}: {means}", flush=True)
+            recent = {kind: [] for kind in recent}
+        if step % 250 == 0:
+            print(report(predict, checks), flush=True)
         if time.monotonic() - last_save > 300:
             last_save = time.monotonic()
             save()
     save()
-    print(f"done at step {step}\n{report(unet, context, checks)}", flush=True)
+    print(f"done at step {step}\n{report(predict, checks)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,104 @@
+"""What the prior is trained to do, on networks that know the answer or know nothing."""
+
+import torch
+from torch import Tensor
+
+from training.network import make_unet
+from training.objectives import (
+    NODES,
+    Batch,
+    Predictor,
+    Task,
+    denoising_loss,
+    random_nodes,
+    random_task,
+    sd_sigmas,
+    transfer_steps,
+)
+
+PAIRS = 2
+ROWS = torch.arange(PAIRS)
+
+
+def batch() -> Batch:
+    return Batch(*torch.randn(3, PAIRS, 4, 8, 8, generator=torch.Generator().manual_seed(0)))
+
+
+def knows(answers: Tensor):
+    """A network whose denoised prediction is the answer, in every row."""
+
+    def predict(noisy: Tensor, timesteps: Tensor, sources: Tensor) -> Tensor:
+        return (noisy - answers) / sd_sigmas()[timesteps][:, None, None, None]
+
+    return predict
+
+
+def test_a_network_that_knows_the_answer_has_no_loss() -> None:
+    examples = batch()
+    loss = denoising_loss(knows(torch.cat([examples.style, examples.target])), examples, random_task(PAIRS))
+    assert loss.shape == (2 * PAIRS,)
+    assert torch.allclose(loss, torch.zeros_like(loss), atol=1e-6)
+
+
+def test_a_transfer_ends_at_the_target_where_the_network_knows_it() -> None:
+    examples = batch()
+    steps = list(
+        transfer_steps(knows(torch.cat([examples.style, examples.target])), examples, 1 + 100 * torch.arange(10))
+    )
+    assert len(steps) == 10
+    for step in steps:
+        assert torch.allclose(step.loss, torch.zeros(PAIRS), atol=1e-5)
+    assert torch.allclose(steps[-1].sample, examples.target, atol=1e-4)
+
+
+def test_a_transfer_that_does_nothing_ends_at_the_content() -> None:
+    """Of the content in its own style: what inversion goes up, sampling comes down."""
+    examples = batch()
+    same = examples._replace(style=examples.content, target=examples.content)
+    *_, last = transfer_steps(knows(torch.cat([same.style, same.content])), same, 1 + 50 * torch.arange(20))
+    assert torch.allclose(last.sample, examples.content, atol=1e-4)
+
+
+def test_gradients_of_a_step_reach_the_layers_that_read_the_style() -> None:
+    torch.manual_seed(0)
+    unet = make_unet()
+    step = next(transfer_steps(Predictor(unet, torch.randn(1, 1, 64)), batch(), torch.tensor([1, 500])))
+    step.loss.mean().backward()
+    projection = unet.get_parameter("up_blocks.2.attentions.0.transformer_blocks.0.attn1.to_v.weight")
+    assert projection.grad is not None
+    assert projection.grad.any()
+    assert not step.sample.requires_grad
+
+
+def test_injected_attention_reads_the_rows_it_is_told_to() -> None:
+    torch.manual_seed(0)
+    predict = Predictor(make_unet(), torch.randn(1, 1, 64))
+    noisy, timesteps = torch.randn(4, 4, 8, 8), torch.full((4,), 500)
+    with torch.no_grad():
+        own = predict(noisy, timesteps, torch.arange(4))
+        swapped = predict(noisy, timesteps, torch.tensor([0, 1, 0, 3]))
+    changed = (own - swapped).abs().amax((1, 2, 3)) > 1e-4
+    assert changed.tolist() == [False, False, True, False]
+
+
+def test_a_share_of_one_lets_the_content_enter() -> None:
+    examples, entered = batch(), []
+
+    def predict(noisy: Tensor, timesteps: Tensor, sources: Tensor) -> Tensor:
+        entered.append(noisy[PAIRS:])
+        return torch.zeros_like(noisy)
+
+    for share in (0.0, 1.0):
+        denoising_loss(predict, examples, Task(torch.ones(PAIRS, dtype=torch.long), torch.full((PAIRS,), share), ROWS))
+    noise = 5 * sd_sigmas()[1]
+    assert torch.allclose(entered[0], examples.target, atol=float(noise))
+    assert torch.allclose(entered[1], examples.content, atol=float(noise))
+
+
+def test_nodes_go_up_and_stay_within_the_model_s_noise_levels() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        nodes = random_nodes(generator)
+        assert NODES[0] <= len(nodes) <= NODES[1]
+        assert (nodes.diff() > 0).all()
+        assert 1 <= nodes[0] <= nodes[-1] <= 999

@@ -1,0 +1,176 @@
+"""What the prior is trained to do: to denoise, and to carry a transfer out.
+
+Rows of a batch: 0..P-1 are style windows, which attend to themselves; P..2P-1 are the windows to be restyled, whose injected
+attention reads the rows `sources`. Sigma is the noise level of the variance-exploding form that `stylus_ops.diffusion` works in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stylus_ops.diffusion.adain import adain
+from stylus_ops.diffusion.inversion import invert
+from stylus_ops.diffusion.schedule import TRAIN_STEPS
+from stylus_ops.engine.loading import sd_sigmas
+from stylus_ops.tiny.autoencoder import TinyAutoencoder
+
+from .examples import random_example
+from .windows import Recordings, to_images
+
+OWN = 0.2  # share of windows that attend to themselves
+NODES = (4, 12)  # of a transfer
+
+
+class Batch(NamedTuple):
+    """Latents [P, 4, h, w] of P examples."""
+
+    content: Tensor
+    target: Tensor
+    style: Tensor
+
+
+def random_batch(
+    autoencoder: TinyAutoencoder,
+    recordings: Recordings,
+    rng: np.random.Generator,
+    pairs: int,
+    width: int,
+    kinds: dict[str, float],
+) -> Batch:
+    """Latents of windows of `width` frames.
+
+    Args:
+        kinds: probability of each kind of example.
+    """
+    names = rng.choice(list(kinds), size=pairs, p=list(kinds.values()))
+    examples = [random_example(recordings, rng, str(name)) for name in names]
+    images = to_images(np.concatenate([np.stack(group) for group in zip(*examples, strict=True)]))
+    start = int(rng.integers(images.shape[-1] - width + 1))
+    images = images[..., start : start + width].contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        content, target, style = autoencoder.encode(images).float().chunk(3)
+    return Batch(content, target, style)
+
+
+Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Noisy latents [B, 4, h, w], timesteps [B] and the rows [B] that injected attention reads, to the noise eps in the latents."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """`Predict` by the network."""
+
+    unet: Callable[..., Any]
+    context: Tensor
+    """[1, 1, C]"""
+    bfloat16: bool = False
+    """Evaluate in it, for CPUs with matrix units for it."""
+
+    def __call__(self, noisy: Tensor, timesteps: Tensor, sources: Tensor) -> Tensor:
+        sigma = sd_sigmas()[timesteps][:, None, None, None]
+        inputs = (noisy / (1 + sigma**2).sqrt()).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            eps = self.unet(
+                inputs,
+                timesteps,
+                self.context.expand(len(noisy), -1, -1),
+                cross_attention_kwargs={"sources": sources},
+                return_dict=False,
+            )[0]
+        return eps.float()
+
+
+class Task(NamedTuple):
+    """What `denoising_loss` asks of a batch."""
+
+    timesteps: Tensor
+    """[P], shared by a window and its style."""
+    share: Tensor
+    """[P] how much of the content's own timbre enters, 0 to 1."""
+    sources: Tensor
+    """[2P] the row that each row's injected attention reads."""
+
+
+def random_task(pairs: int, generator: torch.Generator | None = None) -> Task:
+    """The share is 1 half of the time and anything below otherwise, at every noise level: in a transfer the sample still has the
+    content's timbre at low noise, as far as the steps before have left it."""
+    timesteps = torch.randint(1, TRAIN_STEPS, (pairs,), generator=generator)
+    share = torch.rand(pairs, generator=generator).mul(2).clamp(max=1)
+    own = torch.rand(pairs, generator=generator) < OWN
+    rows = torch.arange(pairs)
+    return Task(timesteps, torch.where(own, 0.0, share), torch.cat([rows, torch.where(own, rows + pairs, rows)]))
+
+
+def denoising_loss(predict: Predict, batch: Batch, task: Task) -> Tensor:
+    """Weighted squared error per row, [2P], of the noise that leads from noisy latents to the style and to the target."""
+    timesteps = task.timesteps.repeat(2)
+    sigma = sd_sigmas()[timesteps][:, None, None, None]
+    clean = torch.cat([batch.style, torch.lerp(batch.target, batch.content, task.share[:, None, None, None])])
+    wanted = torch.cat([batch.style, batch.target])
+    noisy = clean + sigma * torch.randn_like(clean)
+    error = (predict(noisy, timesteps, task.sources) - (noisy - wanted) / sigma).square().mean((1, 2, 3))
+    return denoising_weight(sigma.flatten()) * error
+
+
+def denoising_weight(sigma: Tensor) -> Tensor:
+    """Weight of the squared error of eps: that of v-prediction, fading below sigma 0.5 where nothing is left to learn."""
+    return (1 + sigma**2) * sigma**2 / (sigma**2 + 0.25)
+
+
+def random_nodes(generator: torch.Generator | None = None) -> Tensor:
+    """Timesteps of a transfer's nodes, ascending, evenly spaced from a random first one."""
+    count = int(torch.randint(NODES[0], NODES[1] + 1, (), generator=generator))
+    offset = float(torch.rand((), generator=generator))
+    return 1 + ((TRAIN_STEPS - 2) * (torch.arange(count) + offset) / count).long()
+
+
+class Step(NamedTuple):
+    """A step of a transfer."""
+
+    loss: Tensor
+    """[P] weighted squared error of the denoised prediction against the target."""
+    sample: Tensor
+    """[P, 4, h, w] after the step; at the end, the result."""
+
+
+def transfer_steps(predict: Predict, batch: Batch, timesteps: Tensor) -> Iterator[Step]:
+    """The steps of a transfer of every example, from the last node down, with what the network is to learn at each.
+
+    Noise that is drawn at random is independent of the content's timbre; that which inversion finds is not, and what the nodes
+    above have left of that timbre is no fixed share. So the network is trained where a transfer really leads it: content and
+    style are inverted, and the sample goes down the nodes by its own predictions (the idea of DAgger, Ross et al. 2011). A
+    step's loss is to be used before the next step is asked for.
+
+    Args:
+        timesteps: [N] ascending, of the nodes.
+    """
+    sigmas, pairs = sd_sigmas()[timesteps], len(batch.content)
+    rows = torch.arange(pairs)
+
+    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+        timestep = timesteps[(sigmas - sigma).abs().argmin()].expand(len(x))
+        return x - sigma * predict(x, timestep, torch.arange(len(x)))
+
+    with torch.no_grad():
+        inverted = invert(denoise, torch.cat([batch.style, batch.content]), sigmas)
+    styles, contents = inverted.noise.split(pairs)
+    sample = torch.cat([adain(c[None], [s[None]], [1.0]) for c, s in zip(contents, styles, strict=True)])
+    for node in reversed(range(len(sigmas))):
+        sigma = sigmas[node]
+        points = torch.cat([inverted.evaluated[node, :pairs], sample])
+        eps = predict(points, timesteps[node].expand(2 * pairs), torch.cat([rows, rows]))[pairs:]
+        loss = transfer_weight(sigma) * (sample - sigma * eps - batch.target).square().mean((1, 2, 3))
+        below = sigmas[node - 1] if node else sigma.new_zeros(())
+        sample = sample + (below - sigma) * eps.detach()
+        yield Step(loss, sample)
+
+
+def transfer_weight(sigma: Tensor) -> Tensor:
+    """Weight of the squared error of the denoised prediction: 1 to 1.4, fading below sigma 0.3, where eps would have to be huge."""
+    return (1 + sigma**2) * sigma**2 / (sigma**2 + 0.25) ** 2
