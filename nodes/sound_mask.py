@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..stylus_ops.audio.mask import KINDS, sound_mask
+from ..stylus_ops.audio.mask import sound_mask
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import Spectrogram, check_waveform
+from ..stylus_ops.dials import SOUND_MASK
 from . import sockets
 from .host.runs import check_interrupt
+from .inputs import widgets
 
 
 class MaskFromSound(io.ComfyNode):
@@ -25,38 +27,7 @@ class MaskFromSound(io.ComfyNode):
                 sockets.Spectrogram.Input(
                     "spectrogram", tooltip="Of the content: the mask has its size and its windows."
                 ),
-                io.Combo.Input(
-                    "what",
-                    options=list(KINDS),
-                    default="percussive",
-                    tooltip="White where: onsets, attacks over all frequencies. percussive, clicks and drums. harmonic, "
-                    "tones. loud, moments close to the loudest. band, everywhere between low_hz and high_hz.",
-                ),
-                io.Float.Input(
-                    "low_hz",
-                    default=0.0,
-                    min=0.0,
-                    max=20000.0,
-                    step=10.0,
-                    tooltip="Black below this frequency, in Hz, whatever is chosen above.",
-                ),
-                io.Float.Input(
-                    "high_hz",
-                    default=20000.0,
-                    min=0.0,
-                    max=20000.0,
-                    step=10.0,
-                    tooltip="Black above this frequency, in Hz. The spectrogram ends at 10000.",
-                ),
-                io.Float.Input(
-                    "smooth",
-                    default=0.05,
-                    min=0.0,
-                    max=10.0,
-                    step=0.01,
-                    advanced=True,
-                    tooltip="Seconds over which the mask is averaged in time.",
-                ),
+                *widgets(*SOUND_MASK),
                 io.Audio.Input(
                     "audio",
                     optional=True,

@@ -343,6 +343,41 @@ NOISE = Number(
 )
 MIX = Number("mix", 1.0, "Dry to wet. 0 is the content itself, 1 the whole effect.")
 
+WHAT = Choice(
+    "what",
+    "percussive",
+    "White where: onsets, attacks over all frequencies. percussive, clicks and drums. harmonic, tones. loud, moments close to "
+    "the loudest. band, everywhere between low_hz and high_hz.",
+    choices=("onsets", "percussive", "harmonic", "loud", "band"),
+)
+LOW_HZ = Number(
+    "low_hz",
+    0.0,
+    "Black below this frequency, in Hz, whatever is chosen above.",
+    high=20000.0,
+    step=10.0,
+    unit="Hz",
+)
+HIGH_HZ = Number(
+    "high_hz",
+    20000.0,
+    "Black above this frequency, in Hz. The spectrogram ends at 10000.",
+    high=20000.0,
+    step=10.0,
+    unit="Hz",
+)
+SMOOTH = Number(
+    "smooth",
+    0.05,
+    "Seconds over which the mask is averaged in time.",
+    advanced=True,
+    high=10.0,
+    unit="s",
+)
+
+SOUND_MASK = (WHAT, LOW_HZ, HIGH_HZ, SMOOTH)
+"""What shapes a mask that is made from a sound, in a graph."""
+
 GROUPS: dict[str, tuple[Dial, ...]] = {
     "style": (ALPHA, GAMMA, TEMPERATURE, ADAIN, ADAIN_MODE, START_PERCENT, END_PERCENT),
     "schedule": (STEPS, SITES, INVERSION, CORRECTIONS),
@@ -366,3 +401,11 @@ def check_span(start_percent: float, end_percent: float) -> None:
         raise ValueError(
             f"start_percent is {start_percent} and end_percent is {end_percent}: choose an end at or after the start"
         )
+
+
+def check_band(low_hz: float, high_hz: float) -> None:
+    """Raises ValueError unless both are frequencies, the first below the second."""
+    LOW_HZ.check(low_hz)
+    HIGH_HZ.check(high_hz)
+    if low_hz >= high_hz:
+        raise ValueError(f"low_hz is {low_hz:g} and high_hz is {high_hz:g}: choose a low_hz below the high_hz")

@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..dials import HIGH_HZ, LOW_HZ, SMOOTH, WHAT, check_band
 from .backend import resample
 from .geometry import SpectrogramParams
 from .mel import mel_amplitudes
 from .windows import Spectrogram
 
-KINDS = ("onsets", "percussive", "harmonic", "loud", "band")
 LOUD_RANGE_DB = 40.0  # below the loudest frame: from black to white
 MEDIAN_SECONDS = 0.4  # over which a tone is steady, and longer than a window smears an attack
 MEDIAN_MELS = 1 / 16  # of the mel axis, over which an attack is broad
@@ -24,35 +24,32 @@ EDGE_MELS = 1 / 64  # of the mel axis, over which a band's edge fades
 
 def sound_mask(
     spectrogram: Spectrogram,
-    kind: str,
-    low: float = 0.0,
-    high: float = 20000.0,
-    smooth: float = 0.05,
+    kind: str = WHAT.default,
+    low: float = LOW_HZ.default,
+    high: float = HIGH_HZ.default,
+    smooth: float = SMOOTH.default,
     sound: tuple[Tensor, int] | None = None,
 ) -> Tensor:
-    """A mask for every picture of a spectrogram, white where the sound is of a kind.
+    """A mask for every image of a spectrogram, white where the sound is of a kind.
 
     Args:
         kind: "onsets" marks attacks, "loud" how close a moment comes to the loudest one, over all frequencies;
             "percussive" and "harmonic" share out each place (Fitzgerald 2010, soft masks as in librosa); "band" is
             white everywhere between `low` and `high`.
-        low, high: Hz; what is below or above is black, whatever the kind.
-        smooth: seconds of a moving average over time.
-        sound: another waveform `[B, C, T]` and its rate to look at, such as a stem of the recording; it is cut or
+        low, high: Hz, 0 to 20000; what is below or above is black, whatever the kind.
+        smooth: s of a moving average over time, 0 to 10.
+        sound: another waveform `[B, C, T]` and its rate in Hz to look at, such as a stem of the recording; it is cut or
             completed with silence to the recording's length.
 
     Returns:
-        `[B * windows, n_mels, width]` in 0..1, low frequencies at the bottom; black where a picture is padding.
+        `[B * windows, n_mels, width]` in 0..1, low frequencies at the bottom; black where an image is padding.
 
     Raises:
-        ValueError: unknown kind, edges that are no band, or a sound of another number of clips.
+        ValueError: unknown kind, a number out of range, edges that are no band, or a sound of another number of clips.
     """
-    if kind not in KINDS:
-        raise ValueError(f"what is {kind!r}: choose one of {', '.join(KINDS)}")
-    if not 0 <= low < high:
-        raise ValueError(f"low_hz is {low:g} and high_hz {high:g}: choose two numbers from 0 up, low_hz the smaller")
-    if not 0 <= smooth < float("inf"):
-        raise ValueError(f"smooth is {smooth:g} s: choose 0 or more")
+    WHAT.check(kind)
+    check_band(low, high)
+    SMOOTH.check(smooth)
     params = spectrogram.params
     waveform, rate = sound or (spectrogram.waveform, spectrogram.sample_rate)
     if len(waveform) != len(spectrogram.waveform):

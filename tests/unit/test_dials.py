@@ -12,6 +12,7 @@ from stylus_ops import dials
 from stylus_ops.__main__ import main
 from stylus_ops.audio.decode import decode
 from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.mask import sound_mask
 from stylus_ops.audio.tone import match_tone
 from stylus_ops.audio.windows import audio_to_windows, check_overlap
 from stylus_ops.dials import DIALS, Choice, Dial, Number, Whole
@@ -91,12 +92,15 @@ def test_the_command_line_has_every_dial_and_nothing_else() -> None:
         (audio_to_windows, ("overlap",)),
         (decode, {"method": "decode", **{dial.name: dial.name for dial in dials.GROUPS["decode"][1:]}}),
         (match_tone, {"resolution": "tone_resolution", "most_db": "tone_db"}),
+        (sound_mask, {"kind": "what", "low": "low_hz", "high": "high_hz", "smooth": "smooth"}),
     ],
 )
 def test_a_function_defaults_to_its_dials(function: Callable, parameters: Any) -> None:
     given = inspect.signature(function).parameters
     names = parameters if isinstance(parameters, dict) else dict(zip(parameters, parameters, strict=True))
-    assert {name: given[name].default for name in names} == {name: DIALS[dial].default for name, dial in names.items()}
+    assert {name: given[name].default for name in names} == {
+        name: getattr(dials, dial.upper()).default for name, dial in names.items()
+    }
 
 
 def test_presets_are_those_of_the_geometry() -> None:

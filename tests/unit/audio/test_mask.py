@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from stylus_ops.audio.geometry import PRESETS
-from stylus_ops.audio.mask import KINDS, band, picture_mask, read_picture, sound_mask
+from stylus_ops.audio.mask import band, picture_mask, read_picture, sound_mask
 from stylus_ops.audio.windows import Spectrogram, audio_to_windows
+from stylus_ops.dials import WHAT
 from tests.unit.signals import clicks, noise, seconds, tones
 
 RATE = 44100
@@ -66,7 +67,7 @@ def test_a_band_has_soft_edges_where_they_were_asked_for():
 
 
 def test_low_and_high_confine_every_kind():
-    for kind in KINDS:
+    for kind in WHAT.choices:
         mask = sound_mask(spectrogram(noise(5.2, RATE)), kind, 2000, 20000)
         assert mask[:, row(1000) :].max() == 0
         assert mask.max() > 0.2
@@ -85,7 +86,7 @@ def test_one_mask_a_picture_in_their_order(duration, clips):
         torch.testing.assert_close(mask[index, :, step:], mask[index + 1, :, : PARAMS.width - step])
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "band"])
+@pytest.mark.parametrize("kind", [kind for kind in WHAT.choices if kind != "band"])
 def test_silence_is_black(kind):
     assert sound_mask(spectrogram(torch.zeros(1, 2, RATE)), kind).max() == 0
 
@@ -104,9 +105,10 @@ def test_a_stem_of_any_rate_and_length_can_be_looked_at():
     ("inputs", "words"),
     [
         ({"kind": "drums"}, "what is 'drums': choose one of onsets"),
-        ({"kind": "band", "low": 500.0, "high": 400.0}, "low_hz is 500 and high_hz 400"),
-        ({"kind": "band", "low": float("nan")}, "low_hz is nan"),
-        ({"kind": "loud", "smooth": -1.0}, "smooth is -1 s"),
+        ({"kind": "band", "low": 500.0, "high": 400.0}, "low_hz is 500 and high_hz is 400: choose a low_hz below"),
+        ({"kind": "band", "low": float("nan")}, "low_hz is nan: choose a number from 0 to 20000 Hz"),
+        ({"kind": "band", "high": 30000.0}, "high_hz is 30000.0: choose a number from 0 to 20000 Hz"),
+        ({"kind": "loud", "smooth": -1.0}, "smooth is -1.0: choose a number from 0 to 10 s"),
         ({"kind": "loud", "sound": (noise(1, RATE).repeat(3, 1, 1), RATE)}, "3 clips and the spectrogram 1"),
     ],
 )

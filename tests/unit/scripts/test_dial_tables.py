@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from scripts.dial_tables import TABLE, pages, with_tables
-from stylus_ops.dials import DIALS
+from stylus_ops import dials
+from stylus_ops.dials import DIALS, Dial
 
 
 @pytest.mark.parametrize("page", list(pages()), ids=lambda page: page.stem)
@@ -18,6 +19,11 @@ def test_readme_has_every_dial_of_the_command_line_once() -> None:
     readme = next(pages()).read_text(encoding="utf-8")
     named = [name for match in TABLE.finditer(readme) for name in match[2].split()]
     assert sorted(named) == sorted(DIALS)
+
+
+def test_every_dial_is_in_a_table() -> None:
+    named = {name for page in pages() for match in TABLE.finditer(page.read_text("utf-8")) for name in match[2].split()}
+    assert named == {dial.name for dial in vars(dials).values() if isinstance(dial, Dial)}
 
 
 def test_a_stale_table_is_rewritten_and_the_rest_is_left() -> None:
