@@ -224,6 +224,10 @@ def write_random(path: Path, shapes: dict[str, Shapes], dtype: torch.dtype, seed
         for prefix, named_shapes in shapes.items()
         for name, shape in named_shapes
     }
+    return _write(path, tensors)
+
+
+def _write(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}.tmp")
     save_file(tensors, unfinished)
@@ -254,10 +258,7 @@ def sibling(path: Path, of: Path) -> Path:
     with safe_open(of, "pt") as file:
         tensors = {key.removeprefix(prefix): file.get_tensor(key) for key in file.keys() if key.startswith(prefix)}  # noqa: SIM118
     tensors |= {key: 1.5 * tensor for key, tensor in tensors.items() if key.startswith("output_blocks.11.1.")}
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-    save_file(tensors, unfinished)
-    unfinished.replace(path)
-    return path
+    return _write(path, tensors)
 
 
 def cached_models(folder: Path) -> dict[str, Path]:
