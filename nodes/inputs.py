@@ -1,10 +1,12 @@
-"""A dial as a widget of a node."""
+"""Inputs of several nodes: dials as widgets, and any number of styles with their weights."""
 
 from __future__ import annotations
 
 from comfy_api.latest import io
 
 from ..stylus_ops.dials import Choice, Dial, Number, Whole
+
+MOST_STYLES = 16
 
 
 def widget(dial: Dial) -> io.Input:
@@ -20,3 +22,40 @@ def widget(dial: Dial) -> io.Input:
 
 def widgets(*dials: Dial) -> list[io.Input]:
     return [widget(dial) for dial in dials]
+
+
+def weighted_styles(one: io.Input, least: int, styles: str, weights: str) -> list[io.Input]:
+    """Inputs for any number of styles, and for a weight of each.
+
+    Args:
+        one: the input that a style is wired to.
+        least: number of styles that must be wired.
+        styles, weights: tooltips.
+    """
+    template = io.Autogrow.TemplatePrefix(one, prefix="style_", min=least, max=MOST_STYLES)
+    return [
+        io.Autogrow.Input("styles", template=template, tooltip=styles),
+        io.String.Input("weights", default="", tooltip=weights),
+    ]
+
+
+def parse_weights(text: str) -> list[float]:
+    """Numbers between commas, semicolons or spaces.
+
+    Raises:
+        ValueError: something in it is no number.
+    """
+    words = text.replace(",", " ").replace(";", " ").split()
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        raise ValueError(f"weights are {text!r}: write one number a style, such as 2, 1") from None
+
+
+def weights_can_be_read(text: str | None) -> bool | str:
+    """As a node's `validate_inputs` answers: True, or what is wrong. Weights from another node are not known yet (None)."""
+    try:
+        parse_weights(text or "")
+    except ValueError as error:
+        return str(error)
+    return True

@@ -15,8 +15,7 @@ from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.dials import TONE, TONE_DB, TONE_RESOLUTION
 from ..stylus_ops.diffusion.features import normalised
 from .host.runs import check_interrupt
-from .inputs import widgets
-from .style_kv import MOST_STYLES, parse_weights
+from .inputs import parse_weights, weighted_styles, weights_can_be_read, widgets
 
 
 class MatchTone(io.ComfyNode):
@@ -31,20 +30,11 @@ class MatchTone(io.ComfyNode):
             search_aliases=["eq match", "equaliser", "equalizer", "spectrum match", "tone match", "stylus"],
             inputs=[
                 io.Audio.Input("audio", tooltip="The recording that is filtered: the content, ahead of Audio to Mel."),
-                io.Autogrow.Input(
-                    "styles",
-                    template=io.Autogrow.TemplatePrefix(
-                        io.Audio.Input("style", tooltip="One more recording; a further input appears below."),
-                        prefix="style_",
-                        min=1,
-                        max=MOST_STYLES,
-                    ),
-                    tooltip="Recordings whose tone is matched.",
-                ),
-                io.String.Input(
-                    "weights",
-                    default="",
-                    tooltip="One number a style from the top down, such as 2, 1. Empty: equal parts.",
+                *weighted_styles(
+                    io.Audio.Input("style", tooltip="One more recording; a further input appears below."),
+                    least=1,
+                    styles="Recordings whose tone is matched.",
+                    weights="One number a style from the top down, such as 2, 1. Empty: equal parts.",
                 ),
                 *widgets(replace(TONE, default=1.0), TONE_RESOLUTION, TONE_DB),
             ],
@@ -86,8 +76,4 @@ class MatchTone(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, weights: str | None, styles: object = None) -> bool | str:
-        try:
-            parse_weights(weights or "")
-        except ValueError as error:
-            return str(error)
-        return True
+        return weights_can_be_read(weights)

@@ -12,10 +12,9 @@ from ..stylus_ops.diffusion.features import Style, blend
 from . import sockets
 from .ddim_invert import check_same_clip, inversion_inputs, invert
 from .host.messages import warn
-from .inputs import widget
+from .inputs import parse_weights, weighted_styles, weights_can_be_read, widget
 from .wiring import check_one_schedule
 
-MOST_STYLES = 16
 SHORTEST_STYLE = 2.0  # seconds; less has too little texture to take
 
 
@@ -79,22 +78,13 @@ class BlendStyles(io.ComfyNode):
             description="Mixes any number of styles: every place of the content attends to each of them.",
             search_aliases=["style mix", "interpolate styles", "morph", "stylus"],
             inputs=[
-                io.Autogrow.Input(
-                    "styles",
-                    template=io.Autogrow.TemplatePrefix(
-                        sockets.Style.Input("style", tooltip="One more style; a further input appears below."),
-                        prefix="style_",
-                        min=2,
-                        max=MOST_STYLES,
-                    ),
-                    tooltip="Styles captured with the same model and schedule.",
-                ),
-                io.String.Input(
-                    "weights",
-                    default="",
-                    tooltip="One number a style from the top down, such as 2, 1: two parts of the first, one of the "
+                *weighted_styles(
+                    sockets.Style.Input("style", tooltip="One more style; a further input appears below."),
+                    least=2,
+                    styles="Styles captured with the same model and schedule.",
+                    weights="One number a style from the top down, such as 2, 1: two parts of the first, one of the "
                     "second. 0 leaves a style out. Empty: equal parts.",
-                ),
+                )
             ],
             outputs=[sockets.Style.Output("style", tooltip="All the styles with their shares.")],
         )
@@ -105,21 +95,4 @@ class BlendStyles(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, weights: str | None, styles: object = None) -> bool | str:
-        try:
-            parse_weights(weights or "")
-        except ValueError as error:
-            return str(error)
-        return True
-
-
-def parse_weights(text: str) -> list[float]:
-    """Numbers between commas, semicolons or spaces.
-
-    Raises:
-        ValueError: something in it is no number.
-    """
-    words = text.replace(",", " ").replace(";", " ").split()
-    try:
-        return [float(word) for word in words]
-    except ValueError:
-        raise ValueError(f"weights are {text!r}: write one number a style, such as 2, 1") from None
+        return weights_can_be_read(weights)
