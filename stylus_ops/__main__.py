@@ -202,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--mask",
         type=Path,
-        metavar="PICTURE",
+        metavar="IMAGE",
         help="laid over the content: white takes the style, black keeps the content",
     )
     one.add_argument("--overwrite", action="store_true", help="OUT and the figure may take the place of earlier files")
@@ -211,8 +211,8 @@ def _parser() -> argparse.ArgumentParser:
     many = commands.add_parser(
         "batch",
         help="many transfers from a table",
-        description="One transfer a row of a CSV file with the columns content and style, and, as wished, out and any option "
-        "below. Finished rows are skipped. Under accelerate launch or torchrun the rows are shared among the processes.",
+        description="One transfer a row of a CSV file with the columns content and style, and, as wished, mask, out and any "
+        "option below. Finished rows are skipped. Under accelerate launch or torchrun the rows are shared among the processes.",
     )
     many.add_argument("manifest", type=Path, metavar="MANIFEST.csv")
     many.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results, made if need be")

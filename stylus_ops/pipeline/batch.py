@@ -21,7 +21,7 @@ from .transfer_files import check_paths, transfer_files
 if TYPE_CHECKING:
     from ..engine.engine import Engine
 
-FILE_COLUMNS = ("content", "style", "out")
+FILE_COLUMNS = ("content", "style", "mask", "out")
 
 
 class Row(NamedTuple):
@@ -32,6 +32,8 @@ class Row(NamedTuple):
     settings: Settings
     folder: Path
     """The manifest's; reports hold paths from here."""
+    mask: Path | None = None
+    """An image that says where the style is applied; None for everywhere."""
 
     @property
     def report(self) -> Path:
@@ -58,13 +60,14 @@ class Manifest(NamedTuple):
 
 
 def read_manifest(manifest: Path, out: Path, settings: Settings) -> Manifest:
-    """The rows of a CSV file with the columns content, style, and, as wished, out and any setting.
+    """The rows of a CSV file with the columns content, style, and, as wished, mask, out and any setting.
 
-    Recordings are looked for from the manifest's folder. A row without out is called after its recordings; an empty setting
-    is that of `settings`.
+    Recordings and masks are looked for from the manifest's folder. A row without out is called after its recordings; an empty
+    setting is that of `settings`.
 
     Raises:
         ValueError: no such table; or, naming the lines, two rows that write one file, or one that writes what another reads.
+        OSError: the folder of the results can't be made.
     """
     if not manifest.is_file():
         raise ValueError(f"manifest {manifest} does not exist: check its name and folder")
@@ -88,16 +91,17 @@ def read_manifest(manifest: Path, out: Path, settings: Settings) -> Manifest:
             )
         rows[row.output] = row
     readers = {
-        identity: line
+        identity: (kind, line)
         for line, values in cells
-        for name in ("content", "style")
-        if (identity := _identity(manifest.parent / values[name]))
+        for name, kind in (("content", "recording"), ("style", "recording"), ("mask", "mask"))
+        if values.get(name) and (identity := _identity(manifest.parent / values[name]))
     }
     for row in rows.values():
         for target in (row.output, row.report):
             if (identity := _identity(target)) and (reader := readers.get(identity)):
+                kind, line = reader
                 raise ValueError(
-                    f"manifest {manifest}, line {row.line}: out {target} is a recording that line {reader} reads: "
+                    f"manifest {manifest}, line {row.line}: out {target} is a {kind} that line {line} reads: "
                     "choose another name"
                 )
     return Manifest(list(rows.values()), refused)
@@ -141,8 +145,9 @@ def _row(line: int, values: Mapping[str, str], folder: Path, out: Path, settings
         raise ValueError(f"out is {values['out']!r}, which leaves the output folder: name a file inside it")
     output.parent.mkdir(parents=True, exist_ok=True)
     own = {name: text for name, text in values.items() if text and name not in FILE_COLUMNS}
-    row = Row(line, content, style, output, settings.changed(own), folder)
-    check_paths(row.content, [row.style], row.output)
+    mask = folder / values["mask"] if values.get("mask") else None
+    row = Row(line, content, style, output, settings.changed(own), folder, mask)
+    check_paths(row.content, [row.style], row.output, mask=mask)
     check_writable("report", row.report, (".json",))
     return row
 
@@ -222,11 +227,12 @@ def share_of(rows: Sequence[Row], share: Share) -> Sequence[Row]:
 
 
 def _run(engine: Engine, row: Row, weights: str, source: Mapping[str, Any] | None) -> None:
-    report = transfer_files(engine, row.content, [row.style], [], row.output, row.settings, quiet=True)
+    report = transfer_files(engine, row.content, [row.style], [], row.output, row.settings, quiet=True, mask=row.mask)
     paths = {
         "content": row.relative(row.content),
         "styles": [{"path": row.relative(row.style), "weight": 1.0}],
         "output": row.relative(row.output),
+        "mask": row.mask and row.relative(row.mask),
     }
     request = _request(row, engine.name, weights)
     write_report(row.report, {"request": request, "source": source, **report, **paths})
@@ -256,6 +262,7 @@ def _request(row: Row, model: str, weights: Any) -> dict[str, Any]:
     return {
         "content": row.relative(row.content),
         "style": row.relative(row.style),
+        **({"mask": row.relative(row.mask)} if row.mask else {}),
         "model": model,
         "weights": weights,
         "settings": asdict(row.settings),

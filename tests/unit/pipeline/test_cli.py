@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -450,6 +451,8 @@ def test_interrupted_batch_leaves_no_half_written_file(clips, engine, monkeypatc
         ({"content": "content.wav", "style": "style.flac", "out": "a.midi"}, "unknown ending"),
         ({"content": "content.wav", "style": "style.flac", "out": "x" * 251 + ".wav"}, "report .* can't be used"),
         ({"content": "content.wav", "style": "style.flac", "alpha": "much"}, "alpha is 'much'"),
+        ({"content": "content.wav", "style": "style.flac", "mask": "words.wav"}, "mask .*words.wav can't be read"),
+        ({"content": "content.wav", "style": "style.flac", "mask": "gone.png"}, "mask .*gone.png does not exist"),
         ({"content": "content.wav", "style": "style.flac", "steps": "1"}, "steps is 1"),
     ],
 )
@@ -549,6 +552,39 @@ def test_no_row_may_write_over_what_a_row_reads(clips, spelling):
     with pytest.raises(ValueError, match=r"line 2: out .*\.flac is a recording that line 3 reads"):
         read_manifest(write_manifest(clips / "pairs.csv", rows), clips, FAST_SETTINGS)
     assert (clips / "style.flac").read_bytes() == before
+
+
+def test_no_row_may_write_over_a_mask(clips):
+    Image.new("L", (7, 5)).save(clips / "a.flac.json", "PNG")
+    rows = [
+        {"content": "content.wav", "style": "other.wav", "out": "a.flac"},
+        {"content": "content.wav", "style": "style.flac", "mask": "a.flac.json"},
+    ]
+    with pytest.raises(ValueError, match=r"line 2: out .*a\.flac\.json is a mask that line 3 reads: choose another"):
+        read_manifest(write_manifest(clips / "pairs.csv", rows), clips, FAST_SETTINGS)
+    with pytest.raises(ValueError, match="is a mask that line 2 reads"):
+        read_manifest(write_manifest(clips / "pairs.csv", [{**rows[0], **rows[1]}]), clips, FAST_SETTINGS)
+
+
+def test_a_mask_in_a_batch_does_what_it_does_to_a_single_transfer(clips, model, engine):
+    (clips / "masks").mkdir()
+    left_half = Image.new("L", (2, 1))
+    left_half.putpixel((0, 0), 255)
+    left_half.save(clips / "masks" / "left.png")
+    pair = {"content": "content.wav", "style": "style.flac"}
+    table = [{**pair, "mask": "masks/left.png", "out": "masked.wav"}, {**pair, "mask": "", "out": "plain.wav"}]
+    rows, _ = read_manifest(write_manifest(clips / "pairs.csv", table), clips / "results", FAST_SETTINGS)
+    run_rows(engine, rows, Share(0, 1, 0), quiet=True)
+    command = ["transfer", clips / "content.wav", clips / "style.flac", "-o", clips / "single.wav", "--model", model]
+    assert main([*map(str, command), "--mask", str(clips / "masks" / "left.png"), *FAST]) == 0
+    masked, plain, single = (soundfile.read(path)[0] for path in (*(row.output for row in rows), clips / "single.wav"))
+    assert np.abs(masked - single).max() < 1e-4
+    assert np.abs(masked - plain).max() > 1e-2
+
+    assert json.loads(rows[0].report.read_text())["mask"] == "masks/left.png"
+    assert run_rows(engine, rows, Share(0, 1, 0), quiet=True)["written"] == []
+    changed = [rows[0]._replace(mask=None), rows[1]]
+    assert run_rows(engine, changed, Share(0, 1, 0), quiet=True)["written"] == [str(rows[0].output)]
 
 
 def test_two_processes_share_the_rows(clips, model):
