@@ -50,8 +50,9 @@ def follow_dynamics(waveform: Waveform, content: Waveform, sample_rate: int, clo
 
 def block_power(waveform: Waveform, block: int) -> Tensor:
     """Smoothed mean square of all channels in blocks of `block` samples: `[C, T]` -> `[ceil(T / block)]`"""
-    squares = (piece.square().mean(0)[None, None] for piece in blocks(waveform, BLOCKS_AT_ONCE * block))
-    power = torch.cat([F.avg_pool1d(piece, block, ceil_mode=True) for piece in squares], -1)
+    power = torch.empty(1, 1, -(-waveform.shape[-1] // block))
+    for own, piece in zip(power.split(BLOCKS_AT_ONCE, -1), blocks(waveform, BLOCKS_AT_ONCE * block), strict=True):
+        own[:] = F.avg_pool1d(piece.square().mean(0)[None, None], block, ceil_mode=True)
     reach = len(ENVELOPE_SHAPE) // 2
     shape = power.new_tensor(ENVELOPE_SHAPE)[None, None]
     return F.conv1d(F.pad(power, (reach, reach), mode="replicate"), shape)[0, 0]

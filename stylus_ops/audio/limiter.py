@@ -18,6 +18,7 @@ STRONGEST_REDUCTION = 12.0  # dB; what needs more is turned down as a whole
 CLOSE = 0.1  # LU
 WORTH_A_WARNING = 1.0  # LU
 ROUNDS = 4
+BLOCKS_AT_ONCE = 1 << 18
 
 logger = logging.getLogger("stylus")
 
@@ -76,12 +77,24 @@ def limit_peaks(waveform: Waveform, peaks: Tensor, block: int, sample_rate: int,
     if peaks.max() <= ceiling:
         return waveform
     ahead = max(1, round(LOOK_AHEAD * sample_rate / block))
-    needed = 20 * torch.log10((peaks.double() / ceiling).clamp(min=1))
+    fall = RELEASE * block / sample_rate  # dB a block
+    # A block's gain depends on those that far from it and no others, so that pieces of a long recording give the same.
+    reach = 2 * ahead + 1 + math.ceil(20 * math.log10(float(peaks.max()) / ceiling) / fall)
+    gain = torch.empty(len(peaks), dtype=torch.float64)
+    for first in range(0, len(peaks), BLOCKS_AT_ONCE):
+        begin = max(first - reach, 0)
+        needed = 20 * torch.log10((peaks[begin : first + BLOCKS_AT_ONCE + reach].double() / ceiling).clamp(min=1))
+        own = gain[first : first + BLOCKS_AT_ONCE]
+        own[:] = 10 ** (-_reduction(needed, ahead, fall)[first - begin :][: len(own)] / 20)
+    return Scaled(waveform, gain, block)
+
+
+def _reduction(needed: Tensor, ahead: int, fall: float) -> Tensor:
+    """The smooth reduction in dB that is nowhere less than what is needed. Shape: `[blocks]` -> `[blocks]`"""
     # One block more than is averaged below, since the gain is interpolated towards the neighbours.
     held = F.max_pool1d(needed[None, None], 2 * ahead + 3, stride=1, padding=ahead + 1)[0, 0]
-    fall = RELEASE * block / sample_rate * torch.arange(len(held), dtype=torch.float64)
-    released = (held + fall).cummax(0).values - fall
+    fallen = fall * torch.arange(len(held), dtype=torch.float64)
+    released = (held + fallen).cummax(0).values - fallen
     window = torch.hann_window(2 * ahead + 3, periodic=False, dtype=torch.float64)[1:-1]
     padded = F.pad(released[None, None], (ahead, ahead), mode="replicate")
-    reduction = F.conv1d(padded, (window / window.sum())[None, None])[0, 0]
-    return Scaled(waveform, 10 ** (-reduction / 20), block)
+    return F.conv1d(padded, (window / window.sum())[None, None])[0, 0]

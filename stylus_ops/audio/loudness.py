@@ -75,15 +75,19 @@ def true_peaks(waveform: Waveform, sample_rate: int) -> tuple[Tensor, int]:
     """
     factor = max(1, -(-176400 // sample_rate))
     block = 2 ** round(math.log2(sample_rate / 1000))
-    peaks = []
+    peaks = torch.empty(-(-waveform.shape[-1] // block))
     for first in range(0, waveform.shape[-1], PEAK_BLOCK):
         before = min(first, PEAK_MARGIN)
         piece = waveform[:, first - before : first + PEAK_BLOCK + PEAK_MARGIN]
         oversampled = resample(piece, sample_rate, sample_rate * factor)
-        for samples, per_block in ((piece[:, before:], block), (oversampled[:, before * factor :], block * factor)):
-            magnitudes = samples[:, : PEAK_BLOCK * per_block // block].abs().amax(0)
-            peaks.append(F.max_pool1d(magnitudes[None, None], per_block, ceil_mode=True)[0, 0])
-    return torch.maximum(torch.cat(peaks[::2]), torch.cat(peaks[1::2])), block
+        sampled, between = (
+            F.max_pool1d(
+                samples[:, : PEAK_BLOCK * per_block // block].abs().amax(0)[None, None], per_block, ceil_mode=True
+            )[0, 0]
+            for samples, per_block in ((piece[:, before:], block), (oversampled[:, before * factor :], block * factor))
+        )
+        peaks[first // block : first // block + len(sampled)] = torch.maximum(sampled, between)
+    return peaks, block
 
 
 def limit_true_peak(waveform: Waveform, sample_rate: int, ceiling: float) -> Waveform:

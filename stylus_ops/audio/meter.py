@@ -32,8 +32,11 @@ class LoudnessMeter:
         self.channels, self.sample_rate, self.samples = channels, sample_rate, 0
         self._states = [np.zeros((channels, len(a) - 1)) for _, a in k_weighting(sample_rate)]
         self._energy = np.zeros(channels)  # of all samples so far
-        self._energies: dict[int, NDArray[np.float64]] = {}
-        """By the number of a sample, the energy of all before it, wherever a gating block begins or ends."""
+        self._energies: dict[int, list[float]] = {}
+        """By the number of a sample, the energy of all before it, wherever a gating block begins or ends.
+
+        As numbers of Python's: small arrays among the large ones of `feed` would keep the memory of those from being given back.
+        """
 
     def feed(self, waveform: Tensor) -> None:
         """Samples `[C, n]` that follow those fed before."""
@@ -47,7 +50,7 @@ class LoudnessMeter:
         numbers = np.arange(max(int(self.samples / per_step) - 5, 0), int(end / per_step) + 2)
         for edge in {*self._begins(numbers), *self._ends(numbers)}:
             if self.samples <= edge <= end:
-                self._energies[edge] = energy[:, edge - self.samples].copy()
+                self._energies[edge] = energy[:, edge - self.samples].tolist()
         self._energy, self.samples = energy[:, -1].copy(), end
 
     def loudness(self) -> float:
@@ -57,8 +60,9 @@ class LoudnessMeter:
         edges = [
             (int(b), min(int(e), self.samples)) for b, e in zip(self._begins(numbers), self._ends(numbers), strict=True)
         ]
-        at = {**self._energies, self.samples: self._energy}
-        power = np.array([at[end] - at[begin] for begin, end in edges]) / (GATING_BLOCK * self.sample_rate)
+        at = {**self._energies, self.samples: self._energy.tolist()}
+        power = np.array([at[end] for _, end in edges]) - np.array([at[begin] for begin, _ in edges])
+        power /= GATING_BLOCK * self.sample_rate
         weighted = power @ np.array(CHANNEL_WEIGHTS[: self.channels])
         audible = _decibels(weighted) >= ABSOLUTE_GATE
         if not audible.any():

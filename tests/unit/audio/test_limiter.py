@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from stylus_ops.audio import limiter
 from stylus_ops.audio.limiter import limit_peaks, match_loudness
 from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, true_peak, true_peaks
 from tests.unit.signals import noise, seconds
@@ -41,6 +42,17 @@ def test_what_is_far_from_a_peak_is_left_alone():
     early, late = slice(0, int(0.98 * RATE)), slice(int(1.2 * RATE), None)
     assert torch.equal(limited[:, early], clip[:, early])
     torch.testing.assert_close(limited[:, late], clip[:, late])
+
+
+def test_pieces_of_a_long_recording_get_the_gain_of_the_whole(monkeypatch):
+    """With peaks whose look-ahead and release cross from one piece to the next."""
+    clip = noise(3.0, RATE, 2)[0] * torch.rand(3 * RATE, generator=torch.Generator().manual_seed(1)) ** 8 * 8
+    peaks, block = true_peaks(clip, RATE)
+    ones = torch.ones_like(clip)
+    whole = limit_peaks(ones, peaks, block, RATE, 0.5)[:, :]
+    assert whole.min() < 0.2
+    monkeypatch.setattr(limiter, "BLOCKS_AT_ONCE", 100)
+    torch.testing.assert_close(limit_peaks(ones, peaks, block, RATE, 0.5)[:, :], whole, rtol=1e-6, atol=0)
 
 
 def test_the_reduction_is_smooth():
