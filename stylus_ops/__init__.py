@@ -36,6 +36,7 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
   `diffusion.sampling`   and back
   `diffusion.adain`      start noise with the style's statistics
   `diffusion.attention`  style injection at one self-attention layer
+  `diffusion.on_disk`    a tensor on disk instead of in memory
   `diffusion.features`   what is kept of a clip: trajectory, features, and what they were taken with
   `diffusion.style_file` captured styles kept in files
   `diffusion.weights`    whether two models are the same

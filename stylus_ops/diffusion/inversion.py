@@ -29,6 +29,7 @@ def invert(
     corrections: int = CORRECTIONS.default,
     on_step: OnStep | None = None,
     before_provisional: Callable[[], None] | None = None,
+    evaluated: Tensor | None = None,
 ) -> Trajectory:
     """Run the latents up the nodes.
 
@@ -43,6 +44,7 @@ def invert(
         method: "fixed_point" or "ddim".
         corrections: K, evaluations per node of `fixed_point`. `ddim` takes one a node whatever this is.
         before_provisional: called before each evaluation that is not its node's last.
+        evaluated: where the trajectory's is kept; in new memory if None.
 
     Raises:
         ValueError: unknown method, or `corrections` outside 1..100.
@@ -53,7 +55,8 @@ def invert(
     evaluations = corrections if fixed_point else 1
     x, eps = latents, torch.zeros_like(latents)
     previous = sigmas.new_zeros(())
-    evaluated = torch.empty(len(sigmas), *latents.shape, dtype=latents.dtype)
+    if evaluated is None:
+        evaluated = torch.empty(len(sigmas), *latents.shape, dtype=latents.dtype)
     for i, sigma in enumerate(sigmas):
         base, step = x, sigma - previous
         x = base + step * eps

@@ -26,22 +26,25 @@ def record(
     *,
     valid_width: int | None = None,
     on_step: OnStep | None = None,
+    evaluated: Tensor | None = None,
 ) -> Inversion:
     """Invert a clip, and keep the features of every node as the recorder's policy asks.
 
     Args:
         denoise: the host's, whose evaluations all pass through `recorder`.
-        latents, method, corrections, on_step: as for `invert`.
+        latents, method, corrections, on_step, evaluated: as for `invert`.
         valid_width: latent columns that hold sound; None for all.
 
     Raises:
         ValueError: as `invert` does.
     """
     trajectory = invert(
-        denoise, latents, recorder.sigmas.to(latents.device), method, corrections, on_step, recorder.skip
+        denoise, latents, recorder.sigmas.to(latents.device), method, corrections, on_step, recorder.skip, evaluated
     )
-    evaluated, noise = trajectory.evaluated, trajectory.noise.to("cpu", copy=True)
-    return Inversion(recorder.sigmas, evaluated, noise, recorder.sites, recorder.take(), valid_width or noise.shape[-1])
+    noise = trajectory.noise.to("cpu", copy=True)
+    return Inversion(
+        recorder.sigmas, trajectory.evaluated, noise, recorder.sites, recorder.take(), valid_width or noise.shape[-1]
+    )
 
 
 class Recorder:

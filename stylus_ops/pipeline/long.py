@@ -1,6 +1,6 @@
 """A transfer of a recording of any length: samples on disk, images a section at a time.
 
-What grows with its length in memory are latents alone: some megabytes an hour.
+What grows with its length in memory are latents and levels alone: the trajectory of the latents is on disk, too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..audio.sections import LongRecording
 from ..audio.spool import Spool
 from ..audio.windows import Spectrogram
 from ..diffusion.features import Style
+from ..diffusion.on_disk import OnDisk
 from .transfer import Transfer
 
 COLUMNS = 2000
@@ -31,7 +32,7 @@ class LongTransfer:
     Its features are evaluated again when they are needed, unless "cache" is asked for: a bank would grow with its length.
 
     Args:
-        folder: where there is room for the samples of the result.
+        folder: where there is room for the samples of the result, and for latents at every step.
     """
 
     def __init__(self, run: Transfer, content: LongRecording, folder: Path):
@@ -40,8 +41,10 @@ class LongTransfer:
     def restyle(self, style: Style, mask: Tensor | None = None) -> Tensor:
         """Latents `[windows, 4, h, w]` of the content in the style's timbre."""
         policy = self.run.settings.features
-        inversion = self.run.invert_latents(self._encode(), "recompute" if policy == "auto" else policy)
-        return self.run.restyle(inversion, style, mask)
+        latents = self._encode()
+        trajectory = OnDisk(self.folder, (self.run.settings.steps, *latents.shape))
+        inversion = self.run.invert_latents(latents, "recompute" if policy == "auto" else policy, trajectory)
+        return self.run.restyle(inversion, style, mask, trajectory)
 
     def decode(self, latents: Tensor) -> Waveform:
         """The result `[C, T]` at the content's rate, computed where it is read from the decoded samples on disk."""

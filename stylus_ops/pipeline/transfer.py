@@ -26,6 +26,7 @@ from ..audio.spool import Spool
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
 from ..diffusion.features import Inversion, Style, choose_policy, normalised
+from ..diffusion.on_disk import OnDisk
 from ..diffusion.recorder import Recorder, record
 from ..diffusion.sampling import sample
 from ..diffusion.schedule import ddim_sigmas
@@ -148,11 +149,14 @@ class Transfer:
             for clip, count, end in zip(clips, counts, ends, strict=True)
         ]
 
-    def invert_latents(self, latents: Tensor, features: str | None = None) -> Inversion:
+    def invert_latents(
+        self, latents: Tensor, features: str | None = None, trajectory: OnDisk | None = None
+    ) -> Inversion:
         """Latents [B, 4, h, w] up the noise levels, as one clip without padding.
 
         Args:
             features: in place of the setting of that name.
+            trajectory: where that is kept; in memory if None.
         """
         sigmas = ddim_sigmas(self.engine.model.sigmas, self.settings.steps)
         recorder = Recorder(sigmas, self.sites, self._feature_policy(latents, features or self.settings.features))
@@ -164,14 +168,18 @@ class Transfer:
                 latents,
                 self.settings.inversion,
                 self.settings.corrections,
-                on_step=lambda i, x, denoised: bar.update(),
+                on_step=lambda i, x, denoised: _stepped(bar, trajectory),
+                evaluated=None if trajectory is None else trajectory.tensor,
             )
 
-    def restyle(self, content: Inversion, style: Style, mask: Tensor | None = None) -> Tensor:
+    def restyle(
+        self, content: Inversion, style: Style, mask: Tensor | None = None, trajectory: OnDisk | None = None
+    ) -> Tensor:
         """Latents of the content in the style's timbre.
 
         Args:
             mask: `[1 or windows, H, W]` in 0..1, where the style is applied; None for everywhere.
+            trajectory: where the content's is kept, if not in memory.
         """
         settings = self.settings
         steering = settings.steering._replace(mask=mask)
@@ -183,7 +191,7 @@ class Transfer:
                 lambda x, sigma: stylizer(self.engine.evaluate, x, sigma, per_pass),
                 noise,
                 content.sigmas.to(self.engine.device),
-                on_step=lambda i, x, denoised: bar.update(),
+                on_step=lambda i, x, denoised: _stepped(bar, trajectory),
             )
 
     def decode(self, latents: Tensor, content: Clip) -> tuple[Tensor, Tensor]:
@@ -241,6 +249,12 @@ class Transfer:
         largest = max(self.chosen.get("windows_per_pass", 0), min(per_pass, len(latents)))
         self.chosen["windows_per_pass"] = largest
         return per_pass
+
+
+def _stepped(bar: tqdm, trajectory: OnDisk | None) -> None:
+    bar.update()
+    if trajectory is not None:
+        trajectory.give_back()
 
 
 def _rows(inversion: Inversion, rows: slice, valid_width: int) -> Inversion:

@@ -1,0 +1,50 @@
+"""A tensor on disk: all that was written is read again, and memory is given back."""
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from stylus_ops.diffusion.on_disk import OnDisk
+
+SHAPE = (8, 20, 4, 128, 128)  # 42 MB
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    disk, memory = OnDisk(tmp_path, (3, 2, 5)), torch.randn(3, 2, 5)
+    assert not disk.tensor.any()
+    disk.tensor[:2] = memory[:2]
+    disk.give_back()
+    disk.tensor[2] = memory[2]
+    assert torch.equal(disk.tensor, memory)
+    kept = disk.tensor
+    del disk
+    assert torch.equal(kept[1:, :1], memory[1:, :1])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems count memory in other ways")
+def test_memory_is_given_back_step_by_step(tmp_path: Path) -> None:
+    disk = OnDisk(tmp_path, SHAPE)
+    size, before = disk.tensor.nbytes, psutil.Process().memory_info().rss
+    for node in disk.tensor:
+        node.fill_(1.5)
+        disk.give_back()
+        assert psutil.Process().memory_info().rss - before < size / 4
+    assert disk.tensor.eq(1.5).all()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on files")
+def test_a_disk_that_is_full_is_said_at_once(tmp_path: Path) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"has no room for 42 MB that this recording takes meanwhile .*: make room"):
+            OnDisk(tmp_path, SHAPE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
