@@ -22,7 +22,7 @@ from ..output_files import write_atomically
 from .backend import resample
 from .lazy import Resampled, Waveform
 from .loudness import check_level
-from .spool import Spool
+from .spool import NoRoom, Spool
 
 SEEK_MARGIN = 0.5  # seconds decoded and dropped before the start, while a lossy decoder settles
 SAMPLES_PER_PIECE = 1 << 16
@@ -128,7 +128,7 @@ def _words_for(name: str) -> Iterator[None]:
     """Whatever the libraries raise over a file, as one sentence that names it."""
     try:
         yield
-    except AudioFileError:
+    except (AudioFileError, NoRoom):
         raise
     except MemoryError as error:
         raise AudioFileError(f"{name!r} does not fit into memory; read a part of it (start, duration).") from error

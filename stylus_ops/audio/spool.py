@@ -13,6 +13,10 @@ from torch import Tensor
 from .lazy import bounds
 
 
+class NoRoom(OSError):
+    """The disk is full, in words."""
+
+
 class Spool:
     """Samples `[C, T]` float32 in a file without a name, which is gone with the spool however the process ends.
 
@@ -24,12 +28,24 @@ class Spool:
     def __init__(self, folder: str | os.PathLike[str], channels: int, sample_rate: int):
         self.channels, self.sample_rate = channels, sample_rate
         self.samples = 0
+        self._folder = folder
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
 
     def append(self, waveform: Tensor) -> None:
-        """Add samples `[C, n]` at the end."""
-        self._file.seek(0, os.SEEK_END)
-        self._file.write(waveform.t().contiguous().numpy().data)
+        """Add samples `[C, n]` at the end.
+
+        Raises:
+            NoRoom: they can't be written.
+        """
+        try:
+            self._file.seek(0, os.SEEK_END)
+            self._file.write(waveform.t().contiguous().numpy().data)
+            self._file.flush()
+        except OSError as error:
+            raise NoRoom(
+                f"{self._folder} has no room for the samples of this recording ({error.strerror}): make room, or write the "
+                "output to another folder"
+            ) from error
         self.samples += waveform.shape[-1]
 
     def extend(self, pieces: Iterable[Tensor]) -> Spool:
