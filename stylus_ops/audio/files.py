@@ -29,11 +29,9 @@ SAMPLES_PER_PIECE = 1 << 16
 CHUNK_BYTES = 1 << 27  # of samples that are kept together until all are there
 UNKNOWN_LENGTH = (1 << 63) - 1  # what libsndfile takes a flac for that was written into a pipe
 
-LIBSNDFILE_FORMATS = (
-    "AIFF,AU,AVR,CAF,FLAC,HTK,IRCAM,MAT4,MAT5,MPC2K,NIST,OGG,PAF,PVF,RF64,SDS,SVX,VOC,W64,WAV,WAVEX,WVE,XI"
-)
+LIBSNDFILE_FORMATS = "AIFF,AU,AVR,CAF,FLAC,HTK,IRCAM,MAT4,MAT5,MPC2K,NIST,OGG,PAF,PVF,RF64,SVX,VOC,W64,WAV,WAVEX,WVE,XI"
 """What libsndfile counts exactly. Not MP3, whose length it estimates, nor RAW, which it takes any file of some endings
-for, nor SD2, whose header lies in another file."""
+for, nor SD2, whose header lies in another file, nor SDS, over whose damage it prints its remarks on standard output."""
 
 FFMPEG_SUFFIXES = (".raw", ".mp1", ".mp2", ".mp3")
 """Endings that libsndfile isn't asked about: of the first it wants to be told what it holds, over the others it prints its
@@ -43,10 +41,10 @@ TIMED_DEMUXERS = "asf,avi,flv,matroska,mov,mpeg,mpegts,mxf,nut,ogg,rm,webm,wtv"
 BARE_DEMUXERS = (
     "aac,ac3,adx,aea,aiff,amr,amrnb,amrwb,ape,apm,aptx,aptx_hd,argo_asf,ast,au,avr,bonk,brstm,caf,codec2,dfpwm,dsf,"
     "dss,dts,dtshd,dv,eac3,flac,g722,gsm,gxf,hca,iff,ilbc,ircam,kvag,loas,mlp,mmf,mp3,mpc,mpc8,nistsphere,nsv,oma,"
-    "osq,pvf,qcp,qoa,rso,sbc,sds,shn,smjpeg,sox,spdif,swf,tak,truehd,tta,voc,vqf,w64,wav,wsaud,wv,wve,xwma"
+    "osq,pvf,qcp,qoa,rso,sbc,shn,smjpeg,sox,spdif,swf,tak,truehd,tta,voc,vqf,w64,wav,wsaud,wv,wve,xwma"
 )
 """FFmpeg's containers that carry their own samples: no playlist and no manifest, which name other files to open. In
-those that are not timed, a place is found by counting from the beginning."""
+those that are not timed, a place is found by counting from the beginning. Not SDS, on whose samples of 8 and 24 bits FFmpeg and libsndfile disagree."""
 
 
 Samples = TypeVar("Samples")

@@ -480,8 +480,22 @@ def test_a_file_that_goes_while_it_is_read_ends_in_its_sound_or_in_words(tmp_pat
     finally:
         stop.set()
         thread.join()
+    # Read in the moment in which its first frame isn't there, an mp3 can't know what the encoder put around the sound.
+    most = wanted.shape[-1] + (2 * 1152 if name == "a.mp3" else 0)
     assert all(repr(name) in words for words in refusals)
-    assert all(sound.isfinite().all() and sound.shape[-1] <= wanted.shape[-1] for sound in heard)
+    assert all(sound.isfinite().all() and sound.shape[-1] <= most for sound in heard)
+
+
+def test_no_library_prints_its_remarks_over_damage(tmp_path, capfd):
+    """They would stand before the report of --json. SDS is libsndfile's, which does that."""
+    path = tmp_path / "dump.sds"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.2, 0.2, 8000), 8000, format="SDS", subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    content[1000:1300] = bytes(300)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"'dump\.sds' cannot be read as audio"):
+        read_audio(path)
+    assert tuple(capfd.readouterr()) == ("", "")
 
 
 def test_tags_too_large_for_a_flac_are_refused_and_fit_elsewhere(tmp_path):
