@@ -1,4 +1,4 @@
-"""Compare: content, style and results in one picture and one player."""
+"""Compare: content, style and results in one figure and one player."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from ..stylus_ops.audio.files import write_audio
 from ..stylus_ops.audio.loudness import equal_loudness_gains
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import check_waveform
+from ..stylus_ops.dials import ADAIN, ALPHA, DECODE, GAMMA, STEPS, TEMPERATURE
 from .graph import Prompt, linked, upstream
 from .host.runs import check_interrupt
 
-SHOWN_DIALS = ("alpha", "gamma", "temperature", "adain", "steps", "method")
-"""Widgets above a result that its title tells of, by name; those that all results share stand in the figure's title."""
+SHOWN_DIALS = tuple(dial.name for dial in (ALPHA, GAMMA, TEMPERATURE, ADAIN, STEPS, DECODE))
+"""Widgets above a result that its title tells of; those that all results share stand in the figure's title."""
 MOST_RESULTS = 12
 FLAC_CHANNELS = 8
 

@@ -70,14 +70,14 @@ def test_titles_tell_the_dials_in_which_results_differ(comfy: ComfyServer) -> No
     content = graph.add("StylusDDIMInvert", latent=[latents[0], 0], schedule=schedule, **shared)
     style = graph.add("StylusCaptureStyle", latent=[latents[1], 0], schedule=schedule, **shared)
     results = {}
-    for number, alpha in enumerate((0.5, 1.0)):
+    for number, (alpha, decode) in enumerate(((0.5, "phase"), (1.0, "gain"))):
         sampler = graph.add("StylusInjectSampler", inversion=[content, 0], style=[style, 0], alpha=alpha, **shared)
         images = graph.add("VAEDecode", samples=[sampler, 0], vae=[prior, 2])
-        audio = graph.add("StylusPhaseDecode", images=[images, 0], spectrogram=[mels[0], 1])
+        audio = graph.add("StylusPhaseDecode", images=[images, 0], spectrogram=[mels[0], 1], decode=decode)
         results[f"results.result_{number}"] = [audio, 0]
     node = graph.add("StylusCompare", content=[mels[0], 2], style=[mels[1], 2], **results)
     titles = [track["title"] for track in compared(comfy, graph, node)["tracks"]]
-    assert titles == ["content", "style", "alpha 0.5", "alpha 1"]
+    assert titles == ["content", "style", "alpha 0.5 · decode phase", "alpha 1 · decode gain"]
 
 
 def test_every_clip_of_a_batch_is_a_track_and_silence_is_drawn(comfy: ComfyServer) -> None:
