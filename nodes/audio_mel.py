@@ -22,7 +22,7 @@ from . import sockets
 from .host.messages import warn
 from .host.model import preset_of
 from .host.runs import check_interrupt
-from .inputs import widgets
+from .inputs import widgets, wired
 
 BUNDLED_PREFIX = "stylus/"
 
@@ -61,7 +61,7 @@ class AudioToMel(io.ComfyNode):
             display_name="Audio to Mel",
             category="audio/stylus",
             description="Cuts audio of any length, rate and channel count into windows and draws their mel spectrograms.",
-            search_aliases=["spectrogram", "mel", "audio to image", "riffusion", "stylus"],
+            search_aliases=["spectrogram", "mel", "audio to image", "images as in riffusion", "stylus"],
             inputs=[
                 io.Audio.Input("audio", tooltip="The recording. Stereo and its sample rate are kept."),
                 *window_inputs(),
@@ -73,8 +73,7 @@ class AudioToMel(io.ComfyNode):
     def execute(
         cls, audio: dict | None, preset: str, overlap: int, short_clip: str, model: ModelPatcher | None = None
     ) -> io.NodeOutput:
-        if audio is None:
-            raise ValueError("audio is missing; the video or file that feeds it may have no sound track.")
+        audio = wired(audio)
         params = params_of(preset, model)
         return io.NodeOutput(*_windows(audio["waveform"], audio["sample_rate"], params, overlap, short_clip))
 
@@ -88,7 +87,7 @@ class LoadAudioMel(io.ComfyNode):
             category="audio/stylus",
             essentials_category="Audio",
             description="Reads a recording, or the sound of a video, and draws its mel spectrogram.",
-            search_aliases=["load audio", "open audio", "spectrogram", "mel", "riffusion", "stylus"],
+            search_aliases=["load audio", "open audio", "spectrogram", "mel", "images as in riffusion", "stylus"],
             inputs=[
                 io.Combo.Input(
                     "audio",
@@ -167,9 +166,9 @@ def recording_path(name: str) -> Path:
         folder = annotated or folder_paths.get_input_directory()
     path = Path(os.path.realpath(os.path.join(folder, relative)))
     if not path.is_relative_to(os.path.realpath(folder)):
-        raise ValueError(f"audio {name!r} lies outside ComfyUI's folders; upload the recording instead.")
+        raise ValueError(f"audio {name!r} lies outside ComfyUI's folders: upload the recording instead")
     if not path.is_file():
-        raise ValueError(f"audio {name!r} is not in ComfyUI's input folder; upload the recording again.")
+        raise ValueError(f"audio {name!r} is not in ComfyUI's input folder: upload the recording again")
     return path
 
 

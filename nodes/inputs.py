@@ -24,6 +24,17 @@ def widgets(*dials: Dial) -> list[io.Input]:
     return [widget(dial) for dial in dials]
 
 
+def wired(audio: dict | None) -> dict:
+    """An AUDIO that is there: a video without a sound track gives none.
+
+    Raises:
+        ValueError: it is None.
+    """
+    if audio is None:
+        raise ValueError("audio is missing: choose a file or video with a sound track where it comes from")
+    return audio
+
+
 def weighted_styles(one: io.Input, least: int, styles: str, weights: str) -> list[io.Input]:
     """Inputs for any number of styles, and for a weight of each.
 

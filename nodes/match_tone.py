@@ -15,7 +15,7 @@ from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.dials import TONE, TONE_DB, TONE_RESOLUTION
 from ..stylus_ops.diffusion.features import normalised
 from .host.runs import check_interrupt
-from .inputs import parse_weights, weighted_styles, weights_can_be_read, widgets
+from .inputs import parse_weights, weighted_styles, weights_can_be_read, widgets, wired
 
 
 class MatchTone(io.ComfyNode):
@@ -56,12 +56,13 @@ class MatchTone(io.ComfyNode):
         tone_resolution: float,
         tone_db: float,
     ) -> io.NodeOutput:
-        if audio is None or None in styles.values():
-            raise ValueError("audio is missing; the video or file that feeds it may have no sound track.")
+        audio = wired(audio)
         rate = audio["sample_rate"]
         references = [
             Reference(clip, style["sample_rate"], share)
-            for style, share in zip(styles.values(), normalised(parse_weights(weights), len(styles)), strict=True)
+            for style, share in zip(
+                map(wired, styles.values()), normalised(parse_weights(weights), len(styles)), strict=True
+            )
             for clip in check_waveform(style["waveform"], style["sample_rate"])
         ]
         with between_blocks(check_interrupt):

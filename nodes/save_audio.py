@@ -12,6 +12,7 @@ from comfy_api.latest import io, ui
 
 from ..stylus_ops.audio.files import FORMATS, check_format, tags_fit, write_audio
 from .host.messages import warn
+from .inputs import wired
 
 BIT_DEPTHS = ("24", "16", "float")
 
@@ -54,8 +55,7 @@ class SaveAudio(io.ComfyNode):
 
     @classmethod
     def execute(cls, audio: dict | None, filename_prefix: str, format: str, bit_depth: str) -> io.NodeOutput:
-        if audio is None:
-            raise ValueError("audio is missing; the video or file that feeds it may have no sound track.")
+        audio = wired(audio)
         check_prefix(filename_prefix)
         check_format(f"audio.{format}", audio["waveform"].shape[1], bit_depth)
         tags = cls.workflow_tags()
@@ -101,7 +101,7 @@ def check_prefix(prefix: str) -> None:
     output = os.path.realpath(folder_paths.get_output_directory())
     relative = PurePath(prefix.replace("\\", "/"))
     if not relative.name:
-        raise ValueError(f"filename_prefix is {prefix!r}; name the file, with a folder before it if you like.")
+        raise ValueError(f"filename_prefix is {prefix!r}: name the file, with a folder before it if you like")
     path = os.path.join(output, f"{relative}_00001_.flac")
     try:
         inside = Path(os.path.realpath(path)).is_relative_to(output)
@@ -112,4 +112,4 @@ def check_prefix(prefix: str) -> None:
         reason = getattr(error, "strerror", error)
         raise ValueError(f"filename_prefix {prefix!r} can't be used ({reason}): choose another") from error
     if ".." in relative.parts or not inside:
-        raise ValueError(f"filename_prefix {prefix!r} leaves the output folder; name a folder and a file inside it.")
+        raise ValueError(f"filename_prefix {prefix!r} leaves the output folder: name a folder and a file inside it")

@@ -134,5 +134,5 @@ def saved_path(name: str) -> Path:
         )
     path = folder_paths.get_full_path(FOLDER, name)
     if path is None:
-        raise ValueError(f"style {name!r} can't be read: is its file still there?")
+        raise ValueError(f"style {name!r} can't be read: refresh the list and choose another")
     return Path(path)

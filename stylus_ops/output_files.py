@@ -40,11 +40,13 @@ def check_writable(name: str, path: Path, suffixes: tuple[str, ...]) -> None:
     if path.suffix.lower() not in suffixes:
         raise ValueError(f"{name} {path} has an unknown ending: use {', '.join(suffixes)}")
     if not path.parent.is_dir():
-        raise ValueError(f"{name} {path}: there is no folder {path.parent}; make it first")
+        raise ValueError(f"{name} {path} has no folder {path.parent}: make it first")
     try:
         _let_go(*_create_beside(path))
     except OSError as error:
-        raise ValueError(f"{name} {path}: can't write to {path.parent} ({error.strerror}): choose another") from error
+        raise ValueError(
+            f"{name} {path} can't be used (can't write to {path.parent}, {error.strerror}): choose another"
+        ) from error
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

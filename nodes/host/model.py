@@ -65,7 +65,7 @@ def plain_latent(model: ModelPatcher, latent: dict) -> Tensor:
     samples = latent["samples"]
     if samples.ndim != 4:
         raise ValueError(
-            f"latent has {samples.ndim} dimensions: an image latent has 4; wire VAE Encode of the mel images"
+            f"latent has {samples.ndim} dimensions, where images' have 4: wire VAE Encode of the mel images"
         )
     channels = model.get_model_object("latent_format").latent_channels
     if samples.shape[1] != channels:
@@ -100,9 +100,7 @@ def check_geometry(model: ModelPatcher, samples: Tensor) -> None:
 def check_conditioning(model: ModelPatcher, conditioning: list) -> None:
     """Raises ValueError unless the CONDITIONING is one prompt for the whole image that this MODEL can read."""
     if len(conditioning) != 1:
-        raise ValueError(
-            f"conditioning combines {len(conditioning)} prompts: inversion takes one; an empty prompt is best"
-        )
+        raise ValueError(f"conditioning combines {len(conditioning)} prompts: use one, best an empty one")
     if regional := {"area", "mask"} & conditioning[0][1].keys():
         raise ValueError(f"conditioning is limited to a region ({', '.join(regional)}): use one without area or mask")
     own = "take it from CLIP Text Encode with the CLIP of the model's own checkpoint"

@@ -75,7 +75,7 @@ def match_tone(
     TONE_DB.check(most_db)
     weights = [reference.weight for reference in references]
     if not (min(weights, default=0.0) >= 0 and 0 < sum(weights) < float("inf")):
-        raise ValueError(f"weights are {weights}: choose numbers of 0 or more, not all of them 0")
+        raise ValueError(f"weights are {', '.join(map(str, weights))}: give numbers from 0 up, not all of them 0")
     bands = band_centres()
     curve = np.zeros_like(bands)
     sounding = _sounding(content, references) if amount > 0 else []
@@ -97,11 +97,13 @@ def match_tone(
 def _sounding(content: Waveform, references: Sequence[Reference]) -> list[Reference]:
     """The references that there is something to match with."""
     if not sounds(content):
-        logger.warning("the content is silent: there is no tone to match; choose a recording with sound")
+        logger.warning(
+            "the content is silent and has no tone to match: choose a recording, or a part of it, with sound"
+        )
         return []
     sounding = [reference for reference in references if reference.weight > 0 and sounds(reference.waveform)]
     if len(sounding) < sum(reference.weight > 0 for reference in references):
-        logger.warning("a style is silent: its tone is left out; choose a recording, or a part of it, with sound")
+        logger.warning("a style is silent and its tone is left out: choose a recording, or a part of it, with sound")
     return sounding
 
 

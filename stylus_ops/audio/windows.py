@@ -55,12 +55,12 @@ def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
     """The waveform as float32 on the CPU; ValueError if it is no finite `[B, C, T]` at a usable level and rate."""
     if waveform.ndim != 3 or 0 in waveform.shape:
         raise ValueError(
-            f"audio has the shape {list(waveform.shape)}; it must be [batch, channels, samples] with at least one of "
-            "each. Is the file empty?"
+            f"audio has the shape {list(waveform.shape)}: give [batch, channels, samples], at least one of each, from a file "
+            "that is not empty"
         )
     low, high = SAMPLE_RATES
     if not low <= sample_rate <= high:
-        raise ValueError(f"audio has a sample rate of {sample_rate} Hz; resample it to between {low} and {high} Hz.")
+        raise ValueError(f"audio has a sample rate of {sample_rate} Hz: resample it to between {low} and {high} Hz")
     waveform = waveform.detach().to("cpu", torch.float32)
     check_level(waveform, "audio")
     return waveform
@@ -131,11 +131,11 @@ def windows_to_mel(images: Tensor, spectrogram: Spectrogram) -> Tensor:
     if images.ndim != 4 or tuple(images.shape[:3]) != expected:
         raise ValueError(
             f"images of the shape {list(images.shape)} do not belong to this spectrogram, which has {expected[0]} "
-            f"images of {params.width} x {params.n_mels}: connect both to the same recording."
+            f"images of {params.width} x {params.n_mels}: connect both to the same recording"
         )
     grey = images.detach().to("cpu", torch.float32).mean(-1).unflatten(0, (batch, len(starts)))
     if not grey.isfinite().all():
-        raise ValueError("images contain NaN or infinite values; run the VAE in float32 (--fp32-vae in ComfyUI).")
+        raise ValueError("images contain NaN or infinite values: run the VAE in float32 (--fp32-vae in ComfyUI)")
     mel = torch.zeros(batch, params.n_mels, spectrogram.frames)
     end = 0
     for index, start in enumerate(starts):

@@ -58,7 +58,7 @@ def resolve_sites(text: str, decoder: Decoder) -> tuple[Site, ...]:
     """
     available = sorted(decoder)
     if not available:
-        raise ValueError("sites: this model has no self-attention in its decoder; use a Stable Diffusion U-Net")
+        raise ValueError("model has no self-attention in its decoder: use a Stable Diffusion U-Net")
     if text.strip().lower() == "auto":
         twelve_blocks = available[-1] == 11
         blocks = [b for b in available if b >= 6] if twelve_blocks else available[len(available) // 2 :]

@@ -76,8 +76,7 @@ FAMILIES = {
     "carries the style",
     "label_emb.0.0.weight": "Stable Diffusion XL or another model with extra size or image conditioning, which the command "
     "line does not give it",
-    "down_blocks.0.resnets.0.conv1.weight": "a U-Net alone, in diffusers' layout; give the folder that holds its vae and "
-    "text_encoder too",
+    "down_blocks.0.resnets.0.conv1.weight": "a U-Net alone, in diffusers' layout, without the vae and text_encoder of its folder",
 }
 
 
@@ -153,8 +152,8 @@ def downloaded(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=HUB_FILES))
     except LocalEntryNotFoundError as error:
         raise ValueError(
-            f"model {name} is no file or folder here, and as a Hub id it can't be downloaded: no network, or the Hub does not "
-            "answer"
+            f"model {name} is no file or folder here, and as a Hub id it can't be downloaded (no network, or the Hub "
+            "does not answer): check its name, or try again"
         ) from error
     except (RepositoryNotFoundError, GatedRepoError) as error:
         raise ValueError(
@@ -195,7 +194,7 @@ def _from_file(path: Path, device: torch.device, dtype: torch.dtype) -> LoadedMo
     try:
         check_tensors(weights, configs)
     except ValueError as error:
-        raise ValueError(f"model {path.name}: {error}; the file is damaged or incomplete: download it again") from error
+        raise ValueError(f"model {path.name} is damaged or incomplete ({error}): download it again") from error
     text_encoder = create_diffusers_clip_model_from_ldm(
         CLIPTextModel, weights, subfolder="text_encoder", torch_dtype=torch.float32, **where
     )
@@ -227,8 +226,8 @@ def _from_folder(name: str, folder: Path, device: torch.device, dtype: torch.dty
     except OSError as error:
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"folder {name} can't be loaded; it needs model_index.json and, as safetensors, unet, vae and text_encoder. "
-            f"{reason}"
+            f"folder {name} can't be loaded ({reason}): use one with model_index.json and, as safetensors, unet, vae and "
+            "text_encoder"
         ) from error
     if len(scheduler.alphas_cumprod) != TRAIN_STEPS or scheduler.config.prediction_type == "sample":
         raise ValueError(

@@ -66,7 +66,9 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or ()
         if not {"content", "style"} <= set(columns) <= set(COLUMNS):
-            raise ValueError(f"pairs {table} must begin with a line that names its columns: {', '.join(COLUMNS)}")
+            raise ValueError(
+                f"pairs {table} names other columns, or none: begin with a line of {', '.join(COLUMNS)}, the last two as wished"
+            )
         return [(reader.line_num, {name: (row[name] or "").strip() for name in columns}) for row in reader]
 
 
@@ -95,7 +97,7 @@ def _distinct(pairs: list[Pair], where: str) -> list[Pair]:
     names = [pair.name for pair in pairs]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"{where}: two pairs are called {name}; give each recording a file name of its own")
+            raise ValueError(f"{where}: two pairs are called {name}: give each recording a file name of its own")
     if not pairs:
-        raise ValueError(f"{where}: no pairs; add a line for each")
+        raise ValueError(f"{where}: no pairs: add a line for each")
     return pairs

@@ -86,7 +86,7 @@ def read_manifest(manifest: Path, out: Path, settings: Settings) -> Manifest:
             continue
         if earlier := rows.get(row.output):
             raise ValueError(
-                f"manifest {manifest}: lines {earlier.line} and {line} both write {row.output.name}; "
+                f"manifest {manifest}: lines {earlier.line} and {line} both write {row.output.name}: "
                 "tell them apart in a column named out"
             )
         rows[row.output] = row

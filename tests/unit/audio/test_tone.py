@@ -136,8 +136,8 @@ def test_silence_is_left_alone_and_told_of(caplog):
         assert match_tone(silence, RATE, [Reference(sound, RATE)]).waveform is silence
         assert match_tone(sound, RATE, [Reference(silence, RATE)]).waveform is sound
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [
-        "the content is silent",
-        "a style is silent",
+        "the content is silent and has no tone to match",
+        "a style is silent and its tone is left out",
     ]
 
 

@@ -257,7 +257,7 @@ def test_folders_are_paired_recording_by_recording(folders: Path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("from,to\na.wav,b.wav\n", "must begin with a line that names its columns"),
+        ("from,to\na.wav,b.wav\n", "names other columns, or none: begin with a line of content, style"),
         ("content,style\nmissing.wav,styles/reed.wav\n", "line 2: recording .*missing.wav does not exist"),
         ("content,style,monophonic\ncontents/low.wav,styles/reed.wav,perhaps\n", "line 2: monophonic is 'perhaps'"),
         ("content,style\n", "no pairs"),
