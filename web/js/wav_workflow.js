@@ -34,11 +34,12 @@ function text(view, start, length) {
   return new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + start, available));
 }
 
-async function readTags(file) {
+/** The value in a JSON text, undefined if it is none. */
+function parsed(json) {
   try {
-    return JSON.parse(await readComment(file));
+    return JSON.parse(json);
   } catch {
-    return; // no comment, or somebody's words
+    return;
   }
 }
 
@@ -49,10 +50,14 @@ app.registerExtension({
     const handleFile = app.handleFile;
     app.handleFile = async function (file, ...others) {
       if (file.name.toLowerCase().endsWith(".wav")) {
-        const tags = await readTags(file);
-        const name = file.name.replace(/\.\w+$/, "");
-        if (tags?.workflow) return await app.loadGraphData(JSON.parse(tags.workflow), true, true, name);
-        if (tags?.prompt) return await app.loadApiJson(JSON.parse(tags.prompt), name);
+        const tags = parsed(await readComment(file)); // a comment may be somebody's words, too
+        const kept = tags?.workflow || tags?.prompt;
+        const graph = kept && parsed(kept);
+        if (Object(graph) === graph) {
+          const name = file.name.replace(/\.\w+$/, "");
+          return await (tags.workflow ? app.loadGraphData(graph, true, true, name) : app.loadApiJson(graph, name));
+        }
+        if (kept) app.showErrorOnFileLoad(file); // and then it is a recording like any other
       }
       return await handleFile.call(this, file, ...others);
     };
