@@ -43,8 +43,9 @@ BARE_DEMUXERS = (
     "dss,dts,dtshd,dv,eac3,flac,g722,gsm,gxf,hca,iff,ilbc,ircam,kvag,loas,mlp,mmf,mp3,mpc,mpc8,nistsphere,nsv,oma,"
     "osq,pvf,qcp,qoa,rso,sbc,shn,smjpeg,sox,spdif,swf,tak,truehd,tta,voc,vqf,w64,wav,wsaud,wv,wve,xwma"
 )
-"""FFmpeg's containers that carry their own samples: no playlist and no manifest, which name other files to open. In
-those that are not timed, a place is found by counting from the beginning. Not SDS, on whose samples of 8 and 24 bits FFmpeg and libsndfile disagree."""
+"""FFmpeg's containers that carry their own samples: no playlist and no manifest, which name other files to open. Not SDS, on
+whose samples of 8 and 24 bits it and libsndfile disagree. In those that are not timed, a place is found by counting from the
+beginning."""
 
 
 Samples = TypeVar("Samples")
