@@ -156,7 +156,7 @@ def demo(args: argparse.Namespace) -> int:
     from .pipeline.demo import describe, run_demo
 
     table = run_demo(args.out, args.quiet)
-    print(f"Recordings, results and a picture are in {args.out.resolve()}\n\n{describe(table)}")
+    print(f"Recordings, results and a figure are in {args.out.resolve()}\n\n{describe(table)}")
     return 0
 
 
@@ -198,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("style", type=Path, nargs="+", metavar="STYLE", help="recordings that give their timbre")
     one.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="flac, wav, mp3 or opus file")
     one.add_argument("--weights", type=float, nargs="+", default=[], help="share of each style; equal by default")
-    one.add_argument("--figure", type=Path, metavar="OUT.png", help="picture of all the spectrograms")
+    one.add_argument("--figure", type=Path, metavar="OUT.png", help="figure of all the spectrograms")
     one.add_argument(
         "--mask",
         type=Path,
@@ -222,7 +222,7 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate",
         help="measure transfers, and what else could be done with the same recordings",
         description="Every method on every pair: how much of the content is kept, how much of the style is taken, in a table "
-        "of all pairs, a summary and pictures. Finished work is skipped. Under accelerate launch or torchrun the pairs are "
+        "of all pairs, a summary and figures. Finished work is skipped. Under accelerate launch or torchrun the pairs are "
         "shared among the processes.",
     )
     add_evaluation_arguments(measured)

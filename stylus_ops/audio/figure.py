@@ -203,7 +203,7 @@ def _decibels(mel: Tensor) -> np.ndarray:
 
 
 def _colours(decibels: np.ndarray) -> Image.Image:
-    """The first row of `decibels` becomes the lowest of the picture."""
+    """The first row of `decibels` becomes the lowest of the image."""
     position = (1 + decibels[::-1] / RANGE_DB) * (len(MAGMA) - 1)
     channels = [np.interp(position, range(len(MAGMA)), channel) for channel in MAGMA.T]
     return Image.fromarray(np.stack(channels, -1).astype(np.uint8))

@@ -64,35 +64,35 @@ def sound_mask(
     return _cut(mask.clamp(0, 1).flip(-2), spectrogram)
 
 
-def read_picture(path: Path) -> Tensor:
-    """A picture file as brightness `[H, W]` in 0 (black) to 1 (white).
+def read_image(path: Path) -> Tensor:
+    """An image file as brightness `[H, W]` in 0 (black) to 1 (white).
 
     Raises:
-        ValueError: the file is not there, or no picture.
+        ValueError: the file is not there, or no image.
     """
     try:
-        with Image.open(path) as picture:
-            if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip to 8
-                return torch.from_numpy(np.asarray(picture).astype(np.float32) / 65535)
-            return torch.from_numpy(np.asarray(picture.convert("L"), np.float32) / 255)
+        with Image.open(path) as image:
+            if image.mode.startswith("I"):  # 16 bits, which Pillow would clip to 8
+                return torch.from_numpy(np.asarray(image).astype(np.float32) / 65535)
+            return torch.from_numpy(np.asarray(image.convert("L"), np.float32) / 255)
     except FileNotFoundError:
         raise ValueError(f"mask {path} does not exist: check its name and folder") from None
     except Exception as error:  # a damaged file is told of by whatever its decoder raises
-        raise ValueError(f"mask {path} can't be read as a picture: choose a png, jpg or webp file") from error
+        raise ValueError(f"mask {path} can't be read as an image: choose a png, jpg or webp file") from error
 
 
-def picture_mask(picture: Tensor, spectrogram: Spectrogram) -> Tensor:
-    """A picture laid over a whole clip, as a mask for each of its windows.
+def image_mask(image: Tensor, spectrogram: Spectrogram) -> Tensor:
+    """An image laid over a whole clip, as a mask for each of its windows.
 
     Args:
-        picture: `[H, W]` in 0..1 of any size: time runs to the right from the clip's beginning to its end, low frequencies
+        image: `[H, W]` in 0..1 of any size: time runs to the right from the clip's beginning to its end, low frequencies
             are at the bottom.
 
     Returns:
         `[windows, n_mels, width]` in 0..1; the padding of a clip shorter than a window is as its last frame.
     """
     size = (spectrogram.params.n_mels, spectrogram.frames)
-    laid = torch.nn.functional.interpolate(picture[None, None], size, mode="bilinear", antialias=True)[0]
+    laid = torch.nn.functional.interpolate(image[None, None], size, mode="bilinear", antialias=True)[0]
     missing = max(0, spectrogram.params.width - spectrogram.frames)
     return _cut(torch.nn.functional.pad(laid.clamp(0, 1), (0, missing), "replicate"), spectrogram)
 

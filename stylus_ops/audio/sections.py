@@ -1,7 +1,7 @@
-"""A long recording seen and heard a section at a time: its pictures, and pictures back to sound, in bounded memory.
+"""A long recording seen and heard a section at a time: its images, and images back to sound, in bounded memory.
 
-Every transform here is local. A frame knows the samples under its window, a picture its frames and the one number that all
-pictures share, the clip's peak; so a section that is worked on with a window more on either side, and a second of sound
+Every transform here is local. A frame knows the samples under its window, an image its frames and the one number that all
+images share, the clip's peak; so a section that is worked on with a window more on either side, and a second of sound
 around those, is the same inside as the whole recording would be.
 """
 
@@ -75,7 +75,7 @@ class LongRecording:
             yield Section(slice(first, last), slice(max(first - 1, 0), min(last + 1, count)))
 
     def images(self, windows: slice) -> Tensor:
-        """The pictures of some windows, `[n, n_mels, width, 3]` in 0..1, normalised as all are."""
+        """The images of some windows, `[n, n_mels, width, 3]` in 0..1, normalised as all are."""
         part = self.part(windows)
         mel = self._mel(part)[None]
         image = mel_to_image(mel, self.peak, self.params)[0]
@@ -100,7 +100,7 @@ class LongRecording:
         )
 
     def decoded(self, decode: Callable[[slice, Spectrogram], Tensor]) -> Iterator[Tensor]:
-        """The sound of new pictures, section by section in order, `[C, n]` each: as long as the recording in all.
+        """The sound of new images, section by section in order, `[C, n]` each: as long as the recording in all.
 
         Args:
             decode: some windows, and they as a clip of their own, to a waveform `[1, C, T]` of that clip's length; with
@@ -115,10 +115,10 @@ class LongRecording:
             yield waveform[:, start - begin : end - begin]
 
     def mel(self, images: Callable[[slice], Tensor], columns: int) -> tuple[Tensor, SpectrogramParams]:
-        """A small mel spectrogram of the pictures of all windows, to be drawn: `[n_mels, about columns]` and its geometry.
+        """A small mel spectrogram of the images of all windows, to be drawn: `[n_mels, about columns]` and its geometry.
 
         Args:
-            images: gives the pictures of some windows, `[n, n_mels, width, 3]`.
+            images: gives the images of some windows, `[n, n_mels, width, 3]`.
         """
         together = max(1, self.frames // columns)
         means = []

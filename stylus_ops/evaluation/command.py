@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods",
         nargs="+",
         metavar="METHOD",
-        help="what is compared; the last one is shown in pictures (default: "
+        help="what is compared; the last one is shown in figures (default: "
         f"{' '.join(METHODS)}, after {' '.join(TRUTH_METHODS)} where every pair has a truth). Settings may follow a name, as in "
         "stylus:gamma=0.5,sites=9-11",
     )
@@ -138,7 +138,7 @@ def _as_text(plan: Plan, results: Results) -> str:
     shown = TRUTH_SHOWN if plan.has_truth else SHOWN
     return (
         f"{markdown(results.summary, shown)}\n\nMedians over {len(plan.pairs)} pairs with bootstrap 95 % intervals. "
-        f"All columns, every pair and the pictures are in {plan.out.resolve()}"
+        f"All columns, every pair and the figures are in {plan.out.resolve()}"
     )
 
 

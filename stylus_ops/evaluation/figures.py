@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: content kept against style taken, and the spectrograms of three pairs."""
+"""Figures of an evaluation: content kept against style taken, and the spectrograms of three pairs."""
 
 from __future__ import annotations
 

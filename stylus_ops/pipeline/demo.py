@@ -1,4 +1,4 @@
-"""The bundled melody in the timbre of two bundled styles, with the bundled prior: sound, a picture and numbers."""
+"""The bundled melody in the timbre of two bundled styles, with the bundled prior: sound, a figure and numbers."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
 from ..audio.files import FORMATS, check_format, write_audio
 from ..audio.lazy import Waveform
-from ..audio.mask import picture_mask, read_picture
+from ..audio.mask import image_mask, read_image
 from ..audio.sections import LongRecording, is_long
 from ..diffusion.features import Style, normalised
 from ..output_files import check_writable
@@ -40,7 +40,7 @@ def transfer_files(
 
     Args:
         weights: of the styles, one each, not all zero; only their proportions matter.
-        mask: a picture that lies over the whole content; white takes the style, black keeps the content.
+        mask: an image that lies over the whole content; white takes the style, black keeps the content.
 
     Raises:
         ValueError, OSError: a recording can't be read or the model can't take it, or the output can't be written; nothing is
@@ -52,8 +52,8 @@ def transfer_files(
     clips, references = run.read_styles([style for style, _ in weighted], [share for _, share in weighted])
     waveform, rate = run.read_content(content, references, output.parent)
     check_format(output, waveform.shape[0])
-    picture = read_picture(mask) if mask else None
-    work = _Work(run, content.name, output, clips, tuple(share for _, share in weighted), picture)
+    image = read_image(mask) if mask else None
+    work = _Work(run, content.name, output, clips, tuple(share for _, share in weighted), image)
     long = is_long(waveform, rate, run.params, settings.overlap)
     result = (_restyle_long if long else _restyle_whole)(work, waveform, rate)
     with run.stage("write", 1) as bar:
@@ -81,7 +81,7 @@ class _Work(NamedTuple):
     output: Path
     styles: list[Clip]
     shares: tuple[float, ...]
-    picture: Tensor | None
+    image: Tensor | None
 
 
 class _Result(NamedTuple):
@@ -94,7 +94,7 @@ def _restyle_whole(work: _Work, waveform: Waveform, rate: int) -> _Result:
     """In memory, content and styles inverted as one batch."""
     run = work.run
     content = run.clip(Path(work.content), waveform[:, :], rate, "pad")
-    mask = None if work.picture is None else picture_mask(work.picture, content.spectrogram)
+    mask = None if work.image is None else image_mask(work.image, content.spectrogram)
     inversion, *captures = run.invert([content, *work.styles])
     latents = run.restyle(inversion, Style(tuple(captures), work.shares), mask)
     output, images = run.decode(latents, content)
@@ -111,7 +111,7 @@ def _restyle_long(work: _Work, waveform: Waveform, rate: int) -> _Result:
     with run.stage("read", 1) as bar:
         content = LongRecording(waveform, rate, run.params, run.settings.overlap)
         bar.update()
-    mask = None if work.picture is None else picture_mask(work.picture, content.cutting)
+    mask = None if work.image is None else image_mask(work.image, content.cutting)
     transfer = LongTransfer(run, content, work.output.parent)
     latents = transfer.restyle(Style(tuple(run.invert(work.styles)), work.shares), mask)
     output = transfer.decode(latents)
@@ -140,7 +140,7 @@ def check_paths(
         if not recording.is_file():
             raise FileNotFoundError(f"recording {recording} does not exist: check its name and folder")
     if mask:
-        read_picture(mask)
+        read_image(mask)
     for name, result, suffixes in (("output", output, AUDIO_SUFFIXES), ("figure", figure, FIGURE_SUFFIXES)):
         if result is None:
             continue

@@ -310,7 +310,7 @@ class ComfyServer:
 
     @staticmethod
     def _record_binary(run: Run, message: bytes) -> None:
-        """A picture, or text led by the length of its node's id (ComfyUI's `send_progress_text`)."""
+        """An image, or text led by the length of its node's id (ComfyUI's `send_progress_text`)."""
         kind, length = struct.unpack_from(">II", message)
         if kind != TEXT_EVENT:
             run.previews += 1

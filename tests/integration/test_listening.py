@@ -90,7 +90,7 @@ def test_every_clip_of_a_batch_is_a_track_and_silence_is_drawn(comfy: ComfyServe
 
 
 @pytest.mark.parametrize("what", ["onsets", "percussive", "harmonic", "loud", "band"])
-def test_a_mask_has_the_size_of_the_pictures(comfy: ComfyServer, what: str) -> None:
+def test_a_mask_has_the_size_of_the_images(comfy: ComfyServer, what: str) -> None:
     graph = Graph()
     mel = graph.add("StylusLoadAudioMel", audio="stylus/melody.flac", preset="tiny-256")
     mask = graph.add("StylusMaskFromSound", spectrogram=[mel, 1], what=what, low_hz=500.0)
@@ -102,11 +102,11 @@ def test_a_mask_has_the_size_of_the_pictures(comfy: ComfyServer, what: str) -> N
     saved = [graph.add("SaveImage", images=[source, 0], filename_prefix=what) for source in (image, joined)]
     run = comfy.run(graph)
     assert run.error is None
-    pictures = [np.asarray(Image.open(comfy.files(run, node, "images")[0])) for node in saved]
-    assert pictures[0].shape[:2] == (256, 256)
-    assert pictures[0].max() > 60
-    assert pictures[0][-10:].max() == 0
-    assert pictures[1][-10:].max() == 0
+    images = [np.asarray(Image.open(comfy.files(run, node, "images")[0])) for node in saved]
+    assert images[0].shape[:2] == (256, 256)
+    assert images[0].max() > 60
+    assert images[0][-10:].max() == 0
+    assert images[1][-10:].max() == 0
 
 
 def album(comfy: ComfyServer, folder: str, names: list[str]) -> None:

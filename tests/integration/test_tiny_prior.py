@@ -24,14 +24,14 @@ def engine() -> Engine:
 
 
 def smooth_image(width: int) -> torch.Tensor:
-    """A random grey picture of 256 rows in 0..1, as 8 bits keep it."""
+    """A random grey image of 256 rows in 0..1, as 8 bits keep it."""
     coarse = torch.rand(1, 1, 32, width // 8, generator=torch.Generator().manual_seed(0))
     fine = torch.nn.functional.interpolate(coarse, (256, width), mode="bicubic").clamp(0, 1)[0, 0]
     return (255 * fine).round() / 255
 
 
 def encoded(comfy: ComfyServer, width: int) -> tuple[Graph, str, str]:
-    """A graph that encodes a picture: itself, its loader node and its latent node."""
+    """A graph that encodes an image: itself, its loader node and its latent node."""
     graph = Graph()
     loader = graph.add("StylusLoadTiny")
     image = graph.add("LoadImage", image=comfy.upload(f"grey{width}.png", rgb_png(smooth_image(width))))
@@ -63,12 +63,12 @@ def test_vae_agrees_with_diffusers(comfy: ComfyServer, engine: Engine) -> None:
     graph, loader, latent = encoded(comfy, 256)
     saved = graph.add("SaveLatent", samples=[latent, 0], filename_prefix="tiny")
     decoded = graph.add("VAEDecode", samples=[latent, 0], vae=[loader, 2])
-    picture = graph.add("SaveImage", images=[decoded, 0], filename_prefix="tiny")
+    image = graph.add("SaveImage", images=[decoded, 0], filename_prefix="tiny")
     run = comfy.run(graph)
     assert run.error is None
     expected = engine.encode(smooth_image(256)[None, :, :, None].expand(-1, -1, -1, 3))
     assert torch.allclose(saved_latent(comfy, run, saved), expected, atol=1e-3)
-    assert (read_image(comfy.files(run, picture, "images")[0]) - engine.decode(expected)[0]).abs().max() < 0.01
+    assert (read_image(comfy.files(run, image, "images")[0]) - engine.decode(expected)[0]).abs().max() < 0.01
 
 
 def test_tiled_vae_nodes_agree_with_the_plain_ones(comfy: ComfyServer) -> None:
@@ -78,10 +78,10 @@ def test_tiled_vae_nodes_agree_with_the_plain_ones(comfy: ComfyServer) -> None:
     tiled = graph.add("VAEEncodeTiled", pixels=image, **tiling)
     plain = graph.add("VAEDecode", samples=[latent, 0], vae=[loader, 2])
     both = graph.add("VAEDecodeTiled", samples=[tiled, 0], **tiling)
-    pictures = [graph.add("SaveImage", images=[node, 0], filename_prefix="tiled") for node in (plain, both)]
+    images = [graph.add("SaveImage", images=[node, 0], filename_prefix="tiled") for node in (plain, both)]
     run = comfy.run(graph)
     assert run.error is None
-    first, second = (read_image(comfy.files(run, node, "images")[0]) for node in pictures)
+    first, second = (read_image(comfy.files(run, node, "images")[0]) for node in images)
     assert (first - second).abs().mean() < 0.01
 
 

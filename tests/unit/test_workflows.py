@@ -89,7 +89,7 @@ def test_links_are_known_at_both_ends(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_thumbnail_is_a_small_picture(path: Path) -> None:
+def test_thumbnail_is_a_small_image(path: Path) -> None:
     with Image.open(path.with_suffix(".jpg")) as image:
         assert image.format == "JPEG"
         assert 200 <= image.width <= 1200

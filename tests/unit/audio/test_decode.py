@@ -115,7 +115,7 @@ def test_phase_starts_closer_to_the_content_than_random_phase_ends():
     assert snr(clip, there_and_back(clip, 44100, TINY, method="griffin_lim", phase_iters=4)) < 3
 
 
-def test_windows_equal_one_wide_picture():
+def test_windows_equal_one_wide_image():
     clip = mix(7.0, 44100)
     wide = replace(TINY, width=TINY.count_frames(clip.shape[-1]))
     one, many = (there_and_back(clip, 44100, params, method="phase_pinv") for params in (wide, TINY))
@@ -169,7 +169,7 @@ def test_every_channel_keeps_its_proportion(method):
 
 @pytest.mark.parametrize("method", ["phase", "gain"])
 @pytest.mark.parametrize("decibels", [-12.0, 6.0])
-def test_louder_pictures_are_louder_sound(method, decibels):
+def test_louder_images_are_louder_sound(method, decibels):
     clip = 0.25 * melody(1.0, 44100)
     images, spectrogram = louder(*audio_to_windows(clip, 44100, SD), decibels)
     output = decode(images, spectrogram, method, loudness="none")
@@ -222,7 +222,7 @@ def test_loudness_is_matched_or_left():
     assert float(of_left / level) == pytest.approx(10 ** (-12 / 20), abs=0.02)
 
 
-def test_the_same_pictures_give_the_same_samples():
+def test_the_same_images_give_the_same_samples():
     clip = mix(0.5, 44100)
     first, second = (there_and_back(clip, 44100, TINY, method="griffin_lim", phase_iters=2) for _ in range(2))
     assert torch.equal(first, second)
@@ -284,7 +284,7 @@ def with_burst(clip):
     return images, spectrogram._replace(peak=30 * spectrogram.peak)
 
 
-def test_dynamics_keep_a_burst_of_the_pictures_down():
+def test_dynamics_keep_a_burst_of_the_images_down():
     images, spectrogram = with_burst(0.2 * tones(1.5, 44100))
 
     def crest(closeness):

@@ -1,4 +1,4 @@
-"""The picture of spectrograms."""
+"""The figure of spectrograms."""
 
 import numpy as np
 import pytest
@@ -46,8 +46,8 @@ def test_loud_is_bright_and_low_is_at_the_bottom(tmp_path):
     panels = [Panel("clip", mel, PARAMS), Panel("again", mel, PARAMS)]
     write_figure(tmp_path / "out.png", panels)
     figure = draw(panels)
-    with Image.open(tmp_path / "out.png") as picture:
-        assert (np.asarray(picture) == np.asarray(figure.image)).all()
+    with Image.open(tmp_path / "out.png") as image:
+        assert (np.asarray(image) == np.asarray(figure.image)).all()
     for number in (0, 1):
         corners = plot(figure, number)
         assert (corners[10, 10] == DARK).all()

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylus_ops.audio.geometry import PRESETS
-from stylus_ops.audio.mask import band, picture_mask, read_picture, sound_mask
+from stylus_ops.audio.mask import band, image_mask, read_image, sound_mask
 from stylus_ops.audio.windows import Spectrogram, audio_to_windows
 from stylus_ops.dials import WHAT
 from tests.unit.signals import clicks, noise, seconds, tones
@@ -25,7 +25,7 @@ def spectrogram(waveform: Tensor, rate: int = RATE, overlap: int = 32) -> Spectr
 
 
 def row(hertz: float) -> int:
-    """The picture's row of a frequency, counted from the top."""
+    """The image's row of a frequency, counted from the top."""
     mel = 2595 * math.log10(1 + hertz / 700) / (2595 * math.log10(1 + PARAMS.f_max / 700))
     return PARAMS.n_mels - 1 - round(mel * PARAMS.n_mels)
 
@@ -74,11 +74,11 @@ def test_low_and_high_confine_every_kind():
 
 
 @pytest.mark.parametrize(("duration", "clips"), [(5.12, 1), (12.3, 2), (1.0, 1)])
-def test_one_mask_a_picture_in_their_order(duration, clips):
+def test_one_mask_an_image_in_their_order(duration, clips):
     wave = torch.cat([clicks(duration, RATE) * (index + 1) for index in range(clips)])
-    pictures, cut = audio_to_windows(wave, RATE, PARAMS, 32)
+    images, cut = audio_to_windows(wave, RATE, PARAMS, 32)
     mask = sound_mask(cut, "onsets")
-    assert mask.shape == pictures.shape[:3]
+    assert mask.shape == images.shape[:3]
     assert 0 <= mask.min() <= mask.max() <= 1
     assert mask[..., cut.frames :].sum() == 0
     for index, start in enumerate(cut.starts[:-1]):
@@ -117,13 +117,13 @@ def test_what_makes_no_mask_is_refused_in_words(inputs, words):
         sound_mask(spectrogram(noise(1, RATE)), **inputs)
 
 
-def test_a_picture_lies_over_the_whole_clip(tmp_path):
+def test_an_image_lies_over_the_whole_clip(tmp_path):
     """Its left half over the first half of the frames, its lower half over the lower mels; windows share what they share."""
     clip = spectrogram(torch.zeros(1, 1, 12 * RATE))
     pixels = np.zeros((40, 60), np.uint8)
     pixels[20:, :30] = 255
     Image.fromarray(pixels).save(tmp_path / "mask.png")
-    mask = picture_mask(read_picture(tmp_path / "mask.png"), clip)
+    mask = image_mask(read_image(tmp_path / "mask.png"), clip)
     assert mask.shape == (len(clip.starts), PARAMS.n_mels, PARAMS.width)
     for window, start in zip(mask, clip.starts, strict=True):
         frames = torch.arange(start, start + PARAMS.width)
@@ -133,38 +133,38 @@ def test_a_picture_lies_over_the_whole_clip(tmp_path):
             assert (window[height][right] == 0).all()
 
 
-def test_a_picture_goes_on_over_padding_and_is_exact_at_the_pictures_own_size(tmp_path):
+def test_an_image_goes_on_over_padding_and_is_exact_at_the_images_own_size(tmp_path):
     clip = spectrogram(torch.zeros(1, 1, RATE))
-    picture = torch.rand(PARAMS.n_mels, clip.frames, generator=torch.Generator().manual_seed(0))
-    (mask,) = picture_mask(picture, clip)
-    torch.testing.assert_close(mask[:, : clip.frames], picture)
+    image = torch.rand(PARAMS.n_mels, clip.frames, generator=torch.Generator().manual_seed(0))
+    (mask,) = image_mask(image, clip)
+    torch.testing.assert_close(mask[:, : clip.frames], image)
     assert torch.equal(
         mask[:, clip.frames :], mask[:, clip.frames - 1 : clip.frames].expand(-1, PARAMS.width - clip.frames)
     )
 
 
-def test_what_is_no_picture_is_refused_in_words(tmp_path):
-    (tmp_path / "words.png").write_text("no picture")
-    with pytest.raises(ValueError, match=r"mask .*words.png can't be read as a picture"):
-        read_picture(tmp_path / "words.png")
+def test_what_is_no_image_is_refused_in_words(tmp_path):
+    (tmp_path / "words.png").write_text("no image")
+    with pytest.raises(ValueError, match=r"mask .*words.png can't be read as an image"):
+        read_image(tmp_path / "words.png")
     with pytest.raises(ValueError, match=r"mask .*gone.png does not exist"):
-        read_picture(tmp_path / "gone.png")
+        read_image(tmp_path / "gone.png")
 
 
-def test_a_picture_of_pixels_beyond_reason_is_refused_in_words(tmp_path):
+def test_an_image_of_pixels_beyond_reason_is_refused_in_words(tmp_path):
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
     (tmp_path / "bomb.png").write_bytes(bomb)
-    with pytest.raises(ValueError, match=r"mask .*bomb.png can't be read as a picture"):
-        read_picture(tmp_path / "bomb.png")
+    with pytest.raises(ValueError, match=r"mask .*bomb.png can't be read as an image"):
+        read_image(tmp_path / "bomb.png")
 
 
-def test_a_picture_of_16_bits_keeps_its_greys(tmp_path):
+def test_an_image_of_16_bits_keeps_its_greys(tmp_path):
     greys = np.linspace(0, 65535, 64)[None].repeat(4, 0)
     Image.fromarray(greys.astype(np.uint16)).save(tmp_path / "deep.png")
     Image.fromarray((greys / 257).astype(np.uint8)).save(tmp_path / "plain.png")
-    deep, plain = (read_picture(tmp_path / name) for name in ("deep.png", "plain.png"))
+    deep, plain = (read_image(tmp_path / name) for name in ("deep.png", "plain.png"))
     torch.testing.assert_close(deep, plain, atol=1 / 255, rtol=0)

@@ -35,7 +35,7 @@ def recording(tmp_path: Path, rate: int) -> tuple[Tensor, Spool]:
 
 
 @pytest.mark.parametrize("rate", [44100, 48000, 11025])
-def test_pictures_are_those_of_the_whole_recording(tmp_path: Path, rate: int) -> None:
+def test_images_are_those_of_the_whole_recording(tmp_path: Path, rate: int) -> None:
     waveform, spool = recording(tmp_path, rate)
     images, whole = audio_to_windows(waveform[None], rate, TINY, 32)
     long = LongRecording(spool, rate, TINY, 32)
@@ -61,7 +61,7 @@ def test_sound_is_that_of_the_whole_recording(tmp_path: Path, rate: int, method:
     assert float((output - expected).square().mean()) < 1e-6 * change
 
 
-def test_the_small_picture_is_the_mean_of_the_large_one(tmp_path: Path) -> None:
+def test_the_small_image_is_the_mean_of_the_large_one(tmp_path: Path) -> None:
     waveform, spool = recording(tmp_path, 44100)
     images, whole = audio_to_windows(waveform[None], 44100, TINY, 32)
     mel, params = LongRecording(spool, 44100, TINY, 32).mel(lambda windows: images[windows], 200)

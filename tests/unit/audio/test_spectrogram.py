@@ -157,7 +157,7 @@ def test_unusable_options_are_refused_in_words(options, words):
         audio_to_windows(torch.zeros(1, 1, 100), 44100, TINY, **options)
 
 
-def test_pictures_of_another_recording_are_refused_in_words():
+def test_images_of_another_recording_are_refused_in_words():
     images, spectrogram = audio_to_windows(noise(1.0, 44100), 44100, TINY)
     with pytest.raises(ValueError, match="do not belong to this spectrogram"):
         windows_to_mel(images.repeat(2, 1, 1, 1), spectrogram)

@@ -110,12 +110,12 @@ def test_the_trade_off_is_of_the_first_pair_and_starts_at_the_content(evaluated:
     assert taken == sorted(taken)
 
 
-def test_the_summary_and_the_pictures_are_there(evaluated: Path):
+def test_the_summary_and_the_figures_are_there(evaluated: Path):
     summary = {(row["method"], row["column"]): row for row in rows(evaluated / "summary.csv")}
     taken = [float(row["style_taken"]) for row in rows(evaluated / "results.csv") if row["method"] == "eq-match"]
     assert float(summary["eq-match", "style_taken"]["median"]) == pytest.approx(sum(taken) / 2)
-    for picture in ("trade_off", "best", "median", "worst"):
-        assert (evaluated / f"{picture}.png").stat().st_size > 10_000
+    for figure in ("trade_off", "best", "median", "worst"):
+        assert (evaluated / f"{figure}.png").stat().st_size > 10_000
 
 
 def test_finished_work_is_not_done_again(folders: Path, evaluated: Path):

@@ -66,7 +66,7 @@ def stylus(*arguments: object, **environment: str) -> subprocess.CompletedProces
     )
 
 
-def test_transfer_writes_sound_picture_and_one_json_object(clips, model):
+def test_transfer_writes_sound_figure_and_one_json_object(clips, model):
     output, figure = clips / "out.flac", clips / "out.png"
     done = stylus(
         *("transfer", clips / "content.wav", clips / "style.flac", clips / "other.wav"),
@@ -93,9 +93,9 @@ def test_transfer_writes_sound_picture_and_one_json_object(clips, model):
     assert (rate, waveform.shape) == (48000, (1, 2, 72000))
     assert waveform.isfinite().all()
     assert waveform.abs().max() > 0.01
-    with Image.open(figure) as picture:
-        assert picture.width > 900
-        assert len(picture.getcolors(picture.width * picture.height) or ()) > 1000
+    with Image.open(figure) as image:
+        assert image.width > 900
+        assert len(image.getcolors(image.width * image.height) or ()) > 1000
     assert not list(clips.glob(".*"))
 
 
@@ -183,7 +183,7 @@ def test_user_errors_are_a_sentence_without_traceback(clips, model):
             "overlap is 200: choose a whole number from 0 to 128",
         ),
         ({"--model": "a.safetensors", "--preset": "tiny-256"}, "preset is tiny-256 and the model takes sd-512 images"),
-        ({"--mask": "words.wav"}, "words.wav can't be read as a picture"),
+        ({"--mask": "words.wav"}, "words.wav can't be read as an image"),
         ({"--mask": "gone.png"}, "mask gone.png does not exist"),
         ({"--sites": "0-2"}, "no self-attention in decoder block"),
         ({"--weights": "0"}, "weights are 0.0"),

@@ -30,8 +30,8 @@ def test_files_are_written(demo):
             melody.samplerate,
             melody.channels,
         )
-    with Image.open(folder / "spectrograms.png") as picture:
-        assert picture.height > 5 * 240
+    with Image.open(folder / "spectrograms.png") as image:
+        assert image.height > 5 * 240
 
 
 @pytest.mark.parametrize("result", RESULTS)
