@@ -38,7 +38,7 @@ def hide_broken_torchaudio() -> None:
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
-    """Resample to `ceil(T * to_rate / from_rate)` samples.
+    """Resample to `ceil(T * to_rate / from_rate)` samples; rates in Hz.
 
     Shape: waveform `[..., T]` float32 -> `[..., T']`. Equal rates return the waveform itself.
     """
@@ -51,6 +51,7 @@ def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
 
 
 def resample_with_soxr(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
+    """`resample` by soxr, for any two rates."""
     import soxr
 
     length = -(-waveform.shape[-1] * to_rate // from_rate)
@@ -61,7 +62,7 @@ def resample_with_soxr(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor
 
 
 def mel_filterbank(n_freqs: int, f_min: float, f_max: float, n_mels: int, sample_rate: int) -> Tensor:
-    """Triangular filters on the HTK mel scale, each of peak 1 (no area normalisation).
+    """Triangular filters on the HTK mel scale from `f_min` to `f_max` Hz, each of peak 1 (no area normalisation).
 
     Shape: `[n_freqs, n_mels]` over the frequencies `linspace(0, sample_rate / 2, n_freqs)`.
     """
@@ -73,6 +74,7 @@ def mel_filterbank(n_freqs: int, f_min: float, f_max: float, n_mels: int, sample
 
 
 def mel_filterbank_with_librosa(n_freqs: int, f_min: float, f_max: float, n_mels: int, sample_rate: int) -> Tensor:
+    """`mel_filterbank` by librosa."""
     import librosa
 
     filters = librosa.filters.mel(

@@ -52,21 +52,23 @@ def decode(
             does (Stylus, arXiv 2411.15913). "gain" filters the content by the ratio of the images to the reference; it
             adds no energy where the content has none. "griffin_lim" starts from random phase (Griffin & Lim 1984).
         reference: images that stand for the unchanged content, such as its VAE round trip; only "gain" uses them.
-            Without them the content itself is the reference.
-        phase_iters: Griffin-Lim iterations after the first estimate; 0 means 32 for "griffin_lim", none for the others.
-        gain_db: "gain" amplifies and attenuates by at most this many dB.
-        above_band_db: level, in dB, of what the content has above the mel band; 0 keeps it.
+            Without them the content itself is the reference. Shaped as `images`.
+        phase_iters: Griffin-Lim iterations, 0 to 256, after the first estimate; 0 means 32 for "griffin_lim", none for the others.
+        gain_db: "gain" amplifies and attenuates by at most this many dB, 0 to 120.
+        above_band_db: level, in dB from -120 to 0, of what the content has above the mel band; 0 keeps it.
         loudness: "match_content" (ITU-R BS.1770) or "none".
         dynamics: how closely loudness over time follows the content's, 0 to 1, as in `follow_dynamics`. Single peaks are taken
             back by a limiter; at 0 nothing changes over time, and a peak turns the whole clip down.
         noise: share, 0 to 1, of what the content has too little of (6 dB less than the images ask for) that is made of
             noise instead. Not for "gain".
         mix: 0 is the content to the bit, 1 the whole effect.
+
     Returns:
         `[B, C, T]` float32 at `spectrogram.sample_rate`, with the content's batch, channels and samples. Its true peak
         stays below the larger of -1 dBFS and the content's own.
+
     Raises:
-        ValueError: a value outside its range, or images that are not those of this spectrogram.
+        ValueError: a value is outside its range, or the images are not those of this spectrogram.
 
     A silent content, and an output that stays more than 1 LU quieter than the content, are logged as warnings of "stylus".
     """
@@ -87,7 +89,14 @@ def decode_band(
 ) -> Tensor:
     """`decode` without what depends on the whole clip: its levels are those that the images ask for.
 
-    Shape: `[B, C, T]`
+    Args:
+        images, spectrogram, method, reference, phase_iters, gain_db, above_band_db, noise: as for `decode`.
+
+    Returns:
+        `[B, C, T]` float32 at `spectrogram.sample_rate`.
+
+    Raises:
+        ValueError: as `decode` does.
     """
     DECODE.check(method)
     PHASE_ITERS.check(phase_iters)
@@ -127,7 +136,7 @@ def _reference_mel(reference: Tensor | None, spectrogram: Spectrogram) -> Tensor
 
 
 def bounded_gain(mel: Tensor, reference: Tensor, peak: Tensor, gain_db: float) -> Tensor:
-    """`mel / reference` as a factor within `gain_db`; 1 where both are silent.
+    """`mel / reference` as a factor between -`gain_db` and `gain_db` in dB; 1 where both are silent.
 
     Shape: mel, reference `[B, n_mels, frames]`, peak `[B]` -> `[B, n_mels, frames]`
     """
@@ -137,7 +146,7 @@ def bounded_gain(mel: Tensor, reference: Tensor, peak: Tensor, gain_db: float) -
 
 
 def gain_change(waveform: Tensor, gain: Tensor, params: SpectrogramParams) -> Tensor:
-    """What filtering by `gain`, interpolated between the mel centres, adds to the waveform.
+    """What is added to a waveform to filter it by `gain`, interpolated between the mel centres.
 
     Shape: waveform `[C, T]` at `params.sample_rate`, gain `[n_mels, frames]` -> `[C, T]`
     """
@@ -155,7 +164,7 @@ def magnitude_change(
     iterations: int = 0,
     method: str = "phase",
 ) -> Tensor:
-    """What giving the waveform the magnitudes of `mel` adds to it.
+    """What is added to a waveform to give it the magnitudes of `mel`.
 
     A mel does not fix the magnitudes: 4000 bins have 512 mel bands. Of all that have it, "phase" takes those nearest to
     the content's own after the gain of `gain_change`, so that an unchanged mel gives back the very waveform; "phase_pinv"
@@ -210,7 +219,10 @@ def magnitude_change(
 
 
 def split_mel(mel: Tensor, own: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-    """What the content is to supply of the mel and what noise is to, whose squares sum to the mel's.
+    """The mel in two parts, whose squares sum to the mel's: what the content supplies, and what noise does.
+
+    Args:
+        noise: share, 0 to 1, of what the content has too little of that is made of noise.
 
     Shape: mel, own (the content's) `[n_mels, frames]` -> both `[n_mels, frames]`
     """

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 class SpectrogramParams:
     """From sound to image. One image is `n_mels` rows high and `width` frames wide."""
 
-    sample_rate: int = 44100
-    n_fft: int = 17640
-    win_length: int = 4410
-    hop_length: int = 441
+    sample_rate: int = 44100  # Hz
+    n_fft: int = 17640  # samples, 400 ms: bins 2.5 Hz apart
+    win_length: int = 4410  # samples, 100 ms
+    hop_length: int = 441  # samples from frame to frame, 10 ms
     n_mels: int = 512
-    f_min: float = 0.0
-    f_max: float = 10000.0
-    power: float = 0.25
-    width: int = 512
+    f_min: float = 0.0  # Hz
+    f_max: float = 10000.0  # Hz
+    power: float = 0.25  # of an amplitude, which makes its brightness
+    width: int = 512  # frames
 
     @property
     def band_bins(self) -> int:

@@ -66,6 +66,7 @@ def filter_stft(waveform: Tensor, change: Callable[[Tensor, slice], Tensor], par
     Args:
         waveform: `[C, T]` at `params.sample_rate`.
         change: takes a spectrum `[C, frames, band_bins]` and its frames, returns a spectrum of that shape.
+
     Returns:
         `[C, T]`
     """

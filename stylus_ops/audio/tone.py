@@ -34,13 +34,14 @@ class Reference(NamedTuple):
     waveform: Waveform
     """[C, T]"""
     sample_rate: int
+    """Hz."""
     weight: float = 1.0
     """Only the proportions of several references' weights matter."""
 
 
 class Tone(NamedTuple):
     waveform: Waveform
-    """[C, T], computed where it is read"""
+    """[C, T], computed where it is read."""
     frequencies: Tensor
     """Hz [n], rising."""
     decibels: Tensor
@@ -62,13 +63,14 @@ def match_tone(
     the same filter.
 
     Args:
-        content: `[C, T]`.
+        content: `[C, T]` at `sample_rate` Hz.
         references: their curves are averaged in dB; silent ones are left out with a warning.
-        amount: share of the curve in dB; 0 gives back the content to the bit, 1 all of it.
-        resolution: width of the finest detail of the curve, in octaves at 1 kHz.
-        most_db: no frequency is amplified or attenuated by more.
+        amount: share, 0 to 1, of the curve in dB; 0 gives back the content to the bit, 1 all of it.
+        resolution: width of the finest detail of the curve, 0.1 to 2 octaves at 1 kHz.
+        most_db: no frequency is amplified or attenuated by more than this, 0 to 60 dB.
+
     Raises:
-        ValueError: a value outside its range, or no weights above 0.
+        ValueError: a value is outside its range, or no weight is above 0.
     """
     TONE.check(amount)
     TONE_RESOLUTION.check(resolution)
@@ -95,7 +97,7 @@ def match_tone(
 
 
 def _sounding(content: Waveform, references: Sequence[Reference]) -> list[Reference]:
-    """The references that there is something to match with."""
+    """The references that sound and have a weight; none where the content is silent. Warns of what is silent."""
     if not sounds(content):
         logger.warning(
             "the content is silent and has no tone to match: choose a recording, or a part of it, with sound"
@@ -114,7 +116,11 @@ def band_centres() -> np.ndarray:
 
 
 def level_curve(waveform: Waveform, sample_rate: int, resolution: float) -> np.ndarray:
-    """Smoothed long-term level in dB `[n_mels]`; above the recording's own Nyquist rate it keeps its last value."""
+    """Smoothed long-term level in dB `[n_mels]`; near the recording's own Nyquist rate and above it keeps its last value.
+
+    Args:
+        resolution: width of the finest detail, in octaves at 1 kHz.
+    """
     power, frames = np.zeros(SPECTRUM.n_mels), 0
     for piece in blocks(waveform, SECONDS_AT_ONCE * sample_rate):
         mel = mel_amplitudes(resample(piece[None], sample_rate, SPECTRUM.sample_rate), SPECTRUM)[0]
@@ -140,7 +146,7 @@ def bounded(curve: np.ndarray, level: np.ndarray, most_db: float) -> np.ndarray:
 
 
 def linear_phase(frequencies: np.ndarray, decibels: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Taps of an FIR filter, an odd number and symmetric, with this gain at these frequencies."""
+    """Taps of an FIR filter, an odd number and symmetric, with this gain in dB at these frequencies in Hz."""
     half = round(HALF_LENGTH * sample_rate)
     wanted = np.interp(np.fft.rfftfreq(4 * half, 1 / sample_rate), frequencies, decibels)
     response = np.roll(np.fft.irfft(10 ** (wanted / 20)), half)

@@ -24,7 +24,7 @@ class Spectrogram(NamedTuple):
     """What the images of a clip do not hold: its waveform, and how it was cut."""
 
     waveform: Tensor  # [B, C, T] float32 on the CPU, at its own sample rate
-    sample_rate: int
+    sample_rate: int  # Hz
     params: SpectrogramParams
     frames: int  # mel frames of the clip
     starts: tuple[int, ...]  # first frame of each window
@@ -52,7 +52,14 @@ class Spectrogram(NamedTuple):
 
 
 def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
-    """The waveform as float32 on the CPU; ValueError if it is no finite `[B, C, T]` at a usable level and rate."""
+    """The waveform `[B, C, T]` as float32 on the CPU.
+
+    Args:
+        sample_rate: Hz.
+
+    Raises:
+        ValueError: it has another shape or no samples, is not finite, too loud to be audio, or not at 4000 to 384000 Hz.
+    """
     if waveform.ndim != 3 or 0 in waveform.shape:
         raise ValueError(
             f"audio has the shape {list(waveform.shape)}: give [batch, channels, samples], at least one of each, from a file "
@@ -76,14 +83,17 @@ def audio_to_windows(
     """Cut clips into overlapping windows; the last one ends where the clip ends.
 
     Args:
-        waveform: `[B, C, T]` at any `sample_rate`.
+        waveform: `[B, C, T]`.
+        sample_rate: 4000 to 384000 Hz.
         overlap: frames that neighbouring windows share, 0 to half a window.
         short_clip: a clip shorter than a window is completed with silence ("pad") or with itself ("loop").
+
     Returns:
         Images `[B * windows, n_mels, width, 3]` float32 in 0..1, clip by clip, and the Spectrogram that
         `windows_to_mel` and `decode` need.
+
     Raises:
-        ValueError: waveform, overlap or short_clip are not what is asked for here.
+        ValueError: the waveform is empty, not finite or too loud to be audio; the rate, overlap or short_clip is out of range.
     """
     waveform = check_waveform(waveform, sample_rate)
     check_overlap(overlap, params)
@@ -121,9 +131,10 @@ def _complete(image: Tensor, width: int, short: str) -> Tensor:
 def windows_to_mel(images: Tensor, spectrogram: Spectrogram) -> Tensor:
     """Join the windows of every clip with raised-cosine cross-fades of mel amplitudes.
 
-    Shape: images `[B * windows, n_mels, width, 3]` -> `[B, n_mels, frames]`
+    Shape: images `[B * windows, n_mels, width, 3]` in 0..1 -> `[B, n_mels, frames]`
+
     Raises:
-        ValueError: the images are not those of this spectrogram, or hold NaN.
+        ValueError: the images are not as many and as large as this spectrogram's, or hold NaN or infinity.
     """
     params, starts = spectrogram.params, spectrogram.starts
     batch = spectrogram.waveform.shape[0]
