@@ -11,6 +11,7 @@ from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
 from ..stylus_ops.audio.files import FORMATS, check_format, tags_fit, write_audio
+from ..stylus_ops.output_files import check_name
 from .host.messages import warn
 from .inputs import wired
 
@@ -105,9 +106,8 @@ def check_prefix(prefix: str) -> None:
     path = os.path.join(output, f"{relative}_00001_.flac")
     try:
         inside = Path(os.path.realpath(path)).is_relative_to(output)
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
+        if inside:
+            check_name(Path(path))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", error)
         raise ValueError(f"filename_prefix {prefix!r} can't be used ({reason}): choose another") from error

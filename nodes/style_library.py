@@ -12,6 +12,7 @@ from comfy_api.latest import io
 
 from ..stylus_ops.diffusion.features import Style
 from ..stylus_ops.diffusion.style_file import SUFFIX, read_style, write_style
+from ..stylus_ops.output_files import check_name
 from . import sockets
 from .graph import upstream_values
 from .host.identity import Weights
@@ -118,12 +119,17 @@ class LoadStyle(io.ComfyNode):
 
 
 def style_path(name: str) -> Path:
-    """The file of a style to be saved; ValueError if the name is none or leaves the folder."""
+    """The file of a style to be saved; ValueError if the name is none, leaves the folder or can't be had there."""
     parts = name.removesuffix(SUFFIX).replace("\\", "/").split("/")
     if any(not part.strip(" .") or re.search(r'[<>:"|?*\x00-\x1f]', part) for part in parts):
         raise ValueError(f"name is {name!r}: choose letters, digits and spaces, with / between folder and name")
     folder = folder_paths.get_folder_paths(FOLDER)[0]
-    return Path(folder, *(part.strip() for part in parts[:-1]), parts[-1].strip() + SUFFIX)
+    path = Path(folder, *(part.strip() for part in parts[:-1]), parts[-1].strip() + SUFFIX)
+    try:
+        check_name(path)
+    except OSError as error:
+        raise ValueError(f"name {name!r} can't be used ({error.strerror}): choose another") from error
+    return path
 
 
 def saved_path(name: str) -> Path:

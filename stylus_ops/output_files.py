@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import sys
@@ -47,6 +48,24 @@ def check_writable(name: str, path: Path, suffixes: tuple[str, ...]) -> None:
         raise ValueError(
             f"{name} {path} can't be used (can't write to {path.parent}, {error.strerror}): choose another"
         ) from error
+
+
+def check_name(path: Path) -> None:
+    """Find out before a long run whether a file can get this name, in folders that may have to be made for it.
+
+    Raises:
+        OSError, ValueError: the file system can't hold it, it is a folder's, or a folder of it is a file.
+    """
+    folder, missing = path.parent, [path.name]
+    while not os.path.exists(folder):
+        folder, missing = folder.parent, [folder.name, *missing]
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "a folder of it is a file")
+    for part in missing:
+        with suppress(FileNotFoundError):
+            os.lstat(folder / part)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

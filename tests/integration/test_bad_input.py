@@ -269,7 +269,7 @@ def test_playlist_of_a_file_outside_the_input_folder(comfy: ComfyServer) -> None
     assert "list.m3u8" in words(comfy, graph)
 
 
-@pytest.mark.parametrize("prefix", ["x" * 300, "", "a/../../b", "/tmp/c"])
+@pytest.mark.parametrize("prefix", ["x" * 300, "a new folder/" + "x" * 300, "", "a/../../b", "/tmp/c"])
 def test_a_prefix_that_cannot_be_used_is_refused_before_the_run(comfy: ComfyServer, prefix: str) -> None:
     graph, saved = audio_graph("TestAudio", content="noise", samples=4410, channels=1, sample_rate=44100)
     graph[saved]["inputs"]["filename_prefix"] = prefix

@@ -104,6 +104,18 @@ def test_a_name_never_leaves_the_folder(comfy: ComfyServer, name: str) -> None:
         comfy.run(graph)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a new folder/" + "x" * 300, "x" * 300 + "/cello", "file.txt/cello"])
+def test_a_name_that_no_file_can_have_is_refused_before_the_run(comfy: ComfyServer, name: str) -> None:
+    folder = comfy.base / "models" / "stylus_styles"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "file.txt").touch()
+    graph = TransferGraph(comfy)
+    del graph[graph.saved]
+    graph.add("StylusSaveStyle", style=[graph.capture, 0], name=name)
+    with pytest.raises(PromptRefused, match=r"can't be used"):
+        comfy.run(graph)
+
+
 @pytest.mark.parametrize("name", ["gone.safetensors", "../checkpoints/sd15-small.safetensors", "/etc/passwd"])
 def test_only_files_of_the_folder_are_read(comfy: ComfyServer, name: str) -> None:
     graph = TransferGraph(comfy)

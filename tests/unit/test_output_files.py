@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stylus_ops.output_files import MARK, check_writable, held, write_atomically
+from stylus_ops.output_files import MARK, check_name, check_writable, held, write_atomically
 
 ROOT = Path(__file__).parents[2]
 WRITE_AND_WAIT = """
@@ -89,6 +89,20 @@ def test_what_cannot_be_written_is_said(tmp_path, name, words):
 def test_names_that_no_file_can_have_are_said(tmp_path, name):
     with pytest.raises(ValueError, match="can't be used"):
         check_writable("output", tmp_path / name, (".wav",))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 300, "new/" + "x" * 300, "x" * 300 + "/new", "nul\0", "new/nul\0", "file/name", "file/new/name", "folder"],
+)
+def test_a_name_that_no_file_can_get_is_known_before(tmp_path, name):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises((OSError, ValueError)):
+        check_name(tmp_path / name)
+    for good in ("name", "file", "new/name", "new/and new/" + "x" * 255, "folder/name"):
+        check_name(tmp_path / good)
+    assert sorted(names(tmp_path)) == ["file", "folder"]
 
 
 def test_the_longest_names_can_be_written(tmp_path):
