@@ -44,6 +44,8 @@ MAGMA = np.array(
 
 
 class Panel(NamedTuple):
+    """A spectrogram to be drawn."""
+
     title: str
     mel: Tensor
     """Amplitudes [n_mels, frames]."""
@@ -64,7 +66,7 @@ def recording_panel(title: str, waveform: Tensor, sample_rate: int) -> Panel:
     """A recording's mel spectrogram, of about as many frames as the plot has columns.
 
     Args:
-        waveform: [C, T].
+        waveform: [C, T] at `sample_rate` Hz.
     """
     params = PRESETS["sd-512"]
     waveform = resample(waveform.float().cpu(), sample_rate, params.sample_rate)
@@ -182,7 +184,7 @@ def _draw_bar(image: Image.Image, left: int, top: int) -> None:
 
 
 def _average_spectrum(panel: Panel) -> np.ndarray:
-    """Average power in dB of a whole energy of 0 dB, for every row of the plot from the top down, [PLOT_HEIGHT].
+    """Average power in dB, of a sum over the rows of 0 dB, for every row of the plot from the top down, [PLOT_HEIGHT].
 
     Smoothed over a twelfth of the mel axis. What is 80 dB below the loudest row counts as that.
     """

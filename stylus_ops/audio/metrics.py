@@ -23,7 +23,7 @@ def chroma_cosine(a: Tensor, b: Tensor, sample_rate: int) -> float:
     1 is the same harmony throughout; unrelated music reaches about 0.6.
 
     Args:
-        a, b: waveforms [T] or [C, T] of equal length; channels are averaged.
+        a, b: waveforms [T] or [C, T] of equal length, at `sample_rate` Hz; channels are averaged.
 
     Raises:
         ValueError: the lengths differ, or `a` is silent.
@@ -104,6 +104,7 @@ def mfcc_frechet_distance(a: Timbre, b: Timbre) -> float:
 
 
 def _mono(waveform: Tensor) -> np.ndarray:
+    """[T] or [C, T] to [T]."""
     samples = waveform.detach().cpu().float().numpy()
     return samples.mean(0) if samples.ndim > 1 else samples
 

@@ -63,10 +63,18 @@ def match_statistics(
     mode: str = ADAIN_MODE.default,
     strength: float = ADAIN.default,
 ) -> Tensor:
-    """Blend the content noise with its restyled version: strength 0 is the content, 1 the full effect.
+    """Blend the content's noise with its restyled version.
+
+    Args:
+        content, styles, weights: as for `adain`.
+        mode: "adain", "efdm" or "none", which leaves the content as it is.
+        strength: 0 is the content, 1 the full effect.
+
+    Returns:
+        Of the content's shape.
 
     Raises:
-        ValueError: unknown mode, or a strength outside 0..1.
+        ValueError: `mode` is unknown, or `strength` outside 0..1.
     """
     ADAIN_MODE.check(mode)
     ADAIN.check(strength)

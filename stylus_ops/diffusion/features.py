@@ -57,7 +57,7 @@ def choose_policy(requested: str, needed: int, free: int) -> str:
         free: bytes of free host memory.
 
     Raises:
-        ValueError: another request.
+        ValueError: `requested` is no value of that dial.
     """
     FEATURES.check(requested)
     if requested != "auto":
@@ -76,7 +76,7 @@ def blend(styles: Sequence[Style], weights: Sequence[float] = ()) -> Style:
         weights: one of 0 or more for each style; only their proportions matter. Equal shares where none are given.
 
     Raises:
-        ValueError: weights that are no shares, or styles captured with different settings.
+        ValueError: weights that `normalised` refuses, or styles captured with different settings.
     """
     weighted = []
     for number, (style, share) in enumerate(zip(styles, normalised(weights, len(styles)), strict=True), 1):

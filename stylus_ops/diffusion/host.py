@@ -21,6 +21,8 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Hook(Protocol):
+    """What is done at self-attention layers, the `sites`, during one evaluation."""
+
     @property
     def sites(self) -> Sequence[Site]: ...
 

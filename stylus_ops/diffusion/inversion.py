@@ -40,14 +40,14 @@ def invert(
 
     Args:
         latents: [B, C, h, w] in the model's own scale.
-        sigmas: [N] ascending.
+        sigmas: [N], ascending.
         method: "fixed_point" or "ddim".
-        corrections: K, evaluations per node of `fixed_point`. `ddim` takes one a node whatever this is.
+        corrections: K, 1 to 100, evaluations per node of `fixed_point`. `ddim` takes one a node whatever this is.
         before_provisional: called before each evaluation that is not its node's last.
         evaluated: where the trajectory's is kept; in new memory if None.
 
     Raises:
-        ValueError: unknown method, or `corrections` outside 1..100.
+        ValueError: `method` is unknown, or `corrections` outside 1..100.
     """
     INVERSION.check(method)
     CORRECTIONS.check(corrections)

@@ -65,6 +65,7 @@ class FeatureReader:
 
 
 def _begin(clips: tuple[Inversion, ...], part: Part) -> Callable[[], list[Tensor]]:
+    """Begin to copy a part's features from its clip's bank."""
     bank = clips[part.clip].bank
     assert bank is not None
     return begin_copy([kept[part.start : part.stop] for kept in bank[part.node]], part.device)

@@ -36,7 +36,7 @@ def record(
         valid_width: latent columns that hold sound; None for all.
 
     Raises:
-        ValueError: as `invert` does.
+        ValueError: `method` is unknown, or `corrections` out of range.
     """
     trajectory = invert(
         denoise, latents, recorder.sigmas.to(latents.device), method, corrections, on_step, recorder.skip, evaluated

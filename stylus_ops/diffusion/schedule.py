@@ -52,6 +52,9 @@ def ddim_sigmas(sigma_table: Tensor, steps: int) -> Tensor:
     Args:
         sigma_table: [1000], the model's sigma at each training timestep.
         steps: number of nodes N, 2 to 999.
+
+    Raises:
+        ValueError: `steps` is out of range.
     """
     return sigma_table[timesteps(steps).to(sigma_table.device)].float()
 
@@ -67,6 +70,6 @@ def sampling_sigmas(sigmas: Tensor) -> Tensor:
 
 
 def nearest_node(sigmas: Tensor, sigma: Tensor | float) -> int:
-    """Index of the node nearest to `sigma` in log sigma: exact on the schedule, an approximation off it."""
+    """Index of the node in `sigmas` [N] nearest to `sigma`, by log sigma: exact on the schedule, an approximation off it."""
     sigma = torch.as_tensor(sigma, dtype=sigmas.dtype, device=sigmas.device).flatten()[0]
     return int((sigmas.log() - sigma.log()).abs().argmin())

@@ -37,7 +37,10 @@ def feature_bytes(decoder: Decoder, sites: Collection[Site], dtype: torch.dtype,
 
     Args:
         dtype: of the hidden states.
-        height, width: of the latent.
+        height, width: of the latent, in latent pixels.
+
+    Returns:
+        Bytes.
     """
     values = 0
     for number, _ in sites:
@@ -54,7 +57,7 @@ def resolve_sites(text: str, decoder: Decoder) -> tuple[Site, ...]:
     with attention of another one.
 
     Raises:
-        ValueError: the text can't be read, or names a block without self-attention.
+        ValueError: the text can't be read or names a block without self-attention, or the decoder has none.
     """
     available = sorted(decoder)
     if not available:

@@ -23,7 +23,8 @@ FORMAT = "stylus style 1"
 KINDS = {"list": list, "tuple": tuple}
 
 Plain = Callable[[Any], object]
-"""What a host knows of weights or conditioning as tensors, numbers, texts and lists, tuples or dicts of them."""
+"""Turns what a host has as weights or conditioning into plain values: tensors, numbers, texts, and lists, tuples or dicts of
+them."""
 
 
 def write_style(path: Path, style: Style, recording: str, weights: Plain, conditioning: Plain) -> None:
@@ -67,7 +68,7 @@ def read_style(path: Path, weights: Plain = lambda value: value) -> tuple[Style,
         weights: makes the host's identity of weights of what `write_style` was given for it.
 
     Raises:
-        ValueError: no such file, another kind of file, or a damaged one.
+        ValueError: the file does not exist, is of another kind or a later version, or is damaged.
     """
     if not path.is_file():
         raise ValueError(f"style {path.stem!r} does not exist: choose another, or save it again")

@@ -60,7 +60,7 @@ def _expected(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, torch.Size]
 
 
 def _without_ones(shape: torch.Size) -> list[int]:
-    """A layer of one pixel is written as a matrix by some and as a convolution by others."""
+    """The shape without ones at its end: some write a 1x1 convolution as a matrix."""
     sizes = list(shape)
     while sizes and sizes[-1] == 1:
         sizes.pop()

@@ -48,7 +48,7 @@ class Engine:
             dtype: "auto", "float32", "float16" or "bfloat16". auto is float16 on CUDA and float32 elsewhere.
 
         Raises:
-            ValueError: device or dtype that this machine has not, or a model that can't be loaded.
+            ValueError: this machine does not have the device, the dtype is unknown, or the model can't be loaded.
         """
         chosen = choose_device(device)
         if dtype not in ("auto", *DTYPES):
@@ -101,9 +101,9 @@ class Engine:
         return psutil.virtual_memory().available
 
     def windows_that_fit(self, height: int, width: int) -> int:
-        """Windows of latents [4, height, width] that one evaluation may hold within half of the free memory.
+        """Windows of latents [4, height, width] that one evaluation may hold within half of the free memory, at least 1.
 
-        On a CPU, which is no faster for more, within 256 MiB.
+        On a CPU, which is no faster with more windows, within 256 MiB.
         """
         channels = self.model.unet.config["block_out_channels"][0]
         window = ACTIVATIONS * height * width * channels * self.dtype.itemsize
@@ -178,7 +178,7 @@ def decoder_of(unet: UNet2DConditionModel) -> Decoder:
 
 
 def _decoder_transformers(unet: UNet2DConditionModel) -> Iterator[tuple[int, int, Any]]:
-    """Number of each decoder block with attention, its level, and its transformer."""
+    """For each decoder block with attention: its number, its level's, and its transformer."""
     number = 0
     block: Any
     for level, block in enumerate(unet.up_blocks):
@@ -191,7 +191,7 @@ def choose_device(name: str) -> torch.device:
     """The device called `name`; "auto" is CUDA, else Apple's MPS, else the CPU.
 
     Raises:
-        ValueError: no such device on this machine.
+        ValueError: there is no such device on this machine.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

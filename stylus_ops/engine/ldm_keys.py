@@ -44,7 +44,7 @@ def ldm_key(key: str) -> str:
     """The name of one weight of a UNet with two residual blocks a level, without attention at the lowest.
 
     Raises:
-        ValueError: not a weight of such a network.
+        ValueError: `key` is no weight of such a network.
     """
     for name, ldm in OUTSIDE.items():
         if key.startswith(name + "."):

@@ -87,7 +87,7 @@ class Autoencoder(Protocol):
         """[B, 3, H, W] in -1..1 to latents [B, 4, H/8, W/8] in the scale of the U-Net, without randomness."""
 
     def decode(self, latents: Tensor) -> Tensor:
-        """The way back; values may leave -1..1."""
+        """Latents to pixels [B, 3, H, W]; values may leave -1..1."""
 
 
 class LoadedModel(NamedTuple):
@@ -129,7 +129,7 @@ def load_model(name: str, device: torch.device, dtype: torch.dtype) -> LoadedMod
         dtype: of the U-Net; the autoencoder stays in float32.
 
     Raises:
-        ValueError: not found, not safetensors, damaged, or of a family that has no place to inject into.
+        ValueError: the model is not found, not in safetensors, damaged, or of a family that the command line can't use.
     """
     for logging in (diffusers_logging, transformers_logging):
         logging.set_verbosity_error()
@@ -146,7 +146,7 @@ def downloaded(name: str) -> Path:
     """The folder of a model of the Hub, downloaded unless it is here already.
 
     Raises:
-        ValueError: no such model, or no network to ask for it.
+        ValueError: the Hub has no public model of this name, or can't be reached.
     """
     try:
         return Path(snapshot_download(name, allow_patterns=HUB_FILES))
@@ -264,7 +264,7 @@ def sd_sigmas() -> Tensor:
 
 
 def context_width(weights: Mapping[str, Tensor]) -> int:
-    """What a checkpoint's cross-attention reads: 768 for SD 1.x, 1024 for SD 2.x."""
+    """Width of the prompt that a checkpoint's cross-attention reads: 768 for SD 1.x, 1024 for SD 2.x."""
     return tensor(weights, f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", 2).shape[1]
 
 
@@ -280,7 +280,7 @@ def unet_from_checkpoint(weights: Mapping[str, Tensor], dtype: torch.dtype) -> U
 
 
 def _unet_config(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What a checkpoint's U-Net has of its own: the width of each of its four levels, and its heads."""
+    """Where a checkpoint's U-Net may differ from the bundled configuration: its four levels' widths, and its heads."""
     keys = [f"{UNET}input_blocks.{3 * level + 1}.0.out_layers.3.weight" for level in range(4)]
     widths = [tensor(weights, key, 4).shape[0] for key in keys]
     heads = {} if context_width(weights) == 768 else {"attention_head_dim": [width // 64 for width in widths]}
@@ -309,7 +309,7 @@ def predicts_velocity(weights: Mapping[str, Tensor]) -> bool:
 
 @torch.no_grad()
 def empty_prompt(text_encoder: CLIPTextModel) -> Tensor:
-    """The text encoder's reading of no words, [1, 77, width]."""
+    """The text encoder's output for an empty prompt, [1, 77, width]."""
     padding = PADDING_TOKENS.get(text_encoder.config.hidden_size, END_TOKEN)
     tokens = [START_TOKEN, END_TOKEN] + [padding] * (PROMPT_TOKENS - 2)
     return text_encoder(torch.tensor([tokens])).last_hidden_state

@@ -1,4 +1,4 @@
-"""What a process has needed."""
+"""How much memory a process has needed."""
 
 import sys
 

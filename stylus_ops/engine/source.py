@@ -25,7 +25,7 @@ def find(name: str) -> Source:
     """The bundled prior, a checkpoint file, a diffusers folder, or a Hub id: `owner/name` that is no path.
 
     Raises:
-        ValueError: what is asked for is none of these.
+        ValueError: `name` is none of these, or a pickle.
     """
     if name == "tiny":
         return Source("tiny", WEIGHTS)
@@ -48,10 +48,10 @@ def find(name: str) -> Source:
 
 
 def fingerprint(name: str) -> dict[str, Any] | None:
-    """What the model is read from: names, sizes and times of change; None where that has to be downloaded.
+    """The files that the model is read from, by name: sizes in bytes and times of change in ns; None if they aren't there yet.
 
     Raises:
-        ValueError: as `find`.
+        ValueError: `name` is no model, as `find` says.
     """
     kind, path = find(name)
     if kind == "hub":

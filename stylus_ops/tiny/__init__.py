@@ -33,15 +33,17 @@ class TinyPrior(NamedTuple):
 
 
 def checksum_file(path: Path) -> Path:
-    """Beside the weights: their SHA-256 as `sha256sum` writes and checks it."""
+    """The file beside the weights that holds their SHA-256, as `sha256sum` writes and checks it."""
     return path.with_name(path.name + ".sha256")
 
 
 def write_checksum(path: Path) -> None:
+    """Write the `checksum_file` of some weights."""
     checksum_file(path).write_bytes(f"{sha256(path)}  {path.name}\n".encode())
 
 
 def sha256(path: Path) -> str:
+    """A file's digest, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -49,7 +51,7 @@ def load(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32,
     """Read the prior. UNet weights and context come in `dtype`.
 
     Raises:
-        ValueError: the file is missing, cut off, altered, or not a Stylus Tiny prior.
+        ValueError: the file or its checksum is missing, or it is cut off, altered or not a Stylus Tiny prior.
     """
     if not path.is_file():
         raise ValueError(f"Stylus Tiny's weights {path} are missing: install the pack again")
