@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-# All else takes seconds to import: functions do it, so that being stopped meanwhile is answered in words, too. diffusers is
+# All else takes seconds to import: functions do it, so that being stopped meanwhile gets its message, too. diffusers is
 # imported once the arguments are known to be good.
 if TYPE_CHECKING:
     from .engine.engine import Engine
@@ -30,7 +30,7 @@ TITLES = {
     "tone": "tone",
     "decode": "decoding",
 }
-"""Of the groups of dials."""
+"""Headings of the groups of dials in the help."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status. What can be mended by the user is said in a sentence, without a traceback."""
+    """Run a command; returns the exit status. Mistakes that the user can mend are told in a sentence, without a traceback."""
     try:
         with _sigterm_raises(), _warnings_shown():
             args = _parser().parse_args(arguments)
@@ -82,7 +82,7 @@ def _sigterm_raises() -> Iterator[None]:
 
 @contextmanager
 def _warnings_shown() -> Iterator[None]:
-    """What the core warns of, on standard error."""
+    """Show the core's warnings on standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("stylus: %(message)s"))
     logger = logging.getLogger("stylus")

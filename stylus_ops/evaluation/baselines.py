@@ -1,6 +1,6 @@
 """Ways to restyle a recording without a diffusion model, for comparison.
 
-All take and return waveforms [C, T] at one rate, keep the content's length and match its loudness.
+All take and return waveforms [C, T] at one `sample_rate` in Hz, keep the content's length and match its loudness.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def cross_synthesis(content: Tensor, style: Tensor, sample_rate: int, amount: fl
 
 
 def truths_mel(content: Tensor, truth: Tensor, sample_rate: int) -> Restyled:
-    """The content's phase with the truth's own mel."""
+    """The truth's own mel with the content's phase."""
     (mel, _), (_, spectrogram) = _mel(truth, sample_rate), _mel(content, sample_rate)
     return _decode(mel, spectrogram)
 

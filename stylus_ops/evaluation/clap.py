@@ -18,7 +18,7 @@ class Clap:
         name: a local folder, or a Hub id, which is downloaded.
 
     Raises:
-        OSError: no weights there.
+        OSError: the folder has no weights, or the Hub can't give them.
     """
 
     def __init__(self, name: str):

@@ -36,12 +36,13 @@ SHOWN = ("chroma_cosine", "onset_f1", "style_taken", "closed_mel_spectrum", "clo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that the other commands do not have."""
     parser.add_argument(
         "pairs",
         type=Path,
         nargs="?",
         metavar="PAIRS.csv",
-        help="table with columns content and style, and at will truth and monophonic",
+        help="table with columns content and style, and, as wished, truth and monophonic",
     )
     parser.add_argument(
         "--contents", type=Path, metavar="DIR", help="instead of a table: each recording in this folder"

@@ -67,6 +67,8 @@ class Plan:
 
 
 class Job(NamedTuple):
+    """One method on one pair."""
+
     pair: Pair
     method: Method
     plan: Plan
@@ -92,7 +94,7 @@ class Job(NamedTuple):
         }
 
     def earlier(self) -> Mapping[str, Any]:
-        """What a run has left of this very job, with all the columns that are asked for: `numbers` or `error`, or nothing."""
+        """What an earlier run kept of this very job: its `numbers` in all the columns of the plan, or its `error`; else nothing."""
         record = read_report(self.record)
         numbers = record.get("numbers")
         complete = "error" in record or (isinstance(numbers, dict) and set(self.plan.columns) <= numbers.keys())
@@ -107,7 +109,7 @@ class Job(NamedTuple):
         write_report(self.record, {"request": self.request, "numbers": numbers})
 
     def row(self) -> Row | None:
-        """None unless it was run with success."""
+        """The job's row of the result; None where it failed or has not run."""
         numbers = self.earlier().get("numbers")
         if numbers is None:
             return None
@@ -117,7 +119,7 @@ class Job(NamedTuple):
 
 
 def run_share(plan: Plan, engine: Engine | None, clap: Clap | None, share: Share, quiet: bool = False) -> list[str]:
-    """Run what this process has to do and is not done yet; returns a sentence for each thing that went wrong.
+    """Run this process's jobs that are not done yet; returns a sentence for each that failed.
 
     A pair that fails does not stop the others.
     """
@@ -135,7 +137,7 @@ def run_share(plan: Plan, engine: Engine | None, clap: Clap | None, share: Share
 
 
 def _run_pair(pair: Pair, jobs: Sequence[Job], engine: Engine | None, clap: Clap | None) -> Iterator[tuple[Job, str]]:
-    """The jobs as they are done, with what went wrong."""
+    """Each job once it is done, with an empty text or what went wrong."""
     recordings = None
     for job in jobs:
         job.sound.parent.mkdir(parents=True, exist_ok=True)

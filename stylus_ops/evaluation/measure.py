@@ -28,10 +28,10 @@ COLUMNS = CONTENT_COLUMNS + STYLE_COLUMNS + TEXTURE_COLUMNS + FIDELITY_COLUMNS
 
 
 class Measure:
-    """Measures outputs against one content and style; what is known of those two is worked out once.
+    """Measures outputs against one content and style, whose own measurements are taken once.
 
     Args:
-        content, style: waveforms [C, T] at one sample rate.
+        content, style: waveforms [C, T], both at `sample_rate` Hz.
         monophonic: whether the content is one voice; raw pitch accuracy is left out otherwise.
         truth: what the output should be, [C, T], or None to leave out the columns of the truth.
         clap: a model for the CLAP columns, or None to leave them out.

@@ -49,6 +49,8 @@ INVERSION_DIALS = tuple(dial for name in ("schedule", "memory", "clips", "window
 
 
 class Method(NamedTuple):
+    """A way to restyle, at certain settings."""
+
     name: str
     """As it was written."""
     kind: str
@@ -67,7 +69,7 @@ class Recordings:
         truth: [C, T] of the content's length, or None.
 
     Raises:
-        ValueError: the truth is not as long as the content.
+        ValueError, OSError: a recording can't be read, or the truth is not as long as the content.
     """
 
     def __init__(self, content: Path, style: Path, engine: Engine | None, truth: Path | None = None):
@@ -124,12 +126,12 @@ def mosaicked(pair: Recordings, settings: Settings) -> Restyled:
 
 
 def truth_decoded(pair: Recordings, settings: Settings) -> Restyled:
-    """What no model can exceed with this way back to sound."""
+    """The truth's own mel decoded: the most that any model can reach with this decoder."""
     return truths_mel(pair.content, _known(pair.truth), pair.sample_rate)
 
 
 def truth_autoencoded(pair: Recordings, settings: Settings) -> Restyled:
-    """The same after the model's autoencoder, which no transfer with it can exceed."""
+    """The truth's images through the autoencoder, decoded: the most that a transfer with this model can reach."""
     run = pair.transfer(settings)
     content = run.read(pair.paths[0], [])[0].spectrogram
     images, truth = audio_to_windows(_known(pair.truth)[None], pair.sample_rate, run.params, settings.overlap)
@@ -144,7 +146,7 @@ def _known(truth: Tensor | None) -> Tensor:
 
 
 def autoencoded(pair: Recordings, settings: Settings) -> Restyled:
-    """What the autoencoder and the way back to sound alone do."""
+    """The content through the autoencoder and the decoder alone."""
     run = pair.transfer(settings)
     content, _ = run.read(pair.paths[0], [pair.paths[1]])
     images = run.engine.decode(run.engine.encode(content.images))
@@ -185,7 +187,7 @@ def parse_method(text: str, settings: Settings) -> Method:
         settings: of `stylus`; the other methods with a model take its schedule, sites and geometry.
 
     Raises:
-        ValueError: no such method, or a setting that it does not have.
+        ValueError: the method is unknown, has no such setting, or its value is out of range.
     """
     kind, _, changes = text.partition(":")
     if kind not in KINDS:

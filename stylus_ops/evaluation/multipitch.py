@@ -22,7 +22,12 @@ QUIET = 1e-2  # of the loudest frame's amplitude, -40 dB: frames below it have n
 
 
 def multipitch(samples: np.ndarray, sample_rate: int, hop: int) -> np.ndarray:
-    """Bool [128, frames]: whether the MIDI key sounds; none in frames more than 40 dB under the loudest."""
+    """Bool [128, frames]: whether the MIDI key sounds; none in frames more than 40 dB under the loudest.
+
+    Args:
+        samples: [T] at `sample_rate` Hz.
+        hop: samples from frame to frame.
+    """
     magnitude = np.abs(librosa.stft(samples, n_fft=PADDED, win_length=N_FFT, hop_length=hop)).T
     level = np.sqrt(np.square(magnitude).sum(1))
     roll = np.zeros((128, len(magnitude)), bool)

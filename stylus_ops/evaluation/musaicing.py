@@ -90,6 +90,6 @@ def _played_on(weights: np.ndarray) -> np.ndarray:
 
 
 def _shifted(waveform: Tensor, semitones: int) -> Tensor:
-    """Played faster or slower, so that it sounds so much higher."""
+    """A waveform [1, T] played faster or slower, so that it sounds that many semitones higher."""
     ratio = Fraction(2 ** (-semitones / 12)).limit_denominator(64)
     return resample(waveform, ratio.denominator, ratio.numerator)

@@ -24,7 +24,7 @@ PITCH_RESOLUTION = 0.25  # semitones; raw pitch accuracy allows half a semitone
 
 
 class Notes:
-    """What is played in a waveform [C, T], found when first asked for; channels are averaged."""
+    """What is played in a waveform [C, T] at `sample_rate` Hz, found when first asked for; channels are averaged."""
 
     def __init__(self, waveform: Tensor, sample_rate: int):
         self.samples = resample(waveform.mean(0, keepdim=True), sample_rate, RATE)[0].numpy()

@@ -13,6 +13,8 @@ TRUE, FALSE = ("yes", "true", "1"), ("", "no", "false", "0")
 
 
 class Pair(NamedTuple):
+    """A content and a style."""
+
     name: str
     content: Path
     style: Path
@@ -34,7 +36,7 @@ def read_pairs(table: Path) -> PairTable:
     Recordings are looked for from the table's folder.
 
     Raises:
-        ValueError: no such table, no row that is a pair, or two pairs of one name.
+        ValueError: the table does not exist or can't be read, has no row that is a pair, or two pairs of one name.
     """
     if not table.is_file():
         raise ValueError(f"pairs {table} does not exist: check its name and folder")
@@ -61,7 +63,7 @@ def read_pairs(table: Path) -> PairTable:
 
 
 def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
-    """Line numbers and, by column, what stands there."""
+    """Line numbers, and the text in each column."""
     with table.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or ()
@@ -73,7 +75,11 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def every_pair(contents: Path, styles: Path) -> list[Pair]:
-    """Each recording of one folder with each of another."""
+    """Each recording of one folder with each of another.
+
+    Raises:
+        ValueError: a folder has no recordings, or two pairs have one name.
+    """
     pairs = [_pair(content, style, False) for content in _recordings(contents) for style in _recordings(styles)]
     return _distinct(pairs, f"folders {contents} and {styles}")
 

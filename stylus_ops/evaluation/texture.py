@@ -73,7 +73,7 @@ def cochlear_envelopes(samples: np.ndarray) -> np.ndarray:
 
 
 def modulation_power(envelopes: np.ndarray) -> np.ndarray:
-    """Of envelopes [bands, frames] of mean 0 and variance 1: power within each modulation filter, [bands, 20]."""
+    """Power of envelopes [bands, frames] (mean 0, variance 1) within each modulation filter, [bands, 20]."""
     power = np.abs(np.fft.rfft(envelopes)) ** 2
     power[:, 1:] *= 2
     frequencies = np.fft.rfftfreq(envelopes.shape[1], 1 / ENVELOPE_RATE)
@@ -83,8 +83,8 @@ def modulation_power(envelopes: np.ndarray) -> np.ndarray:
 
 
 def texture_distances(a: Texture, b: Texture) -> dict[str, float]:
-    """Of `b` from `a` for each field of `Texture`: the difference over the size of `a`, root mean square over the statistics
-    of the field. 0 is the same texture; twice as far is twice the number."""
+    """Distance of `b` from `a` for each field of `Texture`: the size of the difference over the size of `a`, root mean square
+    over the statistics of the field. 0 is the same texture; twice as far is twice the number."""
     return {
         field: float(
             np.sqrt(

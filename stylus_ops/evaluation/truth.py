@@ -40,7 +40,7 @@ class Truth:
         waveform: [C, T]; channels are averaged.
 
     Raises:
-        ValueError: it is silent.
+        ValueError: the truth is silent.
     """
 
     def __init__(self, waveform: Tensor, sample_rate: int):
@@ -52,7 +52,7 @@ class Truth:
         self._decibels = self._floored(power)
 
     def distances(self, output: Tensor) -> Distances:
-        """Of an output [C, T].
+        """Distances of an output [C, T] at the truth's sample rate.
 
         Raises:
             ValueError: its length is not the truth's.
@@ -70,7 +70,7 @@ class Truth:
 
 
 def distances(truth: np.ndarray, output: np.ndarray) -> Distances:
-    """Of mel spectra in dB, [bands, frames]."""
+    """Distances between two mel spectra in dB, [bands, frames]."""
     a, b = (librosa.feature.mfcc(S=decibels, n_mfcc=MFCC_COUNT)[1:] for decibels in (truth, output))
     return Distances(
         float(np.sqrt(np.square(output - truth).mean(0)).mean()),

@@ -25,7 +25,10 @@ FILE_COLUMNS = ("content", "style", "mask", "out")
 
 
 class Row(NamedTuple):
+    """One transfer of the table."""
+
     line: int
+    """Of the manifest, its first being 1."""
     content: Path
     style: Path
     output: Path
@@ -108,7 +111,7 @@ def read_manifest(manifest: Path, out: Path, settings: Settings) -> Manifest:
 
 
 def _cells(manifest: Path) -> list[tuple[int, dict[str, str]]]:
-    """Line numbers and, by column, what stands there."""
+    """Line numbers, and the text in each column."""
     with manifest.open(newline="", encoding="utf-8-sig") as file:
         table = csv.DictReader(file)
         columns = {column.strip().replace("-", "_"): column for column in table.fieldnames or ()}
@@ -156,8 +159,9 @@ def is_finished(row: Row, model: str, weights: str = "", source: Mapping[str, An
     """Whether an earlier run has written this row with these settings and this model.
 
     Args:
-        model, weights: its name and digest.
-        source: what its weights are read from, as `run_rows` was told then; tells the same without the digest.
+        model: its name.
+        weights: digest of its weights; empty where it isn't loaded.
+        source: what the weights are read from, as given to that `run_rows`: enough to know them by without the digest.
     """
     report = read_report(row.report)
     request = report.get("request")
@@ -171,9 +175,12 @@ def is_finished(row: Row, model: str, weights: str = "", source: Mapping[str, An
 def run_rows(
     engine: Engine, rows: Sequence[Row], share: Share, quiet: bool = False, source: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Run this process's share of the rows, but for those that other processes are at.
+    """Run this process's share of the rows, but for those that other processes are working on; returns `summary_of` it.
 
     Every row leaves its sound and, beside it, its report; finished rows are skipped.
+
+    Args:
+        source: what the model's weights are read from, kept in the reports for `is_finished`.
     """
     weights = engine.model.digest()
     written: list[Row] = []
@@ -212,7 +219,7 @@ def summary_of(
     elsewhere: Sequence[Row] = (),
     failed: Sequence[Failure] = (),
 ) -> dict[str, Any]:
-    """What came of this process's rows, for JSON; `elsewhere` are those that other processes are still at."""
+    """What became of this process's rows, for JSON; `elsewhere` are those that other processes are still working on."""
     groups = {"written": written, "skipped": skipped, "elsewhere": elsewhere}
     return {
         "process": share.process,
@@ -239,7 +246,7 @@ def _run(engine: Engine, row: Row, weights: str, source: Mapping[str, Any] | Non
 
 
 def in_words(error: Exception) -> str:
-    """Of what can go wrong with a recording, in a line; a fault of the program with its kind."""
+    """An error in one line: as it is if the user can mend it, led by its kind if the program is at fault."""
     text = " ".join(str(error).split())
     return text if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
 
@@ -250,7 +257,7 @@ def write_report(path: Path, report: Mapping[str, Any]) -> None:
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """What an earlier run has written there; nothing where that is missing, damaged or none of ours."""
+    """What an earlier run has written there; empty where the file is missing, damaged or no report."""
     try:
         report = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -63,7 +63,7 @@ class Settings:
         """The preset of a run on a model whose own one is given.
 
         Raises:
-            ValueError: another one is asked for, or the overlap is too long for it.
+            ValueError: another one is asked for, or the overlap is more than half of its window.
         """
         if self.preset not in ("auto", own):
             raise ValueError(f"preset is {self.preset} and the model takes {own} images: choose {own} or auto")
@@ -78,5 +78,5 @@ class Settings:
 
 
 def known_preset(model: str) -> str | None:
-    """The preset of a model that is known by its name alone, before it is loaded; None where it is not."""
+    """The preset of a model, as far as its name tells before it is loaded; None where it doesn't."""
     return "tiny-256" if model == "tiny" else "sd-512" if model.endswith(".safetensors") else None

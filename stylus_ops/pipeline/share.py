@@ -18,16 +18,18 @@ LOCAL_RANK = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "MV
 
 
 class Share(NamedTuple):
-    """This process's number and the number of processes, as `torchrun`, `accelerate launch` or `mpirun` set them."""
+    """Which part of the work is this process's, as `torchrun`, `accelerate launch` or `mpirun` say it."""
 
     process: int
+    """Number of this process, from 0."""
     processes: int
+    """How many there are."""
     process_here: int
-    """Counted on this machine alone."""
+    """Number of this process among those of this machine, from 0."""
 
     @classmethod
     def of_this_process(cls) -> Share:
-        """Raises ValueError when the environment contradicts itself."""
+        """Raises ValueError when a variable is no number, or the rank is not below the number of processes."""
         share = cls(_number(RANK, 0), _number(SIZE, 1), _number(LOCAL_RANK, 0))
         if not 0 <= share.process < share.processes:
             raise ValueError(
@@ -46,14 +48,14 @@ def launched_alone() -> bool:
 
 @contextmanager
 def claimed(output: Path) -> Iterator[bool]:
-    """Whether `output` is this process's to write, and no other's meanwhile; see `held`."""
+    """Yields whether this process may write `output`; while it may, no other process may. See `held`."""
     name = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]
     with held(output.with_name(f".claim-{name}")) as mine:
         yield mine
 
 
 def _number(names: tuple[str, ...], default: int) -> int:
-    """The first of these variables that is set."""
+    """The first of these variables that is set, or `default`; ValueError where it is no number."""
     for name in names:
         if text := os.environ.get(name):
             try:

@@ -42,7 +42,7 @@ logger = logging.getLogger("stylus")
 
 
 class Clip(NamedTuple):
-    """A recording as the model sees it: its windows [W, n_mels, width, 3], and what they do not hold."""
+    """A recording as the model sees it: its windows [W, n_mels, width, 3] in 0..1, and what they do not hold."""
 
     name: str
     images: Tensor
@@ -53,7 +53,7 @@ class Clip(NamedTuple):
         return Clip(self.name, self.images[:count], self.spectrogram.first(count))
 
     def panel(self, images: Tensor | None = None, title: str = "") -> Panel:
-        """Its image, or that of other images cut like its own."""
+        """Its spectrogram to be drawn, or that of other images cut like its own."""
         mel = windows_to_mel(self.images if images is None else images, self.spectrogram)
         return Panel(title or self.name, mel[0], self.spectrogram.params)
 
@@ -65,7 +65,8 @@ class Transfer:
         quiet: no progress bars.
 
     Raises:
-        ValueError: `settings.sites` names a decoder block without self-attention in this model.
+        ValueError: `settings.sites` names a decoder block without self-attention in this model, or the preset is another
+            model's.
     """
 
     def __init__(self, engine: Engine, settings: Settings, quiet: bool = False):
@@ -81,6 +82,7 @@ class Transfer:
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[tqdm]:
+        """Time what is done within, under a name; yields its progress bar of `total` steps."""
         began = time.perf_counter()
         with tqdm(total=total, desc=name, file=sys.stderr, disable=self.quiet) as bar:
             yield bar
@@ -93,6 +95,9 @@ class Transfer:
 
         Args:
             weights: of the styles' tones, one each; equal ones where none are given.
+
+        Raises:
+            ValueError, OSError: a recording can't be read, or a weight is none.
         """
         clips, references = self.read_styles(styles, weights)
         waveform, rate = self.read_content(content, references, Path(tempfile.gettempdir()))
@@ -131,7 +136,14 @@ class Transfer:
         return spool, rate
 
     def clip(self, path: Path, waveform: Tensor, sample_rate: int, short: str) -> Clip:
-        """A recording `[C, T]` in memory as the model sees it."""
+        """A recording `[C, T]` in memory as the model sees it.
+
+        Args:
+            short: "pad" or "loop", what completes a clip shorter than a window.
+
+        Raises:
+            ValueError: it can't be cut into windows; the message names the file.
+        """
         try:
             cut = audio_to_windows(waveform[None], sample_rate, self.params, self.settings.overlap, short)
         except ValueError as error:
@@ -195,7 +207,7 @@ class Transfer:
             )
 
     def decode(self, latents: Tensor, content: Clip) -> tuple[Tensor, Tensor]:
-        """Waveform [C, T] at the content's rate, and the images it was made of."""
+        """Latents [B, 4, h, w] to a waveform [C, T] at the content's rate, and the images [B, n_mels, width, 3] in between."""
         with self.stage("decode", 1) as bar:
             images = self.engine.decode(latents)
             reference = None
@@ -218,7 +230,7 @@ class Transfer:
         return waveform[0], images
 
     def report(self) -> dict[str, Any]:
-        """Settings in full, seconds of each stage, evaluations (of one window by the U-Net) and peak memory."""
+        """All settings, seconds of each stage, evaluations (of one window by the U-Net) and peak memory in bytes."""
         return {
             "model": self.engine.describe(),
             "settings": asdict(self.settings),

@@ -131,7 +131,7 @@ def check_paths(
     overwrite: bool = True,
     mask: Path | None = None,
 ) -> None:
-    """Raises ValueError or OSError unless the inputs exist and the results can be written.
+    """Raises ValueError or OSError unless the inputs exist, the mask can be read, and the results can be written.
 
     Args:
         overwrite: results may take the place of earlier ones; never that of the recordings.
