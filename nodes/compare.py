@@ -119,7 +119,7 @@ def _tracks(title: str, audio: dict) -> list[Track]:
 
 
 def _titles(prompt: Prompt | None, node: str, names: list[str]) -> tuple[dict[str, str], str]:
-    """A title for each result by the dials in which it differs from the others, and one of those that all share."""
+    """For each result a title of the dials in which it differs from the others, and a title of those that all share."""
     inputs = (prompt or {}).get(node, {"inputs": {}})["inputs"]
     dials = {name: _dials(prompt, linked(inputs.get(f"results.{name}"))) for name in names}
     same = {
@@ -135,7 +135,7 @@ def _titles(prompt: Prompt | None, node: str, names: list[str]) -> tuple[dict[st
 
 
 def _dials(prompt: Prompt | None, start: str | None) -> dict[str, Any]:
-    """Values of `SHOWN_DIALS` in the nodes above a result, the nearest one's where several have one."""
+    """Values of `SHOWN_DIALS` in the nodes above a result, of several nodes that have one the nearest's."""
     found: dict[str, Any] = {}
     for node in upstream(prompt, start) if start else ():
         for dial, value in node["inputs"].items():

@@ -1,4 +1,4 @@
-"""DDIM Invert: a content latent to the noise it came from, with the features met on the way."""
+"""DDIM Invert: a content latent to the noise that samples back to it, and the features recorded meanwhile."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Prompt = Mapping[str, Mapping[str, Any]]
+"""A graph as the host runs it: by id, each node's `class_type` and `inputs`; a link is [id, output]."""
 
 
 def upstream(prompt: Prompt | None, start: str) -> Iterator[Mapping[str, Any]]:
@@ -29,5 +30,5 @@ def upstream_values(prompt: Prompt | None, start: str, name: str) -> list[str]:
 
 
 def linked(value: object) -> str | None:
-    """The node at the other end of a link; None for the value of a widget."""
+    """The id of the node at the other end of a link; None for the value of a widget."""
     return value[0] if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) else None

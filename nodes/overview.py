@@ -27,6 +27,10 @@ async def send_overview(request: web.Request) -> web.Response:
 
 @lru_cache(maxsize=32)
 def _overview(path: Path, changed: int) -> tuple[float, list[float]]:
-    """`changed` sets a file apart from an earlier one of its name."""
+    """Seconds and levels of a recording.
+
+    Args:
+        changed: its time of change in ns, by which the cache tells it from an earlier file of its name.
+    """
     seconds, levels = overview(path, COLUMNS)
     return seconds, [round(level, 4) for level in levels.clamp(0, 1).tolist()]

@@ -34,9 +34,10 @@ def check_one_schedule(prompt: Prompt) -> None:
 
 
 def _schedules(prompt: Prompt, links: list[Any], seen: set[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Above these links, the names of nodes that take a schedule, each with the values of its Stylus Schedule.
+    """Names of the nodes above these links that take a schedule, each with the values of its Stylus Schedule.
 
-    Nodes that were `seen` are left out.
+    Args:
+        seen: ids of nodes that are left out; those that are met are added.
     """
     for source, _ in filter(_is_link, links):
         node = prompt.get(source)

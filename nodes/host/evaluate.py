@@ -17,16 +17,16 @@ from torch import Tensor
 from ...stylus_ops.diffusion.host import Evaluate, Hook
 
 WRAPPER_KEY = "stylus"
-
-
 MOST_WINDOWS_PER_PASS = 64
-
-
 TOKEN_CHANGING_PATCHES = {"tomesd": "Token Merging (ToMe)", "hypertile": "HyperTile"}
 
 
 def unstyled(model: ModelPatcher) -> ModelPatcher:
-    """A clone of a MODEL that carries no style yet."""
+    """A clone of a MODEL that carries no style yet.
+
+    Raises:
+        ValueError: it carries one.
+    """
     if model.get_wrappers(WrappersMP.APPLY_MODEL, WRAPPER_KEY):
         raise ValueError("model already carries a style: wire the MODEL from before Apply Style to Model")
     return model.clone()
@@ -37,7 +37,11 @@ Step = Callable[[Evaluate, Tensor, Tensor, int, int], Tensor]
 
 
 def wrap(patcher: ModelPatcher, step: Step, windows_per_pass: int) -> None:
-    """Put `step` around the host's `apply_model`. Nothing is written into the model's own modules."""
+    """Put `step` around the host's `apply_model`. Nothing is written into the model's own modules.
+
+    Args:
+        windows_per_pass: windows that one evaluation may hold; 0 for as many as fit in memory.
+    """
 
     def wrapper(
         executor: Any,
@@ -98,7 +102,11 @@ def _windows_that_fit(base: Any, x: Tensor) -> int:
 
 
 def _hooked(transformer_options: dict, hook: Hook | None) -> dict:
-    """Transformer options with the hook as the last `attn1_patch` and the `attn1` replacement of its sites."""
+    """Transformer options with the hook as the last `attn1_patch` and the `attn1` replacement of its sites.
+
+    Raises:
+        ValueError: another patch changes the tokens, or replaces self-attention at a site.
+    """
     if hook is None:
         return transformer_options
     sites = frozenset(hook.sites)
@@ -141,4 +149,5 @@ def _hooked(transformer_options: dict, hook: Hook | None) -> dict:
 
 
 def denoise(denoiser: Callable, extra_args: dict) -> Callable[[Tensor, Tensor], Tensor]:
+    """The host's denoiser, which takes a sigma for each row, as the core's `Denoise`, which takes one for all."""
     return lambda x, sigma: denoiser(x, sigma * x.new_ones(len(x)), **extra_args)

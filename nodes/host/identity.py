@@ -39,6 +39,7 @@ class Weights(NamedTuple):
         return cls(_no_module, None, values)
 
     def match(self, patcher: ModelPatcher) -> bool:
+        """Whether a MODEL has these weights."""
         same = self.model() is patcher.model and self.patches == patcher.patches_uuid
         return same or self.values == digest(_tensors(patcher))
 
@@ -89,6 +90,7 @@ def check_same_conditioning(inversion: Inversion, conditioning: list) -> None:
 
 
 def check_weights(patcher: ModelPatcher, stylizer: Stylizer) -> None:
+    """Raises ValueError unless content and styles were recorded with the weights of this MODEL."""
     for name, clip in [("the inversion", stylizer.content)] + [("style", c) for c in stylizer.style.captures]:
         if not (isinstance(clip.weights, Weights) and clip.weights.match(patcher)):
             raise ValueError(

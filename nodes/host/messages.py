@@ -1,4 +1,4 @@
-"""Words on the node that is at work, for whoever watches the graph."""
+"""Text on the node that is running, for whoever watches the graph."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _warnings: tuple[ExecutionContext | None, list[str]] = (None, [])
 
 
 def tell(text: str) -> None:
-    """Show `text` on the node that is at work, below its warnings and in place of what it told before.
+    """Show `text` on the node that is running, below its warnings and in place of its earlier text.
 
-    Outside of a node's work nothing is shown.
+    While no node runs, nothing is shown.
     """
     context = get_executing_context()
     if context is not None:
@@ -22,7 +22,7 @@ def tell(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Show a warning on the node that is at work, where it stays above what is told later, and in the log."""
+    """Show a warning in the log and on the node that is running, where it stays above later texts."""
     logging.warning("Stylus: %s", text)
     context = get_executing_context()
     if context is not None:
@@ -39,7 +39,7 @@ def _warnings_of(context: ExecutionContext) -> list[str]:
 
 
 class _Warnings(logging.Handler):
-    """What the core warns of while a node is at work."""
+    """Passes the core's warnings on to `warn`."""
 
     def emit(self, record: logging.LogRecord) -> None:
         warn(record.getMessage())

@@ -37,6 +37,7 @@ def feature_dtype(model: ModelPatcher) -> torch.dtype:
 
 
 def unet_of(model: ModelPatcher) -> UNetModel:
+    """The U-Net of a MODEL; ValueError if it has none."""
     unet = model.get_model_object("diffusion_model")
     if not isinstance(unet, UNetModel):
         raise ValueError(
@@ -47,6 +48,11 @@ def unet_of(model: ModelPatcher) -> UNetModel:
 
 
 def sigma_table(model: ModelPatcher) -> Tensor:
+    """The MODEL's noise level at each training timestep, [1000] ascending.
+
+    Raises:
+        ValueError: it has no U-Net, or another noise schedule than Stable Diffusion's.
+    """
     unet_of(model)
     sampling = model.get_model_object("model_sampling")
     table = getattr(sampling, "sigmas", None)
@@ -59,7 +65,11 @@ def sigma_table(model: ModelPatcher) -> Tensor:
 
 
 def plain_latent(model: ModelPatcher, latent: dict) -> Tensor:
-    """The LATENT's tensor [B, C, h, w], C as the MODEL has it."""
+    """The LATENT's tensor [B, C, h, w], C as the MODEL has it.
+
+    Raises:
+        ValueError: it has a noise mask, another shape, or NaN or infinite values.
+    """
     if "noise_mask" in latent:
         raise ValueError("latent has a noise mask, which an inversion can't honour: wire a plain VAE Encode")
     samples = latent["samples"]
@@ -85,7 +95,7 @@ def preset_of(model: ModelPatcher) -> str:
 
 
 def check_geometry(model: ModelPatcher, samples: Tensor) -> None:
-    """Raises ValueError if the latents are as high as those of a preset that is another model's."""
+    """Raises ValueError if the latents have the height of a preset that is another model's."""
     wanted = preset_of(model)
     given = next(
         (name for name, params in PRESETS.items() if params.n_mels == LATENT_PIXELS * samples.shape[-2]), wanted

@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: the host's bar and preview, and words on the node."""
+"""What a run shows while it goes on: the host's bar and preview, and a text on the node."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Progress:
     """An `OnStep` of the core's loops. Made when the first step begins: before it the host loads the model.
 
     Args:
-        steps: of the run.
-        what: the work in words, which the step and the time that is left follow.
+        steps: number of steps of the run.
+        what: the work that is done; the number of the step and the time left are added to it.
     """
 
     def __init__(self, model: ModelPatcher, steps: int, what: str):
@@ -36,6 +36,6 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Such as 8 s, 1 min 30 s."""
+    """Seconds as a text, such as 8 s or 1 min 30 s."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

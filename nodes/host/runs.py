@@ -42,7 +42,7 @@ def invert_latent(
     Args:
         features: "auto", "cache", "cache_fp16" or "recompute".
         windows_per_pass: 0 for as many as fit in memory.
-        valid_width: columns of the latent that hold sound; None for all.
+        valid_width: columns of the latent that hold sound, 1 or more; None for all.
 
     Raises:
         ValueError: the model has no Stable Diffusion U-Net, noise schedule or decoder block of that number; the latent or
@@ -102,6 +102,10 @@ def apply_style(
     model: ModelPatcher, stylizer: Stylizer, adain_mode: str, adain: float, windows_per_pass: int
 ) -> tuple[ModelPatcher, dict]:
     """A clone of the MODEL that injects the style at every evaluation, and the LATENT to start sampling from.
+
+    Args:
+        adain_mode, adain: mode, and strength 0 to 1, of `Stylizer.start_latents`.
+        windows_per_pass: 0 for as many as fit in memory.
 
     Raises:
         ValueError: the features were taken with other weights or another conditioning.
