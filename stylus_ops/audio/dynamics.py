@@ -20,13 +20,14 @@ BLOCKS_AT_ONCE = 4096
 def follow_dynamics(waveform: Waveform, content: Waveform, sample_rate: int, closeness: float) -> Waveform:
     """The waveform with its loudness over time kept near that of the content, by a gain that never steps.
 
-    The envelopes of both, brought to one level, differ by no more than about `6 dB * (1 - closeness) / closeness` afterwards: by anything
-    at 0, where the waveform itself is returned, by a factor of two at 0.5, by nothing at 1. No more than 12 dB are lifted, and
-    nothing where the content is 60 dB below its loudest.
+    The envelopes of both, brought to one level, differ by no more than about `6 dB * (1 - closeness) / closeness` afterwards:
+    by anything at 0, where the waveform itself is returned, by a factor of two at 0.5, by nothing at 1. The gain amplifies by
+    no more than 12 dB, and not at all where the content is 60 dB below its loudest.
 
     Args:
-        waveform, content: `[C, T]`, of one length.
+        waveform, content: `[C, T]`, of one length, at `sample_rate` Hz.
         closeness: 0 to 1.
+
     Returns:
         `[C, T]`
     """
@@ -59,4 +60,5 @@ def block_power(waveform: Waveform, block: int) -> Tensor:
 
 
 def decibels(power: Tensor) -> Tensor:
+    """Powers in dB, 0 dB being 1."""
     return 10 * torch.log10(power.clamp(min=torch.finfo(power.dtype).tiny))

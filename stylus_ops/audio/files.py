@@ -54,7 +54,7 @@ Gather = Callable[[Iterable[np.ndarray], int, int], Samples]
 
 
 class AudioFileError(ValueError):
-    """A file that holds no sound that can be read, in words that name it."""
+    """A file holds no sound that can be read; the message names it."""
 
 
 def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float = 0.0) -> tuple[Tensor, int]:
@@ -64,11 +64,13 @@ def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float
 
     Args:
         start, duration: in seconds; a duration of 0 means up to the end. A part that reaches past the end is cut there.
+
     Returns:
-        `[1, C, T]` float32, finite, and its sample rate.
+        `[1, C, T]` float32, finite, and its sample rate in Hz.
+
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: no sound in it, or `start` lies behind its end; the message names the file.
+        ValueError: it holds no sound, `start` lies behind its end, or a number is below 0; the message names the file.
     """
     samples, rate = _read_all(path, start, duration, lambda pieces, rate, expected: (_gather(pieces, expected), rate))
     _check_sounds(path, samples.shape[1], start)
@@ -336,9 +338,10 @@ def write_audio(
     clipped by every format but a wav of float.
 
     Args:
-        waveform: `[C, T]`; one that is computed where it is read is never held as a whole.
+        waveform: `[C, T]` at `sample_rate` Hz; one that is computed where it is read is never held as a whole.
         bit_depth: "16" or "24" for flac and wav, "float" for wav; mp3 and opus have none.
         tags: written as they are; in a wav, which knows no free names, as one JSON object in its comment.
+
     Raises:
         ValueError: format, bit depth, rate, channel count or tags that cannot be written.
         OSError: the folder cannot be written to, or is full.

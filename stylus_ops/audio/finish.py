@@ -24,8 +24,9 @@ def finish(
     """The decoded sound at levels that the content sets; nothing is computed before it is read.
 
     Args:
-        decoded, content: `[C, T]`.
+        decoded, content: `[C, T]` at `sample_rate` Hz.
         loudness, dynamics, mix: as for `decode`.
+
     Returns:
         `[C, T]` with a true peak of at most the larger of -1 dBFS and the content's own; the content itself at mix 0.
 

@@ -20,6 +20,8 @@ SAMPLES_PER_BLOCK = 1 << 20
 
 
 class Waveform(Protocol):
+    """What is read like a tensor `[C, T]`."""
+
     @property
     def shape(self) -> tuple[int, ...]:
         """`(C, T)`"""
@@ -69,7 +71,7 @@ class Scaled:
 
 
 class Mixed:
-    """Two waveforms of one shape, `share` of the second."""
+    """Two waveforms of one shape mixed: `share`, 0 to 1, of the second, the rest of the first."""
 
     def __init__(self, first: Waveform, second: Waveform, share: float):
         self.first, self.second, self.share = first, second, share
@@ -80,7 +82,7 @@ class Mixed:
 
 
 class Resampled:
-    """A waveform at another rate, `ceil(T * rate / own_rate)` samples.
+    """A waveform at another rate, `ceil(T * rate / own_rate)` samples; rates in Hz.
 
     Computed between whole seconds, which are whole samples at any rate, with a second on both sides for the resampler.
     """

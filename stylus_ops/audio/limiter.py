@@ -71,7 +71,8 @@ def limit_peaks(waveform: Waveform, peaks: Tensor, block: int, sample_rate: int,
     is averaged over the look-ahead: no average over values that are all large enough is too small.
 
     Args:
-        waveform: `[C, T]`.
+        waveform: `[C, T]` at `sample_rate` Hz.
+        ceiling: of the true peak, full scale being 1.
         peaks: true peak of each `block` samples of it, `[ceil(T / block)]`.
     """
     if peaks.max() <= ceiling:

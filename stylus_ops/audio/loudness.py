@@ -27,9 +27,9 @@ def check_level(waveform: Tensor, name: str) -> None:
     low, high = (float(bound) for bound in torch.aminmax(waveform))
     peak = max(-low, high)
     if not peak < float("inf"):
-        raise ValueError(f"{name} contains NaN or infinite samples; repair or export the recording again.")
+        raise ValueError(f"{name} contains NaN or infinite samples: repair the recording, or export it again")
     if peak >= NOT_AUDIO:
-        raise ValueError(f"{name} is not audio: its samples reach {peak:.0e} and full scale is 1; export it again.")
+        raise ValueError(f"{name} is not audio: its samples reach {peak:.0e} and full scale is 1: export it again")
 
 
 def loudness_gain(waveform: Waveform, target: Waveform, sample_rate: int) -> float:
@@ -42,9 +42,9 @@ def loudness_gain(waveform: Waveform, target: Waveform, sample_rate: int) -> flo
 
 
 def loudness(waveform: Waveform, sample_rate: int) -> float:
-    """LUFS of `[C, T]`, or the root mean square in dB where BS.1770 measures nothing (less than 0.4 s, or more than 5 channels).
+    """LUFS of `[C, T]` at `sample_rate` Hz, or the root mean square in dB where BS.1770 measures nothing.
 
-    Minus infinity for silence.
+    That is less than 0.4 s, or more than 5 channels. Minus infinity for silence.
     """
     if waveform.shape[-1] >= LOUDNESS_BLOCK * sample_rate and waveform.shape[0] <= LOUDNESS_CHANNELS:
         return integrated_loudness(waveform, sample_rate)
@@ -91,7 +91,7 @@ def true_peaks(waveform: Waveform, sample_rate: int) -> tuple[Tensor, int]:
 
 
 def limit_true_peak(waveform: Waveform, sample_rate: int, ceiling: float) -> Waveform:
-    """Scale the whole clip, never clip it, so that its true peak stays at or below `ceiling`."""
+    """Scale the whole clip `[C, T]`, never clip it, so that its true peak stays at or below `ceiling`, full scale being 1."""
     peak = true_peak(waveform, sample_rate)
     return Scaled(waveform, ceiling / peak) if peak > ceiling else waveform
 

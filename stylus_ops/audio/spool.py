@@ -14,7 +14,7 @@ from .lazy import bounds
 
 
 class NoRoom(OSError):
-    """The disk is full, in words."""
+    """The disk is full."""
 
 
 class Spool:
