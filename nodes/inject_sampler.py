@@ -101,7 +101,7 @@ class ApplyStyleToModel(io.ComfyNode):
             category="audio/stylus",
             description="Patches a MODEL for stock samplers: SamplerCustom with euler, add_noise off, cfg 1 and DDIM Invert's "
             "SIGMAS equals Inject Attention Sampler. Other samplers read the nearest recorded noise level, an approximation.",
-            search_aliases=["style patch", "model patch", "audio style transfer", "stylus"],
+            search_aliases=["style patch", "model patch", "patch for audio style transfer", "stylus"],
             inputs=[
                 io.Model.Input("model", tooltip="The MODEL that DDIM Invert and Capture Style KV used."),
                 *style_inputs(),

@@ -26,7 +26,7 @@ class CaptureStyle(io.ComfyNode):
             display_name="Capture Style KV",
             category="audio/stylus",
             description="Inverts the style clip and keeps what its self-attention keys and values are made of.",
-            search_aliases=["style reference", "attention features", "timbre", "stylus"],
+            search_aliases=["style reference", "attention features", "style timbre", "stylus"],
             inputs=[
                 *inversion_inputs(),
                 widget(STYLE_WINDOWS),

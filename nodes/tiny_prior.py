@@ -16,7 +16,13 @@ class LoadTiny(io.ComfyNode):
             display_name="Load Stylus Tiny",
             category="audio/stylus",
             description="The small prior of spectrogram images that comes with Stylus: no download. Use the preset tiny-256.",
-            search_aliases=["stylus prior", "stylus checkpoint", "spectrogram model", "riffusion", "stylus"],
+            search_aliases=[
+                "stylus prior",
+                "stylus checkpoint",
+                "spectrogram model",
+                "model as in riffusion",
+                "stylus",
+            ],
             inputs=[],
             outputs=[
                 io.Model.Output(tooltip="Goes wherever a Stable Diffusion 1.x MODEL goes."),
