@@ -26,13 +26,16 @@ HEIGHTS = {
     "LoraLoader": 140,
     "StylusSchedule": 130,
     "StylusLoadAudioMel": 384,
+    "StylusLoadAudioFolder": 130,
     "StylusMatchTone": 180,
     "StylusAudioToMel": 150,
     "StylusMaskFromSound": 180,
     "VAEEncode": 80,
     "VAEDecode": 80,
-    "StylusDDIMInvert": 190,
-    "StylusCaptureStyle": 190,
+    "StylusDDIMInvert": 230,
+    "StylusCaptureStyle": 230,
+    "StylusSaveStyle": 80,
+    "StylusLoadStyle": 110,
     "StylusBlendStyles": 130,
     "StylusInjectSampler": 310,
     "StylusApplyStyle": 290,
@@ -44,7 +47,7 @@ HEIGHTS = {
     "MaskPreview": 260,
     "PreviewImage": 260,
 }
-"""Pixels below the title, folded as the node opens, in the taller of the two renderers."""
+"""Pixels below the title, folded as the node opens and with its words after a run, in the taller of the two renderers."""
 COLOURS = {
     "content": ("#223", "#335"),
     "style": ("#322", "#533"),
@@ -166,9 +169,10 @@ class Template:
                 {"id": number, "title": title, "bounding": bounds, "color": "#a1a1aa", "font_size": 24, "flags": {}}
             )
             left += width + 2 * MARGIN + GAP
-        for link in links:
-            source = next(node for node in shown if node["id"] == link[1])
-            source["outputs"][link[2]]["links"].append(link[0])
+        sources = {node["id"]: node for node in shown}
+        for number, source, slot, *_ in links:
+            if source in sources:
+                sources[source]["outputs"][slot]["links"].append(number)
         return {
             "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"stylus/{self.name}")),
             "revision": 0,
@@ -327,8 +331,9 @@ def decode(board: Template, model: Model, latent: Output, clip: Node, **given: A
 
 def listen(board: Template, content: Node, style: Node, results: list[Output], prefix: str, width: int = 470) -> Node:
     board.column("Listen", width)
+    saver = board.add("StylusSaveAudio", None, "result", audio=results[-1], filename_prefix=f"audio/{prefix}")
     board.add("StylusCompare", None, "result", content=content["audio"], style=style["audio"], results=results)
-    return board.add("StylusSaveAudio", None, "result", audio=results[-1], filename_prefix=f"audio/{prefix}")
+    return saver
 
 
 def quick_start(board: Template, sd15: bool) -> None:
@@ -435,8 +440,8 @@ def style_mask(board: Template) -> None:
         board,
         "## Style where the mask is white\n\n*Mask from Sound* marks a part of the content: its drums, tones, attacks, loud "
         "moments or a band of frequencies. White takes the style, black keeps the content.\n\n**To paint it yourself**: "
-        "right-click the picture in *Preview Image*, copy it to the clipspace, paste it into a *Load Image*, open the mask "
-        "editor there, and wire its **mask** to the sampler. Time runs to the right, low notes are at the bottom.",
+        "right-click the picture in *Preview Image*, *Copy Image*, click on the empty canvas, Ctrl+V. Open the mask editor of the "
+        "*Load Image* that appears, paint, and wire its **MASK** to the sampler. Time runs to the right, low notes are at the bottom.",
     )
     inversion = invert(board, model, schedule, content, latent)
     captured = capture(board, model, schedule, style_latent)
@@ -548,11 +553,16 @@ TEMPLATES = (
 )
 
 
+def ask(address: str) -> dict[str, Any]:
+    """What a running ComfyUI knows of its nodes, by id."""
+    with urllib.request.urlopen(f"{address}/object_info", timeout=60) as response:
+        return json.load(response)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.templates", description=__doc__)
     parser.add_argument("address", help="of a running ComfyUI, such as http://127.0.0.1:8188")
-    with urllib.request.urlopen(f"{parser.parse_args().address}/object_info", timeout=60) as response:
-        schemas = json.load(response)
+    schemas = ask(parser.parse_args().address)
     for draw in TEMPLATES:
         board = Template(draw.__name__, schemas)
         draw(board)
