@@ -1,7 +1,9 @@
 """A Chromium before a running ComfyUI. Pictures of what was seen go to STYLUS_SCREENSHOTS, by default browser-screenshots."""
 
+import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,9 +14,15 @@ import pytest
 from tests.integration.comfy_server import PACK, ComfyServer, ComfyUnavailable, find_installs
 
 RENDERERS = {"classic": False, "nodes2": True}
+BOXES = """() => app.canvas.graph.nodes.map(node => {
+  const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect();
+  const height = drawn ? drawn.height / app.canvas.ds.scale - 30 : node.size[1];
+  return {name: `${node.id} ${node.title}`, left: node.pos[0], top: node.pos[1] - 30,
+          right: node.pos[0] + node.size[0], bottom: node.pos[1] + height};
+})"""
 
 
-def _chromium() -> str | None:
+def chromium() -> str | None:
     return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
@@ -22,7 +30,7 @@ def _chromium() -> str | None:
 def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     """One server for all; of several ComfyUIs the first."""
     pytest.importorskip("playwright", reason="Playwright is not installed")
-    if _chromium() is None:
+    if chromium() is None:
         pytest.skip("no Chromium found: install one, or set CHROMIUM to it")
     installs = find_installs()
     if not installs:
@@ -43,25 +51,30 @@ def browser(comfy: ComfyServer) -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--mute-audio", "--autoplay-policy=no-user-gesture-required"]
-        chromium = playwright.chromium.launch(executable_path=_chromium(), args=options)
-        yield chromium
-        chromium.close()
+        opened = playwright.chromium.launch(executable_path=chromium(), args=options)
+        yield opened
+        opened.close()
+
+
+def template(name: str) -> dict[str, Any]:
+    return json.loads((PACK / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 class Canvas:
     """The page with ComfyUI in it.
 
     Args:
+        address: of the running ComfyUI.
         renderer: a name in `RENDERERS`.
     """
 
-    def __init__(self, browser: Any, comfy: ComfyServer, renderer: str):
+    def __init__(self, browser: Any, address: str, renderer: str):
         self.page = browser.new_page(viewport={"width": 1680, "height": 1000})
         self.page.set_default_timeout(60_000)
         self.page.on("dialog", lambda dialog: dialog.accept())
         self.renderer = renderer
         self.errors: list[str] = []
-        self.page.goto(comfy.url)
+        self.page.goto(address)
         self.ready()
         self.set("Comfy.TutorialCompleted", True)
         self.set("Comfy.VueNodes.Enabled", RENDERERS[renderer])
@@ -93,6 +106,39 @@ class Canvas:
         self.page.wait_for_function("count => app.graph.nodes.length === count", arg=len(graph["nodes"]))
         self.page.wait_for_timeout(2000)
 
+    def search(self, words: str) -> list[list[str]]:
+        """Open the search for nodes over the empty canvas; returns the lines of each node that it finds."""
+        self.page.mouse.dblclick(800, 300)
+        self.page.wait_for_timeout(1000)
+        self.page.keyboard.type(words)
+        self.page.wait_for_timeout(1200)
+        return [found.splitlines() for found in self.page.locator("[role=option]").all_inner_texts()]
+
+    def run(self, saves: Path, prefix: str) -> Path:
+        """Press ComfyUI's own button; returns the file of that prefix in the folder that the run saves."""
+        before = set(saves.glob(f"{prefix}*"))
+        self.page.get_by_test_id("queue-button").click()
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
+            self.page.wait_for_timeout(500)
+            if new := set(saves.glob(f"{prefix}*")) - before:
+                self.page.wait_for_timeout(2000)
+                return new.pop()
+        raise TimeoutError(f"no {prefix} in {saves} after 300 s")
+
+    def overlaps(self) -> list[tuple[str, str]]:
+        """Pairs of nodes of the graph on the screen that lie on top of each other."""
+        boxes = self.page.evaluate(BOXES)
+        return [
+            (one["name"], other["name"])
+            for index, one in enumerate(boxes)
+            for other in boxes[index + 1 :]
+            if one["left"] < other["right"]
+            and other["left"] < one["right"]
+            and one["top"] < other["bottom"] - 1
+            and other["top"] < one["bottom"] - 1
+        ]
+
     def shot(self, name: str) -> None:
         folder = Path(os.environ.get("STYLUS_SCREENSHOTS", "browser-screenshots"))
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,6 +147,6 @@ class Canvas:
 
 @pytest.fixture(scope="session", params=RENDERERS)
 def canvas(request: pytest.FixtureRequest, browser: Any, comfy: ComfyServer) -> Iterator[Canvas]:
-    opened = Canvas(browser, comfy, request.param)
+    opened = Canvas(browser, comfy.url, request.param)
     yield opened
     opened.page.close()
