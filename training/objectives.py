@@ -6,7 +6,7 @@ attention reads the rows `sources`. Sigma is the noise level of the variance-exp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -130,45 +130,61 @@ def random_nodes(generator: torch.Generator | None = None) -> Tensor:
     return 1 + ((TRAIN_STEPS - 2) * (torch.arange(count) + offset) / count).long()
 
 
-class Step(NamedTuple):
-    """A step of a transfer."""
+class Points(NamedTuple):
+    """Where examples are on their way through a transfer, one row each."""
 
-    loss: Tensor
-    """[P] weighted squared error of the denoised prediction against the target."""
+    timesteps: Tensor
+    """[P]"""
+    style: Tensor
+    """[P, 4, h, w], on the style's own way up."""
     sample: Tensor
-    """[P, 4, h, w] after the step; at the end, the result."""
+    """[P, 4, h, w], on its way down."""
+    target: Tensor
+    """[P, 4, h, w], where it should go."""
 
 
-def transfer_steps(predict: Predict, batch: Batch, timesteps: Tensor) -> Iterator[Step]:
-    """The steps of a transfer of every example, from the last node down, with what the network is to learn at each.
-
-    Noise that is drawn at random is independent of the content's timbre; that which inversion finds is not, and what the nodes
-    above have left of that timbre is no fixed share. So the network is trained where a transfer really leads it: content and
-    style are inverted, and the sample goes down the nodes by its own predictions (the idea of DAgger, Ross et al. 2011). A
-    step's loss is to be used before the next step is asked for.
+@torch.no_grad()
+def transfer(predict: Predict, batch: Batch, timesteps: Tensor) -> tuple[list[Points], Tensor]:
+    """The points of a transfer of every example, from the last node down, and the results [P, 4, h, w].
 
     Args:
         timesteps: [N] ascending, of the nodes.
     """
     sigmas, pairs = sd_sigmas()[timesteps], len(batch.content)
-    rows = torch.arange(pairs)
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
         timestep = timesteps[(sigmas - sigma).abs().argmin()].expand(len(x))
         return x - sigma * predict(x, timestep, torch.arange(len(x)))
 
-    with torch.no_grad():
-        inverted = invert(denoise, torch.cat([batch.style, batch.content]), sigmas)
+    inverted = invert(denoise, torch.cat([batch.style, batch.content]), sigmas)
     styles, contents = inverted.noise.split(pairs)
     sample = torch.cat([adain(c[None], [s[None]], [1.0]) for c, s in zip(contents, styles, strict=True)])
+    passed = []
     for node in reversed(range(len(sigmas))):
-        sigma = sigmas[node]
-        points = torch.cat([inverted.evaluated[node, :pairs], sample])
-        eps = predict(points, timesteps[node].expand(2 * pairs), torch.cat([rows, rows]))[pairs:]
-        loss = transfer_weight(sigma) * (sample - sigma * eps - batch.target).square().mean((1, 2, 3))
-        below = sigmas[node - 1] if node else sigma.new_zeros(())
-        sample = sample + (below - sigma) * eps.detach()
-        yield Step(loss, sample)
+        points = Points(timesteps[node].expand(pairs), inverted.evaluated[node, :pairs], sample, batch.target)
+        passed.append(points)
+        below = sigmas[node - 1] if node else sigmas.new_zeros(())
+        sample = sample + (below - sigmas[node]) * styled_eps(predict, points)
+    return passed, sample
+
+
+def styled_eps(predict: Predict, points: Points) -> Tensor:
+    """The noise in the samples, [P, 4, h, w], with injected attention that reads the styles."""
+    pairs = len(points.sample)
+    rows = torch.arange(pairs).repeat(2)
+    return predict(torch.cat([points.style, points.sample]), points.timesteps.repeat(2), rows)[pairs:]
+
+
+def transfer_loss(predict: Predict, points: Points) -> Tensor:
+    """Weighted squared error [P] of the denoised prediction against the target.
+
+    Noise that is drawn at random is independent of the content's timbre; that which inversion finds is not, and what the nodes
+    above have left of that timbre is no fixed share. So the network is trained where transfers really lead it (the idea of
+    DAgger, Ross et al. 2011).
+    """
+    sigma = sd_sigmas()[points.timesteps][:, None, None, None]
+    denoised = points.sample - sigma * styled_eps(predict, points)
+    return transfer_weight(sigma.flatten()) * (denoised - points.target).square().mean((1, 2, 3))
 
 
 def transfer_weight(sigma: Tensor) -> Tensor:

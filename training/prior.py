@@ -13,7 +13,8 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from .examples import KINDS
 from .network import UNET_CONFIG, make_unet
 from .objectives import (
     Batch,
+    Points,
     Predict,
     Predictor,
     Task,
@@ -36,7 +38,8 @@ from .objectives import (
     random_batch,
     random_nodes,
     random_task,
-    transfer_steps,
+    transfer,
+    transfer_loss,
 )
 from .windows import Recordings
 
@@ -45,6 +48,25 @@ EMA = 0.998
 TRANSFERRED = {"equalised": 0.1, "replayed": 0.35, "rolled": 0.35, "matched": 0.2}
 """Kinds of examples whose transfer is trained."""
 CHECKED = ("replayed", "rolled")
+KEPT = 24
+"""Transfers whose points are kept to be trained on."""
+ROUND = 16
+"""Losses before the next transfer."""
+
+
+class Passed:
+    """Points that the last transfers went through. Neighbours on one way are alike, so they are drawn at random from many."""
+
+    def __init__(self, transfers: int):
+        self.rows: deque[list[Points]] = deque(maxlen=transfers)
+
+    def add(self, points: Sequence[Points]) -> None:
+        self.rows.append([Points(*(t[row : row + 1] for t in at)) for at in points for row in range(len(at.sample))])
+
+    def draw(self, count: int, rng: np.random.Generator) -> Points:
+        rows = [row for transfer in self.rows for row in transfer]
+        drawn = [rows[i] for i in rng.integers(len(rows), size=count)]
+        return Points(*(torch.cat(values) for values in zip(*drawn, strict=True)))
 
 
 def losses(
@@ -53,29 +75,33 @@ def losses(
     recordings: Recordings,
     pairs: int,
     width: int,
-    transfers: float,
+    share: float,
 ) -> Iterator[tuple[str, Tensor]]:
-    """Endless losses by name, each to be used before the next is asked for: denoising, and the steps of transfers.
+    """Endless losses by name, each to be used before the next is asked for: of denoising, and of points of transfers.
 
     Args:
-        transfers: share of the losses that belong to transfers, 0 to below 1.
+        share: of the losses that are of transfers, 0 to below 1.
     """
-    rng = np.random.default_rng()
+    rng, passed = np.random.default_rng(), Passed(KEPT)
+
+    def examples(kinds: dict[str, float]) -> Batch:
+        return random_batch(autoencoder, recordings, rng, pairs, width, kinds)
+
     while True:
-        nodes = random_nodes()
-        if transfers > 0:
-            batch = random_batch(autoencoder, recordings, rng, pairs, width, TRANSFERRED)
-            for step in transfer_steps(predict, batch, nodes):
-                yield "transfer", step.loss.mean()
-        for _ in range(max(1, round(len(nodes) * (1 - transfers) / transfers)) if transfers > 0 else 1):
-            batch = random_batch(autoencoder, recordings, rng, pairs, width, KINDS)
-            yield "denoising", denoising_loss(predict, batch, random_task(pairs)).mean()
+        if share > 0:
+            for _ in range(1 if passed.rows else KEPT // 2):
+                passed.add(transfer(predict, examples(TRANSFERRED), random_nodes())[0])
+        for _ in range(ROUND):
+            if rng.random() < share:
+                yield "transfer", transfer_loss(predict, passed.draw(pairs, rng)).mean()
+            else:
+                yield "denoising", denoising_loss(predict, examples(KINDS), random_task(pairs)).mean()
 
 
 @torch.no_grad()
 def report(predict: Predict, batches: dict[str, Batch]) -> str:
     """On held-out examples: the denoising loss by where the injected attention reads (itself, its style, a stranger), and how
-    much of the distance to the target a transfer of 10 steps closes."""
+    far a transfer of 10 steps ends from its target (root mean square in latents, of the content's)."""
     lines = []
     for kind, batch in batches.items():
         pairs = len(batch.content)
@@ -88,10 +114,9 @@ def report(predict: Predict, batches: dict[str, Batch]) -> str:
                 task = Task(torch.full((pairs,), timestep), torch.ones(pairs), torch.cat([rows, source]))
                 by_reader[reader] = float(denoising_loss(predict, batch, task)[pairs:].mean())
             lines.append(f"  {kind} t={timestep} " + " ".join(f"{r} {x:.3f}" for r, x in by_reader.items()))
-        *_, last = transfer_steps(predict, batch, 1 + 100 * torch.arange(10))
-        left = (last.sample - batch.target).square().mean((1, 2, 3)).sqrt()
-        closed = 1 - left / (batch.content - batch.target).square().mean((1, 2, 3)).sqrt()
-        lines.append(f"  {kind} transfer: {left.mean():.3f} off, {closed.mean():.3f} closed")
+        _, result = transfer(predict, batch, 1 + 100 * torch.arange(10))
+        before, after = ((x - batch.target).square().mean().sqrt() for x in (batch.content, result))
+        lines.append(f"  {kind} transfer: {after:.3f} off, of {before:.3f}")
     torch.seed()
     return "\n".join(lines)
 
@@ -112,7 +137,14 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=256, help="frames of a training window; fewer make faster steps")
     parser.add_argument("--start", type=Path, help="weights in the bundled format to begin with")
     parser.add_argument("--rate", type=float, default=LEARNING_RATE)
-    parser.add_argument("--transfers", type=float, default=0.6, help="share of steps on transfers' own ways, 0 to 0.9")
+    parser.add_argument(
+        "--transfers", type=float, default=0.6, help="share of steps on the ways of transfers, 0 to 0.9"
+    )
+    parser.add_argument(
+        "--injected-only",
+        action="store_true",
+        help="train decoder blocks 6 to 11 alone, for three quarters of the time",
+    )
     parser.add_argument("--bfloat16", action="store_true", help="for CPUs with matrix units for it; slow on others")
     parser.add_argument("--compile", action="store_true", help="minutes of compiling first, faster steps after")
     args = parser.parse_args()
@@ -132,7 +164,12 @@ def main() -> None:
     unet = make_unet().to(memory_format=torch.channels_last)
     context = torch.nn.Parameter(torch.randn(1, 1, UNET_CONFIG["context_dim"]))
     parameters = [*unet.parameters(), context]
-    optimizer = torch.optim.AdamW(parameters, args.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    if args.injected_only:
+        unet.requires_grad_(False)
+        for block in (*unet.up_blocks[2:], unet.conv_norm_out, unet.conv_out):
+            block.requires_grad_(True)
+    trained = [p for p in parameters if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, args.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     step, seconds, path = 0, 0.0, args.folder / "prior.pt"
     if path.exists():
         state = torch.load(path)
@@ -175,7 +212,7 @@ def main() -> None:
         for group in optimizer.param_groups:
             group["lr"] = rate
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         recent[name].append(loss.item())

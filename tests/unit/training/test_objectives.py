@@ -1,5 +1,6 @@
 """What the prior is trained to do, on networks that know the answer or know nothing."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -7,14 +8,17 @@ from training.network import make_unet
 from training.objectives import (
     NODES,
     Batch,
+    Points,
     Predictor,
     Task,
     denoising_loss,
     random_nodes,
     random_task,
     sd_sigmas,
-    transfer_steps,
+    transfer,
+    transfer_loss,
 )
+from training.prior import Passed
 
 PAIRS = 2
 ROWS = torch.arange(PAIRS)
@@ -42,32 +46,45 @@ def test_a_network_that_knows_the_answer_has_no_loss() -> None:
 
 def test_a_transfer_ends_at_the_target_where_the_network_knows_it() -> None:
     examples = batch()
-    steps = list(
-        transfer_steps(knows(torch.cat([examples.style, examples.target])), examples, 1 + 100 * torch.arange(10))
-    )
-    assert len(steps) == 10
-    for step in steps:
-        assert torch.allclose(step.loss, torch.zeros(PAIRS), atol=1e-5)
-    assert torch.allclose(steps[-1].sample, examples.target, atol=1e-4)
+    predict = knows(torch.cat([examples.style, examples.target]))
+    passed, result = transfer(predict, examples, 1 + 100 * torch.arange(10))
+    assert [int(points.timesteps[0]) for points in passed] == list(range(901, 0, -100))
+    for points in passed:
+        assert torch.allclose(transfer_loss(predict, points), torch.zeros(PAIRS), atol=1e-5)
+    assert torch.allclose(result, examples.target, atol=1e-4)
 
 
 def test_a_transfer_that_does_nothing_ends_at_the_content() -> None:
     """Of the content in its own style: what inversion goes up, sampling comes down."""
     examples = batch()
     same = examples._replace(style=examples.content, target=examples.content)
-    *_, last = transfer_steps(knows(torch.cat([same.style, same.content])), same, 1 + 50 * torch.arange(20))
-    assert torch.allclose(last.sample, examples.content, atol=1e-4)
+    _, result = transfer(knows(torch.cat([same.style, same.content])), same, 1 + 50 * torch.arange(20))
+    assert torch.allclose(result, examples.content, atol=1e-4)
 
 
-def test_gradients_of_a_step_reach_the_layers_that_read_the_style() -> None:
+def test_points_are_drawn_from_all_transfers_that_are_kept() -> None:
+    def points(number: int) -> Points:
+        return Points(torch.full((PAIRS,), number), *torch.full((3, PAIRS, 4, 8, 8), float(number)))
+
+    passed = Passed(2)
+    for number in range(3):
+        passed.add([points(number), points(10 + number)])
+    drawn = passed.draw(200, np.random.default_rng(0))
+    assert set(drawn.timesteps.tolist()) == {1, 2, 11, 12}
+    assert drawn.sample.shape == (200, 4, 8, 8)
+    assert torch.equal(drawn.timesteps.float(), drawn.style[:, 0, 0, 0])
+    assert torch.equal(drawn.timesteps.float(), drawn.target[:, 0, 0, 0])
+
+
+def test_gradients_reach_the_layers_that_read_the_style() -> None:
     torch.manual_seed(0)
-    unet = make_unet()
-    step = next(transfer_steps(Predictor(unet, torch.randn(1, 1, 64)), batch(), torch.tensor([1, 500])))
-    step.loss.mean().backward()
+    unet, examples = make_unet(), batch()
+    predict = Predictor(unet, torch.randn(1, 1, 64))
+    loss = transfer_loss(predict, Points(torch.full((PAIRS,), 500), *examples))
+    loss.mean().backward()
     projection = unet.get_parameter("up_blocks.2.attentions.0.transformer_blocks.0.attn1.to_v.weight")
     assert projection.grad is not None
     assert projection.grad.any()
-    assert not step.sample.requires_grad
 
 
 def test_injected_attention_reads_the_rows_it_is_told_to() -> None:
