@@ -1,0 +1,90 @@
+"""Dials turned to anything, on the command line: a sound as long as the content, or one line that names what is wrong."""
+
+import functools
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stylus_ops.__main__ import main
+from stylus_ops.audio.files import read_audio, write_audio
+from stylus_ops.dials import DIALS, Choice, Dial, Number, Whole
+from stylus_ops.engine.engine import Engine
+from stylus_ops.tiny import RECORDINGS
+from tests.unit.signals import melody
+
+EXAMPLES = int(os.environ.get("STYLUS_FUZZ_FILES", "300")) // 5
+SLOW = {"steps": 4, "corrections": 3, "phase_iters": 4}
+"""What takes time is turned no further than this; as far as it goes it is only refused or not."""
+BEYOND = ["nan", "inf", "-inf", "1e400", "-1", "1e9", "much", "", "٣", "0x10", "1e-320"]
+NAMES = ["auto", "6-11", "9,10", "6, 6", "99", "-1", "11-6", "1-99999999999", "six", "", "\0", "None"]
+
+
+def texts(dial: Dial) -> st.SearchStrategy[str]:
+    """What somebody may write for a dial: three times out of four a value that it has."""
+    if isinstance(dial, Choice):
+        good: st.SearchStrategy[Any] = st.sampled_from(dial.choices)
+    elif isinstance(dial, Whole):
+        good = st.integers(dial.low, min(dial.high, SLOW.get(dial.name, dial.high)))
+    elif isinstance(dial, Number):
+        good = st.floats(dial.low, min(dial.high, 2.0) if dial.unit == "s" else dial.high)
+    else:
+        good = st.sampled_from(NAMES)
+    return st.one_of(*[good.map(str)] * 3, st.sampled_from(BEYOND))
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("dials") / "content.wav"
+    write_audio(path, melody(1.0, 22050)[0, :1], 22050)
+    return path
+
+
+@pytest.fixture
+def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loaded once for all commands."""
+    monkeypatch.setattr(Engine, "load", functools.cache(Engine.load))
+
+
+@given(chosen=st.lists(st.sampled_from(list(DIALS)), max_size=6, unique=True), data=st.data())
+@settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_any_dials_give_a_sound_or_one_line(
+    one_engine: None, capsys: pytest.CaptureFixture, content: Path, chosen: list[str], data: st.DataObject
+) -> None:
+    dials = {name: data.draw(texts(DIALS[name]), label=name) for name in chosen}
+    options = [f"--{name.replace('_', '-')}={text}" for name, text in ({"steps": "2"} | dials).items()]
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "out.wav"
+        status = main(
+            ["transfer", str(content), str(RECORDINGS / "style_b.flac"), "-o", str(output), "--quiet", *options]
+        )
+        told = capsys.readouterr()
+        if status == 0:
+            sound, rate = read_audio(output)
+            duration = float(dials.get("content_duration", 0)) or 1.0
+            start = float(dials.get("content_start", 0))
+            assert rate == 22050
+            assert sound.shape[-1] == pytest.approx(min(duration, 1.0 - start) * 22050, abs=1)
+            assert sound.isfinite().all()
+        else:
+            assert status == 2
+            assert told.out == ""
+            lines = told.err.splitlines()
+            assert lines[-1].startswith("stylus: ")
+            assert "Traceback" not in told.err
+            assert list(Path(folder).iterdir()) == []
+    for name, text in dials.items():
+        try:
+            DIALS[name].parse(text)
+        except ValueError:
+            assert status == 2
