@@ -14,6 +14,7 @@ from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers.torch_compile import COMPILE_KEY
 from torch import Tensor
 
+from ...stylus_ops.dials import WINDOWS_PER_PASS
 from ...stylus_ops.diffusion.host import Evaluate, Hook
 
 WRAPPER_KEY = "stylus"
@@ -41,7 +42,11 @@ def wrap(patcher: ModelPatcher, step: Step, windows_per_pass: int) -> None:
 
     Args:
         windows_per_pass: windows that one evaluation may hold; 0 for as many as fit in memory.
+
+    Raises:
+        ValueError: windows_per_pass is out of range, as another node's number may be.
     """
+    WINDOWS_PER_PASS.check(windows_per_pass)
 
     def wrapper(
         executor: Any,
