@@ -199,7 +199,7 @@ class ComfyServer:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise ComfyUnavailable(f"{self.install.python} can't run {self.install.path}:\n{self.log[-2000:]}")
-            with suppress(urllib.error.URLError, ConnectionError):
+            with suppress(OSError):  # among them that of a busy machine, on which an answer takes more than its minute
                 self.get("/system_stats")
                 break
             time.sleep(0.5)
