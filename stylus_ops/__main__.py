@@ -176,9 +176,10 @@ def _load(args: argparse.Namespace) -> tuple[Engine, float]:
 
 def _settings(args: argparse.Namespace) -> Settings:
     from .dials import DIALS
-    from .pipeline.settings import Settings, known_preset
+    from .pipeline.settings import PAPER, Settings, known_preset
 
-    settings = Settings().changed({name: text for name, text in vars(args).items() if name in DIALS})
+    base = Settings(**PAPER) if args.paper else Settings()
+    settings = base.changed({name: text for name, text in vars(args).items() if name in DIALS})
     if own := known_preset(args.model):
         settings.preset_for(own)
     return settings
@@ -259,6 +260,11 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     from .dials import GROUPS
 
+    parser.add_argument(
+        "--paper",
+        action="store_true",
+        help="every dial as in the paper's headline run (arXiv 2411.15913) but those given",
+    )
     for title, group in GROUPS.items():
         shown = parser.add_argument_group(TITLES[title])
         for dial in group:

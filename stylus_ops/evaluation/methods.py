@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.nn.functional import pad
@@ -20,28 +20,10 @@ from ..audio.windows import audio_to_windows, windows_to_mel
 from ..dials import GROUPS
 from ..diffusion.features import Inversion, Style
 from ..engine.engine import Engine
-from ..pipeline.settings import Settings
+from ..pipeline.settings import PAPER, Settings
 from ..pipeline.transfer import Clip, Transfer
 from .baselines import Restyled, cross_synthesis, eq_match, style_itself, truths_mel
 from .musaicing import musaicing
-
-PAPER: dict[str, Any] = {
-    "alpha": 0.9,
-    "gamma": 0.75,
-    "temperature": 1.0,
-    "adain": 1.0,
-    "adain_mode": "adain",
-    "start_percent": 0.0,
-    "end_percent": 1.0,
-    "inversion": "ddim",
-    "decode": "phase_pinv",
-    "phase_iters": 0,
-    "tone": 0.0,
-    "dynamics": 0.0,
-    "noise": 0.0,
-    "mix": 1.0,
-}
-"""The headline run of arXiv 2411.15913; steps and sites are those of the evaluation."""
 
 LONGEST_DIFFERENCE = 0.01  # seconds, between content and truth
 
@@ -212,7 +194,7 @@ def _base(kind: str, settings: Settings) -> Settings:
     if kind == "stylus":
         return settings
     if kind == "stylus-paper":
-        return replace(settings, **PAPER)
+        return replace(settings, **PAPER | {"steps": settings.steps})
     if kind == "adain":
         return replace(settings, adain=1.0, adain_mode="adain", start_percent=0.0, end_percent=0.0)
     # EQ-match and cross-synthesis go all the way; what they do depends on nothing else.

@@ -1,9 +1,10 @@
-"""Everything that shapes the sound of a transfer on the command line, with the paper's headline run as defaults."""
+"""Everything that shapes the sound of a transfer on the command line."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from .. import dials
 from ..audio.geometry import PRESETS
@@ -75,6 +76,26 @@ class Settings:
         settings = replace(self, **{name: dials.DIALS[name].parse(text) for name, text in texts.items()})
         settings.check()
         return settings
+
+
+PAPER: dict[str, Any] = {
+    "alpha": 0.9,
+    "gamma": 0.75,
+    "temperature": 1.0,
+    "adain": 1.0,
+    "adain_mode": "adain",
+    "start_percent": 0.0,
+    "end_percent": 1.0,
+    "steps": 50,
+    "inversion": "ddim",
+    "decode": "phase_pinv",
+    "phase_iters": 0,
+    "tone": 0.0,
+    "dynamics": 0.0,
+    "noise": 0.0,
+    "mix": 1.0,
+}
+"""The headline run of arXiv 2411.15913."""
 
 
 def known_preset(model: str) -> str | None:

@@ -7,7 +7,7 @@ import torch
 from stylus_ops.audio.decode import decode
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.windows import audio_to_windows, windows_to_mel
-from stylus_ops.evaluation.methods import PAPER
+from stylus_ops.pipeline.settings import PAPER
 from tests.unit.signals import melody, mix, noise
 
 from .reference_decode import decode_pinv

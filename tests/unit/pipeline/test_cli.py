@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from stylus_ops.audio.files import read_audio, write_audio
 from stylus_ops.diffusion.features import normalised
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.batch import is_finished, read_manifest, run_rows
-from stylus_ops.pipeline.settings import Settings
+from stylus_ops.pipeline.settings import PAPER, Settings
 from stylus_ops.pipeline.share import Share
 from stylus_ops.pipeline.transfer import Transfer
 from tests.small_folder import write_small_folder
@@ -105,6 +106,21 @@ def test_same_inputs_give_the_same_file(clips, model):
         command = ["transfer", clips / "content.wav", clips / "style.flac", "-o", output, "--model", model, *FAST]
         assert main([*map(str, command)]) == 0
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+def test_the_paper_s_run_has_one_name_and_what_is_given_beside_it_counts(clips, model):
+    recordings = (clips / "content.wav", clips / "style.flac", "--model", model, "--json", *FAST)
+    named = stylus("transfer", *recordings, "-o", clips / "named.flac", "--paper", "--alpha", 0.5)
+    assert named.returncode == 0, named.stderr
+    assert json.loads(named.stdout)["settings"] == asdict(
+        replace(Settings(**PAPER), preset="tiny-256", steps=2, alpha=0.5)
+    )
+    spelt = [("--" + name.replace("_", "-"), value) for name, value in PAPER.items() if name not in ("steps", "alpha")]
+    one_by_one = stylus(
+        "transfer", *recordings, "-o", clips / "spelt.flac", "--alpha", 0.5, *(word for pair in spelt for word in pair)
+    )
+    assert one_by_one.returncode == 0, one_by_one.stderr
+    assert (clips / "named.flac").read_bytes() == (clips / "spelt.flac").read_bytes()
 
 
 def test_a_black_mask_keeps_the_content_and_a_white_one_changes_nothing(clips, model):
