@@ -55,13 +55,22 @@ def test_english_names_can_be_printed_on_a_windows_console() -> None:
 
 
 @pytest.mark.parametrize("node", sorted(NODE_IDS))
-def test_a_node_has_a_page_of_help_with_an_example(node: str) -> None:
+def test_a_node_has_a_page_of_help_with_a_picture_and_an_example(node: str) -> None:
     page = (ROOT / "web" / "docs" / f"{node}.md").read_text(encoding="utf-8")
     assert page.startswith(f"# {words('en')[node]['display_name']}\n")
-    assert "Example: " in page
+    assert f"](pictures/{node}.webp)" in page
+    assert "\n1. " in page[page.index("\nExample:") :]
     for template in re.findall(r"template `(\w+)`", page):
         assert (ROOT / "workflows" / f"{template}.json").is_file()
 
 
 def test_no_page_of_help_is_left_over() -> None:
-    assert {path.stem for path in (ROOT / "web" / "docs").glob("*.md")} == NODE_IDS
+    pages = ROOT / "web" / "docs"
+    assert (
+        {path.stem for path in pages.glob("*.md")} == {path.stem for path in (pages / "pictures").iterdir()} == NODE_IDS
+    )
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "web" / "docs" / "pictures").iterdir()), ids=lambda path: path.stem)
+def test_a_picture_of_help_is_small(path: Path) -> None:
+    assert path.stat().st_size < 60_000
