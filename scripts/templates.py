@@ -42,7 +42,7 @@ HEIGHTS = {
     "KSamplerSelect": 80,
     "SamplerCustom": 240,
     "StylusPhaseDecode": 270,
-    "StylusSaveAudio": 180,
+    "StylusSaveAudio": 220,
     "StylusCompare": 680,
     "MaskPreview": 260,
     "PreviewImage": 260,

@@ -60,6 +60,10 @@ def template(name: str) -> dict[str, Any]:
     return json.loads((PACK / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
 
 
+RUN = "[data-testid=queue-button]:visible, button:visible:has([data-testid=linear-run-button-icon])"
+"""The button on the canvas, and that of app mode."""
+
+
 class Canvas:
     """The page with ComfyUI in it.
 
@@ -117,7 +121,7 @@ class Canvas:
     def run(self, saves: Path, prefix: str) -> Path:
         """Press ComfyUI's own button; returns the file of that prefix in the folder that the run saves."""
         before = set(saves.glob(f"{prefix}*"))
-        self.page.get_by_test_id("queue-button").click()
+        self.page.locator(RUN).first.click()
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             self.page.wait_for_timeout(500)

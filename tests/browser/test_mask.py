@@ -37,7 +37,7 @@ def test_only_what_is_painted_takes_the_style(canvas: Canvas, comfy: ComfyServer
     page.mouse.click(*page.evaluate(WHERE), button="right")
     page.get_by_text("Copy Image", exact=True).first.click()
     page.wait_for_timeout(1000)
-    page.mouse.click(300, 950)
+    page.mouse.click(120, 600)  # left of the graph
     page.keyboard.press("Control+v")
     page.wait_for_function("() => app.graph.nodes.find(node => node.type === 'LoadImage')?.widgets[0].value")
     page.wait_for_timeout(1000)

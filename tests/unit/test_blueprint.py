@@ -113,6 +113,7 @@ def test_every_required_input_is_wired_or_has_a_value() -> None:
 def test_its_values_are_those_of_the_quick_start() -> None:
     start = json.loads((ROOT / "workflows" / "quick_start_tiny.json").read_text(encoding="utf-8"))
     values = {node["type"]: node["widgets_values"] for node in start["nodes"]}
+    values["StylusAudioToMel", "style"] = [*values["StylusAudioToMel"][:-1], "loop"]
     for node in NODES.values():
-        if node.get("color") != "#322" or node["type"] != "StylusAudioToMel":
-            assert node["widgets_values"] == values[node["type"]]
+        looped = node["type"] == "StylusAudioToMel" and node["color"] == "#322"
+        assert node["widgets_values"] == values[(node["type"], "style") if looped else node["type"]]
