@@ -111,16 +111,16 @@ def _read_all(path: str | os.PathLike[str], start: float, duration: float, gathe
     with _words_for(path.name):
         there = path.is_file()
     if not there:
-        raise FileNotFoundError(f"audio file {path.name!r} does not exist; check its name and folder.")
+        raise FileNotFoundError(f"audio file {path.name!r} does not exist: check its name and folder")
     if not (0 <= start < float("inf") and 0 <= duration < float("inf")):
-        raise ValueError(f"start ({start} s) and duration ({duration} s) must be 0 or more.")
+        raise ValueError(f"start ({start} s) and duration ({duration} s) must be 0 or more")
     with _words_for(path.name):
         return _read(path, start, duration, gather)
 
 
 def _check_sounds(path: str | os.PathLike[str], samples: int, start: float) -> None:
     if samples == 0:
-        remedy = f" after {start:g} s: choose an earlier start." if start else "; is the file damaged?"
+        remedy = f" after {start:g} s: choose an earlier start" if start else ": is the file damaged?"
         raise AudioFileError(f"audio file {Path(path).name!r} holds no sound{remedy}")
 
 
@@ -132,12 +132,12 @@ def _words_for(name: str) -> Iterator[None]:
     except (AudioFileError, NoRoom):
         raise
     except MemoryError as error:
-        raise AudioFileError(f"{name!r} does not fit into memory; read a part of it (start, duration).") from error
+        raise AudioFileError(f"{name!r} does not fit into memory: read a part of it (start, duration)") from error
     except Exception as error:
         reason = f" ({error.strerror})" if isinstance(error, (av.FFmpegError, OSError)) and error.strerror else ""
         if isinstance(error, av.ArgumentError):  # FFmpeg's word for a container that is not on the lists above
             reason = " (no known kind of recording; playlists are not followed)"
-        raise AudioFileError(f"{name!r} cannot be read as audio{reason}; is the file damaged?") from error
+        raise AudioFileError(f"{name!r} cannot be read as audio{reason}: is the file damaged?") from error
 
 
 def _read(path: Path, start: float, duration: float, gather: Gather[Samples]) -> Samples:
@@ -173,10 +173,10 @@ def _read_with_ffmpeg(path: Path, start: float, duration: float, gather: Gather[
         },
     ) as container:
         if not container.streams.audio:
-            raise AudioFileError(f"{path.name!r} has no audio stream: choose a recording or a video with sound.")
+            raise AudioFileError(f"{path.name!r} has no audio stream: choose a recording or a video with sound")
         known = [stream for stream in container.streams.audio if stream.codec_context]
         if not known:
-            raise AudioFileError(f"{path.name!r} has its sound in a codec that is not known here; convert it to flac.")
+            raise AudioFileError(f"{path.name!r} has its sound in a codec that is not known here: convert it to flac")
         return _decode(container, known[0], start, duration, gather)
 
 
@@ -311,12 +311,12 @@ def check_format(path: str | os.PathLike[str], channels: int, bit_depth: str = "
     """Raises ValueError if the format that the suffix of `path` chooses can't hold such audio."""
     name = Path(path).suffix.lstrip(".").lower()
     if name not in FORMATS:
-        raise ValueError(f"{Path(path).name!r} has no known audio format; end it in .{', .'.join(FORMATS)}.")
+        raise ValueError(f"{Path(path).name!r} has no known audio format: end it in .{', .'.join(FORMATS)}")
     form = FORMATS[name]
     if "" not in form.codecs and bit_depth not in form.codecs:
-        raise ValueError(f"bit_depth is {bit_depth!r}; {name} has {', '.join(form.codecs)}.")
+        raise ValueError(f"bit_depth is {bit_depth!r} and {name} has {', '.join(form.codecs)}: choose one of them")
     if form.channels and channels > form.channels:
-        raise ValueError(f"{name} holds at most {form.channels} channels and the audio has {channels}; save it as wav.")
+        raise ValueError(f"{name} holds at most {form.channels} channels and the audio has {channels}: save it as wav")
 
 
 def tags_fit(name: str, tags: Mapping[str, str]) -> bool:
@@ -351,7 +351,7 @@ def write_audio(
     name = path.suffix.lstrip(".").lower()
     form = FORMATS[name]
     if tags and not tags_fit(name, tags):
-        raise ValueError(f"the tags are too large for a {name}; leave them out or save as wav.")
+        raise ValueError(f"the tags are too large for a {name}: leave them out or save as wav")
     rate = next((rate for rate in form.rates if rate >= sample_rate), max(form.rates, default=sample_rate))
     if isinstance(waveform, Tensor):
         waveform = resample(waveform.detach().to("cpu", torch.float32), sample_rate, rate)
