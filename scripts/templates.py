@@ -37,7 +37,7 @@ HEIGHTS = {
     "StylusSaveStyle": 80,
     "StylusLoadStyle": 110,
     "StylusBlendStyles": 130,
-    "StylusInjectSampler": 310,
+    "StylusInjectSampler": 340,
     "StylusApplyStyle": 290,
     "KSamplerSelect": 80,
     "SamplerCustom": 240,
@@ -449,7 +449,7 @@ def style_mask(board: Template) -> None:
     mask = board.add(
         "StylusMaskFromSound", None, "content", spectrogram=content["spectrogram"], what="harmonic", high_hz=4000.0
     )
-    board.add("MaskPreview", "The mask: white takes the style", "content", mask=mask["mask"])
+    board.add("MaskPreview", "White takes the style", "content", mask=mask["mask"])
     board.add("PreviewImage", "The content, to paint on", "content", images=content["images"])
     board.column("Transfer", 250)
     sampled = sample(board, model, inversion, captured, mask=mask["mask"])

@@ -5,6 +5,7 @@ import { app } from "../../../scripts/app.js";
 // found comes as `stylus_compare`: the figure, and for each clip its file, its gain and its place in the figure.
 
 const FADE = 0.008; // seconds; a switch without a click
+const NARROW = 380; // pixels of width: less is a node as ComfyUI places it, more somebody chose
 const MARGIN = 20; // pixels that the classic renderer leaves beside a widget
 
 const ICONS = {
@@ -237,7 +238,7 @@ app.registerExtension({
   nodeCreated(node) {
     if (node.comfyClass !== "StylusCompare") return;
     const player = new Player(() => {
-      const width = Math.max(node.size[0], 640);
+      const width = node.size[0] < NARROW ? 640 : node.size[0];
       node.setSize([width, Math.max(node.computeSize()[1], 100)]);
       node.graph?.setDirtyCanvas(true, true);
     });
