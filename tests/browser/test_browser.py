@@ -164,6 +164,7 @@ def test_help_opens_beside_the_graph_with_its_picture(canvas: Canvas) -> None:
     canvas.shot("help")
     assert picture.evaluate("image => image.naturalWidth") > 200
     assert "Samples the content again" in canvas.page.locator("body").inner_text()
+    canvas.page.get_by_role("button", name="Toggle properties panel").click()  # it would stay for the tests to come
 
 
 def test_a_search_finds_the_node_that_is_meant(canvas: Canvas) -> None:
@@ -196,3 +197,5 @@ def test_a_language_shows_its_words(canvas: Canvas, language: str) -> None:
         assert shown == {name: node["display_name"] for name, node in words.items()}
     finally:
         canvas.set("Comfy.Locale", "en")
+        canvas.page.reload()  # or ComfyUI would open the graph once more, in English, while the next test is at work
+        canvas.ready()
