@@ -1,7 +1,8 @@
 """Every dial's one home: its name, default, range, unit, and what it does to the sound.
 
 Core functions take their defaults and their checks from here; `pipeline.settings` and the command line, the nodes' widgets
-and the tables of the help pages are made of it. Defaults are the paper's headline run (Stylus, arXiv 2411.15913).
+and the tables of the help pages are made of it. The paper's own run (Stylus, arXiv 2411.15913)
+is `pipeline.settings.PAPER`.
 """
 
 from __future__ import annotations

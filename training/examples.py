@@ -28,14 +28,13 @@ class Example(NamedTuple):
     """Other notes of the recording that `target` comes from."""
 
 
-def random_example(recordings: Recordings, rng: np.random.Generator, kind: str | None = None) -> Example:
-    """An example of one kind, drawn by `KINDS` unless given.
+def random_example(recordings: Recordings, rng: np.random.Generator, kind: str) -> Example:
+    """An example of one kind.
 
     same: content is target. equalised: content went through another equaliser. replayed: content was played by other
     instruments. rolled: the same, and the style is the target itself, rolled in time so that no place can be copied blindly.
     matched: target is a window of one recording given the spectral statistics of any other recording.
     """
-    kind = kind or str(rng.choice(list(KINDS), p=list(KINDS.values())))
     piece = recordings.piece(rng, textures=0.0 if kind in REPLAYED else 0.15)
     renderings = rng.permutation(len(piece))
     wanted, given = renderings[0], renderings[-1] if kind in REPLAYED else renderings[0]

@@ -25,6 +25,7 @@ from .windows import Recordings, to_images
 
 OWN = 0.2  # share of windows that attend to themselves
 NODES = (4, 12)  # of a transfer
+SIGMAS = sd_sigmas()
 
 
 class Batch(NamedTuple):
@@ -73,7 +74,7 @@ class Predictor:
     """Evaluate in it, for CPUs with matrix units for it."""
 
     def __call__(self, noisy: Tensor, timesteps: Tensor, sources: Tensor) -> Tensor:
-        sigma = sd_sigmas()[timesteps][:, None, None, None]
+        sigma = SIGMAS[timesteps][:, None, None, None]
         inputs = (noisy / (1 + sigma**2).sqrt()).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             eps = self.unet(
@@ -110,7 +111,7 @@ def random_task(pairs: int, generator: torch.Generator | None = None) -> Task:
 def denoising_loss(predict: Predict, batch: Batch, task: Task) -> Tensor:
     """Weighted squared error per row, [2P], of the noise that leads from noisy latents to the style and to the target."""
     timesteps = task.timesteps.repeat(2)
-    sigma = sd_sigmas()[timesteps][:, None, None, None]
+    sigma = SIGMAS[timesteps][:, None, None, None]
     clean = torch.cat([batch.style, torch.lerp(batch.target, batch.content, task.share[:, None, None, None])])
     wanted = torch.cat([batch.style, batch.target])
     noisy = clean + sigma * torch.randn_like(clean)
@@ -150,7 +151,7 @@ def transfer(predict: Predict, batch: Batch, timesteps: Tensor) -> tuple[list[Po
     Args:
         timesteps: [N] ascending, of the nodes.
     """
-    sigmas, pairs = sd_sigmas()[timesteps], len(batch.content)
+    sigmas, pairs = SIGMAS[timesteps], len(batch.content)
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
         timestep = timesteps[(sigmas - sigma).abs().argmin()].expand(len(x))
@@ -182,7 +183,7 @@ def transfer_loss(predict: Predict, points: Points) -> Tensor:
     above have left of that timbre is no fixed share. So the network is trained where transfers really lead it (the idea of
     DAgger, Ross et al. 2011).
     """
-    sigma = sd_sigmas()[points.timesteps][:, None, None, None]
+    sigma = SIGMAS[points.timesteps][:, None, None, None]
     denoised = points.sample - sigma * styled_eps(predict, points)
     return transfer_weight(sigma.flatten()) * (denoised - points.target).square().mean((1, 2, 3))
 
