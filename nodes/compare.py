@@ -69,7 +69,7 @@ class Compare(io.ComfyNode):
                     tooltip="Transfers of that content, such as the same one at several alphas.",
                 ),
             ],
-            outputs=[io.Image.Output("figure", tooltip="The picture, for Save Image.")],
+            outputs=[io.Image.Output("figure", tooltip="The figure as an image, for Save Image.")],
             hidden=[io.Hidden.prompt, io.Hidden.unique_id],
             is_output_node=True,
         )

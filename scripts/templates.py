@@ -440,7 +440,7 @@ def style_mask(board: Template) -> None:
         board,
         "## Style where the mask is white\n\n*Mask from Sound* marks a part of the content: its drums, tones, attacks, loud "
         "moments or a band of frequencies. White takes the style, black keeps the content.\n\n**To paint it yourself**: "
-        "right-click the picture in *Preview Image*, *Copy Image*, click on the empty canvas, Ctrl+V. Open the mask editor of the "
+        "right-click the image in *Preview Image*, *Copy Image*, click on the empty canvas, Ctrl+V. Open the mask editor of the "
         "*Load Image* that appears, paint, and wire its **MASK** to the sampler. Time runs to the right, low notes are at the bottom.",
     )
     inversion = invert(board, model, schedule, content, latent)
