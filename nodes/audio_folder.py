@@ -10,9 +10,11 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..stylus_ops.audio.files import read_audio
+from ..stylus_ops.dials import FIRST, MOST
 from .audio_mel import recording_path
 from .host.messages import tell
 from .host.runs import check_interrupt
+from .inputs import widgets
 
 WHOLE_INPUT = "."
 
@@ -33,22 +35,7 @@ class LoadAudioFolder(io.ComfyNode):
                     options=subfolders(),
                     tooltip="A folder in ComfyUI's input folder; . is the input folder itself. R refreshes the list.",
                 ),
-                io.Int.Input(
-                    "first",
-                    default=1,
-                    min=1,
-                    max=100000,
-                    advanced=True,
-                    tooltip="Number of the first recording, by name.",
-                ),
-                io.Int.Input(
-                    "most",
-                    default=0,
-                    min=0,
-                    max=100000,
-                    advanced=True,
-                    tooltip="How many recordings to read. 0 reads all. What they become stays in memory until the run ends.",
-                ),
+                *widgets(FIRST, MOST),
             ],
             outputs=[
                 io.Audio.Output("audio", tooltip="The recordings in the order of their names.", is_output_list=True),
@@ -71,7 +58,7 @@ class LoadAudioFolder(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, folder: str, first: int | None, most: int | None) -> str:
-        paths = chosen(folder, first or 1, most or 0)
+        paths = chosen(folder, FIRST.default if first is None else first, MOST.default if most is None else most)
         state = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
         return hashlib.sha256(repr(state).encode()).hexdigest()
 
@@ -79,7 +66,7 @@ class LoadAudioFolder(io.ComfyNode):
     def validate_inputs(cls, folder: str, first: int | None, most: int | None) -> bool | str:
         """None is what comes out of another node and is not known yet."""
         try:
-            chosen(folder, first or 1, most or 0)
+            chosen(folder, FIRST.default if first is None else first, MOST.default if most is None else most)
         except ValueError as error:
             return str(error)
         return True
@@ -99,8 +86,11 @@ def chosen(folder: str, first: int, most: int) -> list[Path]:
     """The recordings of a folder from the `first` on, at most `most` of them (0: all).
 
     Raises:
-        ValueError: no folder of ComfyUI's input folder, no recording left, or one that is a link out of that folder.
+        ValueError: no folder of ComfyUI's input folder, no recording left, one that is a link out of that folder, or a number
+            outside its range.
     """
+    FIRST.check(first)
+    MOST.check(most)
     if folder not in subfolders():
         raise ValueError(f"folder {folder!r} is not in ComfyUI's input folder: make it there, or choose another")
     root = Path(folder_paths.get_input_directory(), folder)

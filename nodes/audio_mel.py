@@ -37,6 +37,7 @@ def window_inputs() -> list[io.Input]:
 
 def params_of(preset: str, model: ModelPatcher | None) -> SpectrogramParams:
     """The geometry of a preset; `auto` is that of the MODEL, or Stable Diffusion's without one."""
+    PRESET.check(preset)
     if preset == "auto":
         preset = preset_of(model) if model else "sd-512"
     return PRESETS[preset]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 Prompt = Mapping[str, Mapping[str, Any]]
 """A graph as the host runs it: by id, each node's `class_type` and `inputs`; a link is [id, output]."""
 
 
-def upstream(prompt: Prompt | None, start: str) -> Iterator[Mapping[str, Any]]:
-    """The node `start` and all that feed it, each once, the nearest first."""
+def upstream(prompt: Prompt | None, start: str, until: Collection[str] = ()) -> Iterator[Mapping[str, Any]]:
+    """The node `start` and all that feed it, each once, the nearest first.
+
+    Args:
+        until: the `class_type`s of nodes beyond which nothing is looked for.
+    """
     waiting, seen = [start], {start}
     while waiting:
         node = (prompt or {}).get(waiting.pop(0))
         if node is None:
             continue
         yield node
+        if node["class_type"] in until:
+            continue
         for value in node["inputs"].values():
             if (source := linked(value)) and source not in seen:
                 seen.add(source)

@@ -7,15 +7,13 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..stylus_ops.audio.windows import Spectrogram
+from ..stylus_ops.audio.worth import warn_if_short
 from ..stylus_ops.dials import STYLE_WINDOWS
 from ..stylus_ops.diffusion.features import Style, blend
 from . import sockets
 from .ddim_invert import check_same_clip, inversion_inputs, invert
-from .host.messages import warn
 from .inputs import parse_weights, weighted_styles, weights_can_be_read, widget
 from .wiring import check_one_schedule
-
-SHORTEST_STYLE = 2.0  # seconds; less has too little texture to take
 
 
 class CaptureStyle(io.ComfyNode):
@@ -46,7 +44,7 @@ class CaptureStyle(io.ComfyNode):
         check_one_schedule(cls.hidden.prompt)
         if spectrogram is not None:
             check_same_clip(spectrogram, latent)
-            _check_worth(spectrogram)
+            warn_if_short("the style", spectrogram.waveform.shape[-1] / spectrogram.sample_rate)
             clips = len(spectrogram.waveform)
             if clips > 1 and spectrogram.windows > style_windows:
                 raise ValueError(
@@ -59,13 +57,6 @@ class CaptureStyle(io.ComfyNode):
             latent={**latent, "samples": latent["samples"][:style_windows]}, spectrogram=spectrogram, **shared
         )
         return io.NodeOutput(Style((capture,), (1.0,)))
-
-
-def _check_worth(spectrogram: Spectrogram) -> None:
-    """Warn of a style with little to take; of silence Audio to Mel warns."""
-    seconds = spectrogram.waveform.shape[-1] / spectrogram.sample_rate
-    if seconds < SHORTEST_STYLE:
-        warn(f"the style lasts {seconds:.1f} s: choose {SHORTEST_STYLE:g} s or more, or little of its texture is heard")
 
 
 class BlendStyles(io.ComfyNode):

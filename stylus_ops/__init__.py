@@ -22,6 +22,7 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
   `audio.dynamics`       loudness over time
   `audio.limiter`        loudness matched, single peaks taken back
   `audio.tone`           the long-term spectrum of others
+  `audio.worth`          whether there is something to take
   `audio.finish`         levels of what was decoded
   `audio.decode`         images back to sound
   `audio.metrics`        chroma and timbre in numbers

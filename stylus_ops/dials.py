@@ -142,7 +142,7 @@ ALPHA = Number(
 GAMMA = Number(
     "gamma",
     0.75,
-    "How firmly the content's melody and rhythm are held: the share of its own queries.",
+    "How firmly melody and rhythm are held: the share of the attention queries that is the content's own.",
 )
 TEMPERATURE = Number(
     "temperature",
@@ -169,13 +169,13 @@ ADAIN_MODE = Choice(
 START_PERCENT = Number(
     "start_percent",
     0.0,
-    "Part of the sampling run after which the style is injected. 0 is the first step.",
+    "Part of the sampling run, 0 to 1, after which the style is injected. 0 is the first step.",
     advanced=True,
 )
 END_PERCENT = Number(
     "end_percent",
     1.0,
-    "Part of the sampling run after which the style is no longer injected. 1 is the last step.",
+    "Part of the sampling run, 0 to 1, after which the style is no longer injected. 1 is the last step.",
     advanced=True,
 )
 
@@ -189,7 +189,7 @@ STEPS = Whole(
 SITES = Words(
     "sites",
     "auto",
-    "Decoder blocks whose self-attention is steered. auto is 6-11 for Stable Diffusion 1.x and 2.x.",
+    "Decoder blocks in which the style is injected: fewer blocks, less style. auto is 6-11 for Stable Diffusion 1.x and 2.x.",
     advanced=True,
     example="auto, or blocks such as 6-11 or 9, 10, 11",
 )
@@ -204,7 +204,7 @@ INVERSION = Choice(
 CORRECTIONS = Whole(
     "corrections",
     1,
-    "Evaluations per step of fixed_point. More come closer to the exact inverse, at their full price.",
+    "Evaluations per step of fixed_point. More come closer to the exact inverse; each is one more evaluation a step.",
     advanced=True,
     low=1,
     high=100,
@@ -235,7 +235,8 @@ PRESET = Choice(
 OVERLAP = Whole(
     "overlap",
     64,
-    "Frames over which neighbouring windows cross-fade, at most half a window. More is smoother and costs more windows.",
+    "Frames over which neighbouring windows cross-fade, at most half a window; one is 10 ms in sd-512 and 20 ms in "
+    "tiny-256. More is smoother and costs more windows.",
     advanced=True,
     high=256,
     unit="frames",
@@ -339,7 +340,8 @@ DYNAMICS = Number(
 NOISE = Number(
     "noise",
     0.0,
-    "How much of what the content has no sound for is made of noise: for styles such as water or wind. Not for gain.",
+    "Where the images ask for sound that the content lacks: the share of it that is made of noise. For styles such as water or "
+    "wind. Not for gain.",
     advanced=True,
 )
 MIX = Number("mix", 1.0, "Dry to wet. 0 is the content itself, 1 the whole effect.")
@@ -347,14 +349,14 @@ MIX = Number("mix", 1.0, "Dry to wet. 0 is the content itself, 1 the whole effec
 WHAT = Choice(
     "what",
     "percussive",
-    "White where: onsets, attacks over all frequencies. percussive, clicks and drums. harmonic, tones. loud, moments close to "
-    "the loudest. band, everywhere between low_hz and high_hz.",
+    "Where the mask is white. onsets: attacks, at all frequencies. percussive: clicks and drums. harmonic: tones. loud: moments "
+    "close to the loudest. band: everywhere between low_hz and high_hz.",
     choices=("onsets", "percussive", "harmonic", "loud", "band"),
 )
 LOW_HZ = Number(
     "low_hz",
     0.0,
-    "Black below this frequency, in Hz, whatever is chosen above.",
+    "Black below this frequency, in Hz, for every choice of what.",
     high=20000.0,
     step=10.0,
     unit="Hz",
@@ -362,7 +364,7 @@ LOW_HZ = Number(
 HIGH_HZ = Number(
     "high_hz",
     20000.0,
-    "Black above this frequency, in Hz. The spectrogram ends at 10000.",
+    "Black above this frequency, in Hz, for every choice of what. The spectrogram ends at 10000.",
     high=20000.0,
     step=10.0,
     unit="Hz",
@@ -374,6 +376,22 @@ SMOOTH = Number(
     advanced=True,
     high=10.0,
     unit="s",
+)
+
+FIRST = Whole(
+    "first",
+    1,
+    "Number of the first recording, by name.",
+    advanced=True,
+    low=1,
+    high=100000,
+)
+MOST = Whole(
+    "most",
+    0,
+    "How many recordings to read. 0 reads all. What they become stays in memory until the run ends.",
+    advanced=True,
+    high=100000,
 )
 
 SOUND_MASK = (WHAT, LOW_HZ, HIGH_HZ, SMOOTH)

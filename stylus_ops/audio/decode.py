@@ -70,7 +70,7 @@ def decode(
     Raises:
         ValueError: a value is outside its range, or the images are not those of this spectrogram.
 
-    A silent content, and an output that stays more than 1 LU quieter than the content, are logged as warnings of "stylus".
+    An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """
     wet = decode_band(images, spectrogram, method, reference, phase_iters, gain_db, above_band_db, noise)
     clips = zip(wet, spectrogram.waveform, strict=True)

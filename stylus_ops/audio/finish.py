@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 from ..dials import DYNAMICS, LOUDNESS, MIX
 from .dynamics import follow_dynamics
-from .lazy import Mixed, Waveform, sounds
+from .lazy import Mixed, Waveform
 from .limiter import match_loudness
 from .loudness import MINUS_1_DBFS, limit_true_peak, true_peak
-
-logger = logging.getLogger("stylus")
 
 
 def finish(
@@ -30,15 +26,13 @@ def finish(
     Returns:
         `[C, T]` with a true peak of at most the larger of -1 dBFS and the content's own; the content itself at mix 0.
 
-    A silent content, and an output that stays more than 1 LU quieter than the content, are logged as warnings of "stylus".
+    An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """
     LOUDNESS.check(loudness)
     DYNAMICS.check(dynamics)
     MIX.check(mix)
     if mix == 0:
         return content
-    if not sounds(content):
-        logger.warning("the content is silent: choose a recording, or a part of it, with sound")
     output = follow_dynamics(decoded, content, sample_rate, dynamics)
     ceiling = max(MINUS_1_DBFS, true_peak(content, sample_rate))
     if loudness == "match_content":

@@ -10,14 +10,29 @@ class SpectrogramParams:
     """From sound to image. One image is `n_mels` rows high and `width` frames wide."""
 
     sample_rate: int = 44100  # Hz
-    n_fft: int = 17640  # samples, 400 ms: bins 2.5 Hz apart
-    win_length: int = 4410  # samples, 100 ms
-    hop_length: int = 441  # samples from frame to frame, 10 ms
+    window_ms: float = 100.0  # of sound in a frame: partials 20 Hz apart are told apart
+    hop_ms: float = 10.0  # from frame to frame
+    padding: int = 4  # n_fft over win_length; 4 puts a bin every 2.5 Hz, so that no mel band is without one
     n_mels: int = 512
     f_min: float = 0.0  # Hz
     f_max: float = 10000.0  # Hz
     power: float = 0.25  # of an amplitude, which makes its brightness
     width: int = 512  # frames
+
+    @property
+    def win_length(self) -> int:
+        """Samples in a frame."""
+        return round(self.window_ms * self.sample_rate / 1000)
+
+    @property
+    def hop_length(self) -> int:
+        """Samples from frame to frame."""
+        return round(self.hop_ms * self.sample_rate / 1000)
+
+    @property
+    def n_fft(self) -> int:
+        """Samples of a frame with the zeros around it."""
+        return self.padding * self.win_length
 
     @property
     def band_bins(self) -> int:
@@ -32,5 +47,5 @@ class SpectrogramParams:
 # The names are stored in people's workflows: add, never rename.
 PRESETS = {
     "sd-512": SpectrogramParams(),
-    "tiny-256": SpectrogramParams(hop_length=882, n_mels=256, width=256),
+    "tiny-256": SpectrogramParams(hop_ms=20.0, n_mels=256, width=256),
 }

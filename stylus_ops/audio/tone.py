@@ -19,7 +19,7 @@ from .limiter import match_loudness
 from .loudness import MINUS_1_DBFS, true_peak
 from .mel import mel_amplitudes
 
-SPECTRUM = SpectrogramParams(n_fft=8820, hop_length=882, n_mels=318, f_max=20000.0)
+SPECTRUM = SpectrogramParams(hop_ms=20.0, padding=2, n_mels=318, f_max=20000.0)
 """What the long-term spectrum is taken with: windows of 100 ms, a band every 12 mel."""
 OCTAVE = 459.0  # mel from 707 to 1414 Hz
 FLOOR = 1e-10  # of the strongest band's power, -100 dB

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from ..audio.lazy import Waveform, blocks
 from ..audio.spool import Spool
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
+from ..audio.worth import warn_if_short, warn_if_silent
 from ..diffusion.features import Inversion, Style, choose_policy, normalised
 from ..diffusion.on_disk import OnDisk
 from ..diffusion.recorder import Recorder, record
@@ -37,8 +37,6 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-
-logger = logging.getLogger("stylus")
 
 
 class Clip(NamedTuple):
@@ -104,7 +102,10 @@ class Transfer:
         return [self.clip(content, waveform[:, :], rate, "pad"), *clips]
 
     def read_styles(self, styles: Sequence[Path], weights: Sequence[float] = ()) -> tuple[list[Clip], list[Reference]]:
-        """The styles' windows, and what `read_content` needs of them; a style shorter than a window is looped."""
+        """The styles' windows, and what `read_content` needs of them; a style shorter than a window is looped.
+
+        A style that is silent or very short is logged as a warning of "stylus".
+        """
         settings = self.settings
         clips: list[Clip] = []
         references: list[Reference] = []
@@ -112,8 +113,8 @@ class Transfer:
         with self.stage("read", len(styles)) as bar:
             for path, share in zip(styles, shares, strict=True):
                 waveform, rate = read_audio(path, settings.style_start, settings.style_duration)
-                if not waveform.any():
-                    logger.warning("style %s is silent: choose a recording, or a part of it, with sound", path.name)
+                if not warn_if_silent(f"style {path.name}", waveform[0]):
+                    warn_if_short(f"style {path.name}", waveform.shape[-1] / rate)
                 clips.append(self.clip(path, waveform[0], rate, "loop").first(settings.style_windows))
                 references.append(Reference(waveform[0], rate, share))
                 bar.update()
@@ -122,6 +123,8 @@ class Transfer:
     def read_content(self, path: Path, references: Sequence[Reference], folder: Path) -> tuple[Waveform, int]:
         """The content `[C, T]`, in the tone of the references as far as that is asked for, and its sample rate.
 
+        Silence is logged as a warning of "stylus".
+
         Args:
             folder: where there is room for its samples.
         """
@@ -129,7 +132,8 @@ class Transfer:
         with self.stage("read", 1) as bar:
             spool = spool_audio(path, folder, settings.content_start, settings.content_duration)
             rate = spool.sample_rate
-            if settings.tone > 0 and references:
+            silent = warn_if_silent(f"content {path.name}", spool)
+            if settings.tone > 0 and references and not silent:
                 tone = match_tone(spool, rate, references, settings.tone, settings.tone_resolution, settings.tone_db)
                 spool = Spool(folder, spool.channels, rate).extend(blocks(tone.waveform))
             bar.update()
