@@ -70,8 +70,8 @@ def recording_panel(title: str, waveform: Tensor, sample_rate: int) -> Panel:
     """
     params = PRESETS["sd-512"]
     waveform = resample(waveform.float().cpu(), sample_rate, params.sample_rate)
-    hop = min(max(waveform.shape[-1] // PLOT_WIDTH, params.hop_length), params.win_length)
-    params = replace(params, hop_length=hop)
+    column_ms = 1000 * waveform.shape[-1] / params.sample_rate / PLOT_WIDTH
+    params = replace(params, hop_ms=min(max(column_ms, params.hop_ms), params.window_ms))
     return Panel(title, mel_amplitudes(waveform[None], params)[0], params)
 
 

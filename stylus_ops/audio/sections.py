@@ -129,7 +129,7 @@ class LongRecording:
             end = self.frames if section.own.stop == len(self.starts) else self.starts[section.own.stop]
             own = mel[:, self.starts[section.own][0] + shift : end + shift]
             means.append(avg_pool1d(own[None], together, ceil_mode=True)[0])
-        return torch.cat(means, 1), replace(self.params, hop_length=self.params.hop_length * together)
+        return torch.cat(means, 1), replace(self.params, hop_ms=self.params.hop_ms * together)
 
     def _boundary(self, window: int) -> int:
         """The sample at which the sound of a window begins to be its section's; the clip's end for the one after the last."""
