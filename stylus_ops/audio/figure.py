@@ -19,13 +19,15 @@ from .mel import mel_amplitudes
 FIGURE_SUFFIXES = (".png", ".jpg", ".webp")
 RANGE_DB = 80.0
 EQ_RANGE_DB = 36.0
-PLOT_WIDTH, PLOT_HEIGHT = 760, 220
-HEADING = 36  # above the first panel, for the figure's title
-LEFT, TOP, BOTTOM, GAP = 78, 32, 30, 20  # around a plot, for labels
-EQ_WIDTH, BAR_WIDTH, BAR_LABELS = 150, 16, 66
+# A node shows the figure at about a third of its size, where these letters are as tall as its widgets'.
+LETTERS, LINE = 30, 40
+PLOT_WIDTH, PLOT_HEIGHT = 640, 220
+LEFT, TOP, BOTTOM, GAP = 114, 16, 44, 40  # around a plot
+EQ_WIDTH, BAR_WIDTH, BAR_LABELS = 150, 16, 60
 WIDTH = LEFT + PLOT_WIDTH + GAP + EQ_WIDTH + GAP + BAR_WIDTH + BAR_LABELS
 HERTZ = (100, 500, 1000, 2000, 5000, 10000)
 CURVE_WIDTH, CURVE_LOWEST = 640, 40  # pixels, Hz
+CURVE_HERTZ = (100, 500, 2000, 10000)  # that have a label
 GREY, CURVE = (170, 170, 170), (181, 54, 122)
 MAGMA = np.array(
     [
@@ -87,30 +89,32 @@ def draw(panels: Sequence[Panel], title: str = "") -> Figure:
     there. Beside every other panel is how its average spectrum differs from the first one's at equal energy, in dB: the
     equaliser that would make the one of the other.
     """
-    height = TOP + PLOT_HEIGHT + BOTTOM
-    first = HEADING if title else 0
-    image = Image.new("RGB", (WIDTH, first + height * len(panels)), "white")
-    pen = ImageDraw.Draw(image)
-    if title:
-        pen.text((LEFT, HEADING - 4), title, "black", ImageFont.load_default(19), anchor="ls")
-    plots = tuple(
-        (LEFT, top := first + i * height + TOP, LEFT + PLOT_WIDTH, top + PLOT_HEIGHT) for i in range(len(panels))
-    )
     seconds = panels[0].seconds
+    heading = _lines(title, WIDTH - 2 * GAP)
+    captions = [_lines(_caption(panel, seconds), PLOT_WIDTH) for panel in panels]
+    height, plots = len(heading) * LINE, []
+    for caption in captions:
+        top = height + len(caption) * LINE + TOP
+        plots.append((LEFT, top, LEFT + PLOT_WIDTH, top + PLOT_HEIGHT))
+        height = top + PLOT_HEIGHT + BOTTOM
+    image = Image.new("RGB", (WIDTH, height), "white")
+    pen = ImageDraw.Draw(image)
+    _write(pen, heading, GAP, len(heading) * LINE)
     spectra = [_average_spectrum(panel) for panel in panels]
-    for panel, spectrum, (left, top, right, bottom) in zip(panels, spectra, plots, strict=True):
+    for panel, caption, spectrum, (left, top, right, bottom) in zip(panels, captions, spectra, plots, strict=True):
+        _write(pen, caption, left, top - TOP)
         _draw_spectrogram(image, panel, seconds, (left, top))
         _draw_axes(pen, panel, seconds, top)
         if panel is not panels[0]:
             _draw_equaliser(pen, spectrum - spectra[0], right + GAP, top, bottom)
         _draw_bar(image, right + GAP + EQ_WIDTH + GAP, top)
-    return Figure(image, plots)
+    return Figure(image, tuple(plots))
 
 
 def draw_curve(frequencies: Tensor, decibels: Tensor) -> Image.Image:
     """A gain in dB over frequencies in Hz, on a logarithmic axis from 40 Hz to the highest of them."""
-    image = Image.new("RGB", (LEFT + CURVE_WIDTH + GAP, TOP + PLOT_HEIGHT + BOTTOM), "white")
-    pen, font = ImageDraw.Draw(image), ImageFont.load_default(14)
+    image = Image.new("RGB", (LEFT + CURVE_WIDTH + LEFT // 2, LINE + PLOT_HEIGHT + BOTTOM), "white")
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(LETTERS)
     shown = frequencies >= CURVE_LOWEST
     hertz, gain = frequencies[shown].numpy(), decibels[shown].numpy()
     most = max(6.0, 6 * np.ceil(np.abs(gain).max() / 6))
@@ -120,17 +124,18 @@ def draw_curve(frequencies: Tensor, decibels: Tensor) -> Image.Image:
         return LEFT + CURVE_WIDTH * np.log2(frequency / CURVE_LOWEST) / octaves
 
     def y(level: np.ndarray | float) -> np.ndarray:
-        return np.asarray(TOP + PLOT_HEIGHT * (0.5 - level / most / 2))
+        return np.asarray(LINE + PLOT_HEIGHT * (0.5 - level / most / 2))
 
     for level in np.linspace(-most, most, 5):
         pen.line((LEFT, float(y(level)), LEFT + CURVE_WIDTH, float(y(level))), GREY)
         pen.text((LEFT - 8, float(y(level))), f"{level:+g} dB" if level else "0 dB", "black", font, anchor="rm")
     for frequency in (CURVE_LOWEST, *HERTZ, 20000):
         if frequency <= 1.01 * hertz[-1]:
-            at, label = float(x(frequency)), f"{frequency} Hz" if frequency < 1000 else f"{frequency // 1000} kHz"
-            pen.line((at, TOP, at, TOP + PLOT_HEIGHT), GREY)
-            pen.text((at, TOP + PLOT_HEIGHT + 7), label, "black", font, anchor="mt")
-    pen.line(list(zip(x(hertz).tolist(), y(gain).tolist(), strict=True)), CURVE, width=2)
+            at = float(x(frequency))
+            pen.line((at, LINE, at, LINE + PLOT_HEIGHT), GREY)
+            if frequency in CURVE_HERTZ:
+                pen.text((at, LINE + PLOT_HEIGHT + 7), _pitch(frequency), "black", font, anchor="mt")
+    pen.line(list(zip(x(hertz).tolist(), y(gain).tolist(), strict=True)), CURVE, width=4)
     return image
 
 
@@ -144,15 +149,12 @@ def _draw_spectrogram(image: Image.Image, panel: Panel, seconds: float, corner: 
 
 
 def _draw_axes(pen: ImageDraw.ImageDraw, panel: Panel, seconds: float, top: int) -> None:
-    font, bottom = ImageFont.load_default(17), top + PLOT_HEIGHT
-    cut = f" (the first {_clock(seconds)} of {_clock(panel.seconds)})" if panel.seconds > seconds * 1.01 else ""
-    pen.text((LEFT, top - 6), panel.title + cut, "black", font, anchor="ls")
+    font, bottom = ImageFont.load_default(LETTERS), top + PLOT_HEIGHT
     for hertz in HERTZ:
         if hertz <= panel.params.f_max:
             y = bottom - PLOT_HEIGHT * _mel(hertz) / _mel(panel.params.f_max)
             pen.line((LEFT - 6, y, LEFT - 1, y), "black")
-            label = f"{hertz} Hz" if hertz < 1000 else f"{hertz // 1000} kHz"
-            pen.text((LEFT - 8, y), label, "black", font, anchor="rm")
+            pen.text((LEFT - 8, y), _pitch(hertz), "black", font, anchor="rm")
     for second in np.arange(0, seconds, _spacing(seconds)):
         x = LEFT + PLOT_WIDTH * second / seconds
         pen.line((x, bottom, x, bottom + 5), "black")
@@ -161,26 +163,27 @@ def _draw_axes(pen: ImageDraw.ImageDraw, panel: Panel, seconds: float, top: int)
 
 def _draw_equaliser(pen: ImageDraw.ImageDraw, gain: np.ndarray, left: int, top: int, bottom: int) -> None:
     """`gain` in dB for every row of the plot, from the top down."""
-    font, centre = ImageFont.load_default(14), left + EQ_WIDTH / 2
+    font, centre = ImageFont.load_default(LETTERS), left + EQ_WIDTH / 2
     pen.rectangle((left, top, left + EQ_WIDTH, bottom), outline=GREY)
     pen.line((centre, top, centre, bottom), GREY)
     for level in (-24, 0, 24):
         x = centre + level / EQ_RANGE_DB * EQ_WIDTH / 2
         pen.line((x, bottom, x, bottom + 5), "black")
-        pen.text((x, bottom + 7), f"{level:+d} dB" if level else "0", "black", font, anchor="mt")
+        pen.text((x, bottom + 7), f"{level:+d}" if level else "0", "black", font, anchor="mt")
     offset = np.clip(gain / EQ_RANGE_DB, -1, 1) * EQ_WIDTH / 2
-    pen.line([(centre + x, top + row) for row, x in enumerate(offset)], CURVE, 2, "curve")
-    pen.text((left, top - 6), "EQ from the first", "black", font, anchor="ls")
+    pen.line([(centre + x, top + row) for row, x in enumerate(offset)], CURVE, 3, "curve")
+    _write(pen, ["EQ, dB"], left, top - TOP)
 
 
 def _draw_bar(image: Image.Image, left: int, top: int) -> None:
-    pen, font = ImageDraw.Draw(image), ImageFont.load_default(14)
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(LETTERS)
     ramp = np.linspace(-RANGE_DB, 0, PLOT_HEIGHT)[:, None].repeat(BAR_WIDTH, 1)
     image.paste(_colours(ramp), (left, top))
     for level in range(0, -round(RANGE_DB) - 1, -20):
         y = top - level / RANGE_DB * (PLOT_HEIGHT - 1)
         pen.line((left + BAR_WIDTH, y, left + BAR_WIDTH + 4, y), "black")
-        pen.text((left + BAR_WIDTH + 8, y), f"{level} dB", "black", font, anchor="lm")
+        pen.text((left + BAR_WIDTH + 8, y), f"{level}", "black", font, anchor="lm")
+    _write(pen, ["dB"], left, top - TOP)
 
 
 def _average_spectrum(panel: Panel) -> np.ndarray:
@@ -217,8 +220,34 @@ def _mel(hertz: float) -> float:
 
 
 def _spacing(duration: float) -> float:
-    """Seconds between labels, at most twelve of them."""
-    return next(s for s in (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 36000) if duration / s <= 12)
+    """Seconds between labels, at most seven of them."""
+    return next(s for s in (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 7200, 36000) if duration / s <= 6)
+
+
+def _caption(panel: Panel, seconds: float) -> str:
+    """Its title and, where it is longer than `seconds`, how much of it is shown."""
+    cut = f" (the first {_clock(seconds)} of {_clock(panel.seconds)})" if panel.seconds > seconds * 1.01 else ""
+    return panel.title + cut
+
+
+def _lines(text: str, width: float) -> list[str]:
+    """The text broken between words where it is wider than `width` pixels."""
+    font, lines = ImageFont.load_default(LETTERS), list[str]()
+    for word in text.split():
+        if lines and font.getlength(longer := f"{lines[-1]} {word}") <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _write(pen: ImageDraw.ImageDraw, lines: Sequence[str], left: int, bottom: int) -> None:
+    for number, line in enumerate(reversed(lines)):
+        pen.text((left, bottom - number * LINE), line, "black", ImageFont.load_default(LETTERS), anchor="ls")
+
+
+def _pitch(hertz: int) -> str:
+    return f"{hertz} Hz" if hertz < 1000 else f"{hertz // 1000} kHz"
 
 
 def _clock(seconds: float) -> str:
