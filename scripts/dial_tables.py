@@ -1,42 +1,59 @@
-"""Write the tables of dials in README.md and web/docs from their one home, stylus_ops/dials.py.
+"""Write the dials in README.md and web/docs from their one home, stylus_ops/dials.py.
 
 python -m scripts.dial_tables    # in the repository's root
 
-A table stands between `<!-- dials: alpha gamma -->` and `<!-- /dials -->`.
+They stand between `<!-- dials: alpha tone=1.0 -->` and `<!-- /dials -->`, the second one with a default of that node's own:
+in README.md as a table, in the help pages as a list, since ComfyUI shows those in a panel too narrow for four columns.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from stylus_ops import dials
+from stylus_ops.dials import Dial
 
 ROOT = Path(__file__).parents[1]
-TABLE = re.compile(r"(<!-- dials: ([\w ]+) -->\n).*?(<!-- /dials -->)", re.DOTALL)
+PLACE = re.compile(r"(<!-- dials: ([\w =.]+) -->\n).*?(<!-- /dials -->)", re.DOTALL)
 HEAD = "| dial | default | values | what it does to the sound |\n|---|---|---|---|\n"
+Form = Callable[[list[Dial]], str]
 
 
-def with_tables(text: str) -> str:
-    """The page with every table of dials as it should be."""
-    return TABLE.sub(lambda match: f"{match[1]}\n{HEAD}{_rows(match[2].split())}\n{match[3]}", text)
+def table(chosen: list[Dial]) -> str:
+    return HEAD + "".join(f"| {dial.name} | {dial.default} | {dial.allowed} | {dial.text} |\n" for dial in chosen)
 
 
-def _rows(names: list[str]) -> str:
-    chosen: list[dials.Dial] = [getattr(dials, name.upper()) for name in names]
-    return "".join(f"| {dial.name} | {dial.default} | {dial.allowed} | {dial.text} |\n" for dial in chosen)
+def bullets(chosen: list[Dial]) -> str:
+    return "".join(f"- **{dial.name}** ({dial.allowed}; default {dial.default})<br>{dial.text}\n" for dial in chosen)
 
 
-def pages() -> Iterator[Path]:
-    yield ROOT / "README.md"
-    yield from sorted((ROOT / "web" / "docs").rglob("*.md"))
+def with_dials(text: str, form: Form) -> str:
+    """The page with its dials as they should be."""
+    return PLACE.sub(lambda place: f"{place[1]}\n{form(named(place[2]))}\n{place[3]}", text)
+
+
+def named(names: str) -> list[Dial]:
+    """The dials of a list such as "alpha tone=1.0"."""
+    found = []
+    for name, _, default in (word.partition("=") for word in names.split()):
+        dial: Dial = getattr(dials, name.upper())
+        found.append(replace(dial, default=dial.parse(default)) if default else dial)
+    return found
+
+
+def pages() -> Iterator[tuple[Path, Form]]:
+    yield ROOT / "README.md", table
+    for page in sorted((ROOT / "web" / "docs").rglob("*.md")):
+        yield page, bullets
 
 
 def main() -> None:
-    for page in pages():
+    for page, form in pages():
         text = page.read_text(encoding="utf-8")
-        if (new := with_tables(text)) != text:
+        if (new := with_dials(text, form)) != text:
             page.write_text(new, encoding="utf-8")
             print(f"wrote {page.relative_to(ROOT)}")
 
