@@ -1,4 +1,4 @@
-"""Names of weights: diffusers' to those of latent diffusion, which checkpoints carry and ComfyUI loads."""
+"""Names of weights: diffusers' and transformers' to those of latent diffusion, which checkpoints carry and ComfyUI loads."""
 
 from __future__ import annotations
 
@@ -31,6 +31,25 @@ AUTOENCODER = (
     (r"conv_shortcut", lambda m: "nin_shortcut"),
     (r"conv_norm_out", lambda m: "norm_out"),
 )
+
+OPEN_CLIP = (
+    (r"embeddings\.position_embedding\.weight", "positional_embedding"),
+    (r"embeddings\.token_embedding", "token_embedding"),
+    (r"final_layer_norm", "ln_final"),
+    (r"encoder\.layers", "transformer.resblocks"),
+    (r"self_attn\.[qkv]_proj\.", "attn.in_proj_"),
+    (r"self_attn", "attn"),
+    (r"layer_norm", "ln_"),
+    (r"mlp\.fc1", "mlp.c_fc"),
+    (r"mlp\.fc2", "mlp.c_proj"),
+)
+
+
+def open_clip_key(key: str) -> str:
+    """OpenCLIP's name, in SD 2.x, of one weight of CLIP's text encoder; queries, keys and values are rows of one weight."""
+    for pattern, theirs in OPEN_CLIP:
+        key = re.sub(pattern, theirs, key)
+    return key
 
 
 def ldm_autoencoder_key(key: str) -> str:

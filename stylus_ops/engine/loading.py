@@ -7,7 +7,8 @@ needs no network; a Hub id alone reaches out, because it was asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -25,7 +26,6 @@ if torchaudio_functional is None:
 from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.utils import logging as diffusers_logging
 from huggingface_hub import snapshot_download
@@ -36,13 +36,14 @@ from transformers import CLIPTextModel
 from transformers.utils import logging as transformers_logging
 
 from .. import tiny
-from .checkpoint import UNET, check_tensors, tensor
+from .checkpoint import TEXT, UNET, VAE, check_file, check_part, tensor
 from .source import find
 from .tiny_unet import diffusers_unet
 
 LATENT_PIXELS = 8  # rows of an image in one row of its latent
 CONFIGS = Path(__file__).with_name("configs")
-PARTS = ("unet", "vae", "text_encoder")
+WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
+"""The parts of a diffusers folder, and how the files with their weights begin."""
 SD_SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 START_TOKEN, END_TOKEN, PROMPT_TOKENS = 49406, 49407, 77
 PADDING_TOKENS = {768: END_TOKEN, 1024: 0}
@@ -53,11 +54,7 @@ HUB_FILES = [
     "scheduler/*.json",
     *(
         f"{part}/{name}"
-        for part, weights in (
-            ("unet", "diffusion_pytorch_model"),
-            ("vae", "diffusion_pytorch_model"),
-            ("text_encoder", "model"),
-        )
+        for part, weights in WEIGHTS.items()
         for name in (
             "config.json",
             f"{weights}.safetensors",
@@ -69,6 +66,7 @@ HUB_FILES = [
 """Weights in their first variant, and what says how to read them."""
 
 PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+PREDICTIONS = ("epsilon", "v_prediction")
 NEEDED = "use a Stable Diffusion 1.x or 2.x model, or tiny"
 FAMILIES = {
     "double_blocks.0.img_attn.norm.key_norm.weight": "Flux, a transformer without the U-Net decoder that carries the style",
@@ -177,29 +175,29 @@ def _from_file(path: Path, device: torch.device, dtype: torch.dtype) -> LoadedMo
             raise ValueError(f"model {path.name} is {family}: {NEEDED}")
     if (first := f"{UNET}input_blocks.0.0.weight") not in weights:
         raise ValueError(f"model {path.name} holds no Stable Diffusion U-Net: {NEEDED}")
-    if (channels := weights[first].shape[1]) != 4:
+    damaged = f"model {path.name} is damaged or incomplete", "download it again"
+    with _blaming(*damaged):
+        channels = tensor(weights, first, 4).shape[1]
+    if channels != 4:
         raise ValueError(f"model {path.name} takes {channels} input channels (inpainting or editing), not 4: {NEEDED}")
-    width = context_width(weights)
+    with _blaming(*damaged):
+        width = context_width(weights)
     if width not in PADDING_TOKENS:
         raise ValueError(f"model {path.name} reads prompts {width} wide: {NEEDED}")
-    for part, key in (("a VAE", "first_stage_model.decoder.conv_in.weight"), ("a text encoder", "cond_stage_model.")):
+    for part, key in (("a VAE", f"{VAE}decoder.conv_in.weight"), ("a text encoder", TEXT)):
         if not any(name.startswith(key) for name in weights):
             raise ValueError(f"model {path.name} comes without {part}: use a full checkpoint, or a diffusers folder")
 
     where = _bundled_config(width)
-    configs = {part: json.loads((Path(where["config"]) / part / "config.json").read_text("utf-8")) for part in PARTS}
-    configs["unet"] |= _unet_config(weights)
-    if width == 1024:
-        del configs["text_encoder"]  # under OpenCLIP's names
-    try:
-        check_tensors(weights, configs)
-    except ValueError as error:
-        raise ValueError(f"model {path.name} is damaged or incomplete ({error}): download it again") from error
-    text_encoder = create_diffusers_clip_model_from_ldm(
-        CLIPTextModel, weights, subfolder="text_encoder", torch_dtype=torch.float32, **where
-    )
-    vae = AutoencoderKL.from_single_file(weights, subfolder="vae", torch_dtype=torch.float32, **where)
-    unet: Any = unet_from_checkpoint(weights, dtype)
+    with _blaming(*damaged):
+        configs = {part: _config(Path(where["config"]) / part, "config.json") for part in WEIGHTS}
+        configs["unet"] |= _unet_config(weights)
+        check_file(weights, configs)
+        text_encoder = create_diffusers_clip_model_from_ldm(
+            CLIPTextModel, weights, subfolder="text_encoder", torch_dtype=torch.float32, **where
+        )
+        vae = AutoencoderKL.from_single_file(weights, subfolder="vae", torch_dtype=torch.float32, **where)
+        unet: Any = unet_from_checkpoint(weights, dtype)
     return LoadedModel(
         unet.to(device),
         ScaledAutoencoder(vae.to(device)),
@@ -211,25 +209,28 @@ def _from_file(path: Path, device: torch.device, dtype: torch.dtype) -> LoadedMo
 
 
 def _from_folder(name: str, folder: Path, device: torch.device, dtype: torch.dtype) -> LoadedModel:
-    where: dict[str, Any] = {"local_files_only": True}
-    try:
-        index: Any = DiffusionPipeline.load_config(str(folder), **where)
-        if index["_class_name"] not in PIPELINES:
-            raise ValueError(f"model {name} is made for {index['_class_name']}: {NEEDED}")
-        scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", **where)
-        where["use_safetensors"] = True
+    where: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
+    refused = (
+        f"folder {name} can't be loaded",
+        "download it again, or use one with model_index.json and, as safetensors, unet, vae and text_encoder",
+    )
+    with _blaming(*refused):
+        pipeline = _config(folder, "model_index.json").get("_class_name", "no pipeline")
+    if pipeline not in PIPELINES:
+        raise ValueError(f"folder {name} is made for {pipeline}, says its model_index.json: {NEEDED}")
+    with _blaming(*refused):
+        with _blaming("scheduler"):
+            scheduler = DDIMScheduler.from_config(_config(folder / "scheduler", "scheduler_config.json"))
+        for part, weights in WEIGHTS.items():
+            with _blaming(part):
+                check_part(_read_part(folder / part, weights), part, _config(folder / part, "config.json"))
         text_encoder = CLIPTextModel.from_pretrained(
             folder, subfolder="text_encoder", torch_dtype=torch.float32, **where
         )
         vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32, **where)
         unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=dtype, **where)
-    except OSError as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"folder {name} can't be loaded ({reason}): use one with model_index.json and, as safetensors, unet, vae and "
-            "text_encoder"
-        ) from error
-    if len(scheduler.alphas_cumprod) != TRAIN_STEPS or scheduler.config.prediction_type == "sample":
+        preset, context = preset_of(unet.config["sample_size"]), empty_prompt(text_encoder)
+    if len(scheduler.alphas_cumprod) != TRAIN_STEPS or scheduler.config.prediction_type not in PREDICTIONS:
         raise ValueError(
             f"model {name} has a schedule of {len(scheduler.alphas_cumprod)} steps and predicts "
             f"{scheduler.config.prediction_type}: {NEEDED}"
@@ -237,11 +238,41 @@ def _from_folder(name: str, folder: Path, device: torch.device, dtype: torch.dty
     return LoadedModel(
         unet.to(device),
         ScaledAutoencoder(vae.to(device)),
-        empty_prompt(text_encoder).to(device, dtype),
+        context.to(device, dtype),
         sigmas_from_alphas_cumprod(scheduler.alphas_cumprod),
         scheduler.config.prediction_type,
-        preset_of(unet.config["sample_size"]),
+        preset,
     )
+
+
+@contextmanager
+def _blaming(what: str, remedy: str = "") -> Iterator[None]:
+    """Turns any error into a ValueError about `what`: the libraries raise all kinds of them over a damaged model."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{what} ({reason}): {remedy}" if remedy else f"{what}: {reason}") from error
+
+
+def _config(folder: Path, file: str) -> dict[str, Any]:
+    with _blaming(file):
+        config = json.loads((folder / file).read_text("utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("not a JSON object")
+    return config
+
+
+def _read_part(folder: Path, weights: str) -> dict[str, Tensor]:
+    """The tensors of one part of a diffusers folder, in one file or in several that an index names."""
+    whole = f"{weights}.safetensors"
+    index = folder / f"{whole}.index.json"
+    files = _config(folder, index.name).get("weight_map", {}).values() if index.is_file() else [whole]
+    tensors: dict[str, Tensor] = {}
+    for file in sorted(set(files)):
+        with _blaming(file):
+            tensors |= load_file(folder / file)
+    return tensors
 
 
 def preset_of(sample_size: Any) -> str:

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 from ..tiny import WEIGHTS, sha256
 
-PART = r"\w(?:[\w.-]*\w)?"
+PART = r"\w(?:[\w.-]{0,94}\w)?"
+HUB_ID = re.compile(rf"(?!.*(?:--|\.\.)){PART}/{PART}(?<!\.git)", re.ASCII)
+"""As huggingface_hub has it."""
 READ = ("model_index.json", "scheduler/*.json", "unet/*", "vae/*", "text_encoder/*")
 """The files of a diffusers folder that make a model."""
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
@@ -18,7 +20,7 @@ class Source(NamedTuple):
     kind: str
     """"tiny", "file", "folder" or "hub"."""
     path: Path
-    """Of the file or folder; of no meaning for the Hub."""
+    """Of the file or folder. For a Hub id: unused."""
 
 
 def find(name: str) -> Source:
@@ -40,7 +42,7 @@ def find(name: str) -> Source:
         return Source("file", path)
     if path.exists():
         raise ValueError(f"model {name} is no .safetensors file: use one, or a diffusers folder")
-    if re.fullmatch(f"{PART}/{PART}", name) and "--" not in name and ".." not in name and not path.parent.is_dir():
+    if HUB_ID.fullmatch(name) and not path.parent.is_dir():
         return Source("hub", path)
     raise ValueError(
         f"model {name} does not exist: it is neither tiny, nor a file or folder, nor a Hub id such as owner/model"
@@ -48,7 +50,8 @@ def find(name: str) -> Source:
 
 
 def fingerprint(name: str) -> dict[str, Any] | None:
-    """The files that the model is read from, by name: sizes in bytes and times of change in ns; None if they aren't there yet.
+    """The files that the model is read from, by name: sizes in bytes and times of change in ns; None if the model is not
+    downloaded yet.
 
     Raises:
         ValueError: `name` is no model, as `find` says.

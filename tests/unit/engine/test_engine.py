@@ -1,7 +1,9 @@
 """The diffusers host against diffusers' own scheduler and modules, and every way that a model is found or refused."""
 
+import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 import torch
 from diffusers.models import UNet2DConditionModel
 from diffusers.schedulers import DDIMScheduler
+from huggingface_hub.utils import validate_repo_id
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -19,8 +22,10 @@ from stylus_ops.diffusion.features import bank_bytes
 from stylus_ops.diffusion.recorder import Recorder, record
 from stylus_ops.diffusion.schedule import ddim_sigmas, timesteps
 from stylus_ops.diffusion.sites import feature_bytes, resolve_sites
+from stylus_ops.engine.checkpoint import check_file
 from stylus_ops.engine.engine import Engine, choose_device
-from stylus_ops.engine.loading import LoadedModel, load_model, predicts_velocity, sd_sigmas
+from stylus_ops.engine.loading import CONFIGS, LoadedModel, load_model, predicts_velocity, sd_sigmas
+from stylus_ops.engine.source import find
 from tests.small_folder import write_small_folder
 from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
 
@@ -242,8 +247,8 @@ def test_files_that_cannot_be_loaded_are_refused_in_words(tmp_path, name, words)
 SPOILT = {
     "missing": lambda weights, key: weights.pop(key),
     r"is \[7, 3\], not": lambda weights, key: weights.update({key: torch.zeros(7, 3)}),
-    "is of int32": lambda weights, key: weights.update({key: weights[key].int()}),
-    "is no number": lambda weights, key: weights[key].view(-1)[-1:].fill_(float("nan")),
+    "is int32, not floating point": lambda weights, key: weights.update({key: weights[key].int()}),
+    "contains NaN or infinity": lambda weights, key: weights[key].view(-1)[-1:].fill_(float("nan")),
 }
 
 
@@ -268,18 +273,163 @@ def save(weights: dict[str, Tensor], folder: Path) -> Path:
     return folder / "spoilt.safetensors"
 
 
+SPOILT_PARTS = {
+    "unet": "up_blocks.2.attentions.1.transformer_blocks.0.ff.net.2.bias",
+    "vae": "decoder.up_blocks.1.resnets.1.conv1.weight",
+    "text_encoder": "encoder.layers.0.mlp.fc1.weight",
+}
+
+
+@pytest.mark.parametrize("part", SPOILT_PARTS)
+@pytest.mark.parametrize("words", SPOILT)
+def test_a_folder_is_refused_by_the_name_of_its_bad_tensor(folder, tmp_path, part, words):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    weights = load_file(file := next((tmp_path / part).glob("*.safetensors")))
+    key = next(name for name in weights if name.endswith(SPOILT_PARTS[part]))
+    weights = {name: weight.clone() for name, weight in weights.items()}
+    SPOILT[words](weights, key)
+    save_file(weights, file)
+    message = rf"folder {re.escape(str(tmp_path))} .*{part}: tensor {SPOILT_PARTS[part]} .*{words}.*: download it again"
+    with pytest.raises(ValueError, match=message):
+        load_model(str(tmp_path), torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.parametrize("part", SPOILT_PARTS)
+def test_a_part_in_several_files_loads_and_is_missed_by_name(folder, tmp_path, part):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    weights = load_file(file := next((tmp_path / part).glob("*.safetensors")))
+    file.unlink()
+    key = next(name for name in weights if name.endswith(SPOILT_PARTS[part]))
+    names = [f"{file.stem}-{number}-of-00002.safetensors" for number in ("00001", "00002")]
+    save_file({key: weights.pop(key)}, file.with_name(names[0]), {"format": "pt"})
+    save_file(weights, file.with_name(names[1]), {"format": "pt"})
+    index = {"metadata": {}, "weight_map": {key: names[0], **dict.fromkeys(weights, names[1])}}
+    file.with_name(f"{file.name}.index.json").write_text(json.dumps(index))
+    one, several = (load_model(str(path), torch.device("cpu"), torch.float32) for path in (folder, tmp_path))
+    assert one.digest() == several.digest()
+    assert torch.equal(one.context, several.context)
+    save_file({}, file.with_name(names[0]), {"format": "pt"})
+    with pytest.raises(ValueError, match=f"{part}: tensor .*{SPOILT_PARTS[part]} is missing"):
+        load_model(str(tmp_path), torch.device("cpu"), torch.float32)
+
+
+def test_names_of_earlier_libraries_load(folder, tmp_path):
+    """Stable Diffusion 1.5's own folder calls its autoencoder's attention and its text encoder's weights so."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    vae, text = (
+        tmp_path / "vae" / "diffusion_pytorch_model.safetensors",
+        tmp_path / "text_encoder" / "model.safetensors",
+    )
+    weights = load_file(vae)
+    for today, earlier in {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}.items():
+        weights = {name.replace(f".{today}.", f".{earlier}."): weight for name, weight in weights.items()}
+    save_file(weights, vae, {"format": "pt"})
+    save_file(
+        {f"text_model.{name.removeprefix('text_model.')}": weight for name, weight in load_file(text).items()}
+        | {"text_model.embeddings.position_ids": torch.arange(77)[None]},
+        text,
+        {"format": "pt"},
+    )
+    ours, theirs = (load_model(str(path), torch.device("cpu"), torch.float32) for path in (folder, tmp_path))
+    assert ours.digest() == theirs.digest()
+    assert torch.equal(ours.context, theirs.context)
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        *(("model_index.json", text) for text in ("", "{}", "[]", "null")),
+        ("scheduler/scheduler_config.json", "null"),
+        ("scheduler/scheduler_config.json", '{"beta_schedule": "unheard of"}'),
+        *((f"{part}/config.json", text) for part in SPOILT_PARTS for text in ("", "{}", "[]", "null")),
+        ("unet/config.json", '{"block_out_channels": null}'),
+        *((f"{part}/*.safetensors", None) for part in SPOILT_PARTS),
+    ],
+)
+def test_a_folder_is_refused_by_the_name_of_its_damaged_file(folder, tmp_path, file, damage):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    path = next(tmp_path.glob(file))
+    path.write_bytes(path.read_bytes()[:-100] if damage is None else damage.encode())
+    part = file.split("/")[0]
+    message = (
+        rf"folder {re.escape(str(tmp_path))} (?s:.*){re.escape(part)}.*: (download it again|use a Stable Diffusion)"
+    )
+    with pytest.raises(ValueError, match=message):
+        load_model(str(tmp_path), torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.parametrize("shape", [(), (4,)])
+def test_a_first_layer_that_is_no_convolution_is_refused_by_name(tmp_path, shape):
+    key = "model.diffusion_model.input_blocks.0.0.weight"
+    with pytest.raises(ValueError, match=rf"spoilt.safetensors .*{re.escape(key)} has {len(shape)} dimensions"):
+        load_model(str(save({key: torch.zeros(shape)}, tmp_path)), torch.device("cpu"), torch.float32)
+
+
+def open_clip_shapes() -> dict[str, tuple[int, ...]]:
+    """The text encoder of SD 2.x as its checkpoints hold it, to the layer whose output is read."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embedding.weight": (49408, 1024),
+        "positional_embedding": (77, 1024),
+        "ln_final.weight": (1024,),
+        "ln_final.bias": (1024,),
+    }
+    for layer in range(23):
+        block = f"transformer.resblocks.{layer}"
+        linear = {"attn.in_proj_": (3072, 1024), "attn.out_proj.": (1024, 1024)}
+        linear |= {"mlp.c_fc.": (4096, 1024), "mlp.c_proj.": (1024, 4096)}
+        for name, shape in linear.items():
+            shapes |= {f"{block}.{name}weight": shape, f"{block}.{name}bias": shape[:1]}
+        for name in ("ln_1", "ln_2"):
+            shapes |= {f"{block}.{name}.weight": (1024,), f"{block}.{name}.bias": (1024,)}
+    return {f"cond_stage_model.model.{name}": shape for name, shape in shapes.items()}
+
+
+def test_every_tensor_of_an_sd2_text_encoder_is_needed(models):
+    weights = load_file(models["sd21-small"])
+    configs = {part: json.loads((CONFIGS / "sd2" / part / "config.json").read_text("utf-8")) for part in SPOILT_PARTS}
+    configs["unet"] |= {"block_out_channels": [320] * 4, "attention_head_dim": [5] * 4}
+    shapes = open_clip_shapes()
+    weights |= {name: torch.zeros(1).expand(shape) for name, shape in shapes.items()}
+    check_file(weights, configs)
+    for name in shapes:
+        if ".resblocks." not in name or ".resblocks.11." in name:
+            with pytest.raises(ValueError, match=f"{re.escape(name)} is missing"):
+                check_file({key: weight for key, weight in weights.items() if key != name}, configs)
+
+
+def test_an_sd2_checkpoint_with_a_rest_of_its_text_encoder_is_refused(models, tmp_path):
+    kept = ("ln_final.weight", "token_embedding.weight", "positional_embedding")
+    shapes = {name: shape for name, shape in open_clip_shapes().items() if name.endswith(kept)}
+    weights = load_file(models["sd21-small"]) | {name: torch.zeros(shape) for name, shape in shapes.items()}
+    weights["cond_stage_model.model.text_projection"] = torch.zeros(1024, 1024)
+    with pytest.raises(ValueError, match=r"spoilt.safetensors .*cond_stage_model\.model\..* is missing"):
+        load_model(str(save(weights, tmp_path)), torch.device("cpu"), torch.float32)
+
+
 @pytest.mark.parametrize("level", [0, 2])
 def test_tensors_that_tell_the_widths_are_missed_by_name(models, tmp_path, level):
     weights = load_file(models["sd15-small"])
     key = f"model.diffusion_model.input_blocks.{3 * level + 1}.0.out_layers.3.weight"
     del weights[key]
-    with pytest.raises(ValueError, match=re.escape(key)):
+    with pytest.raises(ValueError, match=f"spoilt.safetensors .*{re.escape(key)} is missing"):
         load_model(str(save(weights, tmp_path)), torch.device("cpu"), torch.float32)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["./owner/model", "../owner/model", "/owner/model", "models/mistyped", "a/b/c", "owner/", "o w/n", "owner/--x"],
+    [
+        *(
+            "./owner/model",
+            "../owner/model",
+            "/owner/model",
+            "models/mistyped",
+            "a/b/c",
+            "owner/",
+            "o w/n",
+            "owner/--x",
+        ),
+        *("ö/ü", "owner/modèle", f"owner/{'m' * 97}", f"{'o' * 200}/model", "owner/model.git"),
+    ],
 )
 def test_what_is_a_path_is_never_looked_up_on_the_hub(tmp_path, monkeypatch, name):
     def download(*arguments, **options):
@@ -290,6 +440,13 @@ def test_what_is_a_path_is_never_looked_up_on_the_hub(tmp_path, monkeypatch, nam
     monkeypatch.setattr("stylus_ops.engine.loading.snapshot_download", download)
     with pytest.raises(ValueError, match="does not exist"):
         load_model(name, torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.parametrize("name", ["a/b", "Own-er_1/sd.v1-5", f"{'o' * 96}/{'m' * 96}"])
+def test_hub_ids_are_those_of_the_hub(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    validate_repo_id(name)
+    assert find(name).kind == "hub"
 
 
 def test_a_hub_id_without_network_says_so(tmp_path):
