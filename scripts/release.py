@@ -57,6 +57,12 @@ def what_is_missing(root: Path, environment: Mapping[str, str]) -> list[str]:
         missing.append(
             f"CHANGELOG.md has lines above version {project['version']}: raise the version, or move them to it"
         )
+    cited = re.search(r"^version: (.*)$", (root / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
+    if not cited or cited[1] != project["version"]:
+        missing.append(
+            f"version in CITATION.cff is {cited and cited[1]} and in pyproject.toml {project['version']}: make them and "
+            "date-released agree"
+        )
     if environment.get("GITHUB_REF_TYPE") == "tag" and environment["GITHUB_REF_NAME"] != f"v{project['version']}":
         missing.append(
             f"the tag is {environment['GITHUB_REF_NAME']} and version in pyproject.toml {project['version']}: "

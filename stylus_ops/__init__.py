@@ -1,7 +1,8 @@
 """Music style transfer by attention injection: the whole method, without ComfyUI.
 
 Wings, from the ground up; arrows run down only, and `audio` and `diffusion` never import each other
-(`tests/unit/test_architecture.py` holds this).
+(`tests/unit/test_architecture.py` holds this). The write pass is inversion, which records a clip's features; the read pass is
+sampling, which reads them.
 
 `dials`                  every dial's name, default, range and meaning
 `output_files`           files that are there in full or not at all
@@ -17,56 +18,74 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
   `audio.mel`            mel filters and their inverse, amplitudes, images
   `audio.windows`        a clip cut into a batch of images, and joined again
   `audio.sections`       a long recording seen and heard a section at a time
-  `audio.meter`          loudness of what arrives block by block
+  `audio.meter`          ITU-R BS.1770's loudness, block by block
   `audio.loudness`       loudness and true peak
-  `audio.dynamics`       loudness over time
+  `audio.dynamics`       loudness over time kept near the content's
   `audio.limiter`        loudness matched, single peaks taken back
-  `audio.tone`           the long-term spectrum of others
+  `audio.tone`           an equaliser that gives a recording the long-term spectrum of others
   `audio.worth`          whether there is something to take
-  `audio.finish`         levels of what was decoded
+  `audio.finish`         dynamics, loudness, peaks and dry to wet of the decoded sound
   `audio.decode`         images back to sound
   `audio.metrics`        chroma and timbre in numbers
   `audio.figure`         spectrograms drawn to be compared
-  `audio.mask`           where a sound does something
+  `audio.mask`           masks from a sound (attacks, drums, tones, a band) or from an image
 
 `diffusion`              the method
   `diffusion.host`       what a host must supply
   `diffusion.schedule`   noise levels
   `diffusion.sites`      which self-attention layers take part
   `diffusion.inversion`  from a clean latent to its noise
-  `diffusion.sampling`   and back
+  `diffusion.sampling`   from noise to a clean latent
   `diffusion.adain`      start noise with the style's statistics
   `diffusion.attention`  style injection at one self-attention layer
   `diffusion.on_disk`    a tensor on disk instead of in memory
   `diffusion.features`   what is kept of a clip: trajectory, features, and what they were taken with
   `diffusion.style_file` captured styles kept in files
-  `diffusion.weights`    whether two models are the same
+  `diffusion.weights`    a digest that tells two models apart
   `diffusion.streaming`  features between host memory and the device
-  `diffusion.recorder`   the write pass
-  `diffusion.reader`     features as the read pass asks for them
-  `diffusion.stylizer`   the read pass
+  `diffusion.recorder`   inverts a clip and keeps its features: the write pass
+  `diffusion.reader`     hands out features, from memory or evaluated again
+  `diffusion.stylizer`   evaluates the model with features injected: the read pass
 
-`tiny`                   the bundled prior: weights, autoencoder, recordings
+`tiny`                   the bundled prior: weights and recordings
+  `tiny.autoencoder`     images to latents and back
 
 `engine`                 the diffusers host
   `engine.source`        what a model's name means
   `engine.ldm_keys`      names of weights, diffusers' to latent diffusion's
-  `engine.checkpoint`    every tensor of a checkpoint there, finite and in its shape
-  `engine.loading`       from there to a model
+  `engine.checkpoint`    every tensor of a checkpoint or folder there, finite and in its shape
+  `engine.loading`       loads it: U-Net, autoencoder, empty prompt, noise levels
   `engine.tiny_unet`     the bundled prior as a diffusers U-Net
   `engine.engine`        a loaded model as the method's host
   `engine.memory`        what a process has needed
 
 `pipeline`               files to files
-  `pipeline.settings`    everything that shapes the sound
+  `pipeline.settings`    a value for every dial of the command line; the paper's values
   `pipeline.transfer`    the stages of a transfer
   `pipeline.long`        the stages for a recording of any length
   `pipeline.transfer_files` one transfer from files to a file
   `pipeline.share`       how processes share work
+  `pipeline.table`       rows of a CSV file
+  `pipeline.folders`     folders that results go into
   `pipeline.batch`       many transfers from a table
   `pipeline.demo`        the bundled recordings through the bundled model
 
 `evaluation`             transfers measured, beside other methods
+  `evaluation.command`   its arguments, and what it prints
+  `evaluation.pairs`     the recordings that are evaluated
+  `evaluation.methods`   every method that can be compared
+  `evaluation.baselines` restyling without a model
+  `evaluation.musaicing` the content rebuilt from frames of the style
+  `evaluation.evaluate`  every method on every pair: runs, goes on, writes tables
+  `evaluation.measure`   all numbers of one output
+  `evaluation.notes`     onsets, pitch and tempo
+  `evaluation.multipitch` keys that sound at once
+  `evaluation.texture`   statistics of sound textures
+  `evaluation.truth`     distances to the known answer
+  `evaluation.fidelity`  clipping, loudness, and the spectrum that was reached
+  `evaluation.clap`      likeness by CLAP
+  `evaluation.summary`   medians with their intervals
+  `evaluation.figures`   plots
 
 `__main__`               the command line
 """

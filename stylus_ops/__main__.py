@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import signal
@@ -42,6 +43,9 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status. Mistakes that the user can mend are told in a sentence, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the console can't print must not end a run
     try:
         with _sigterm_raises(), _warnings_shown():
             args = _parser().parse_args(arguments)
@@ -49,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"stylus: {error}", file=sys.stderr)
     except (RuntimeError, MemoryError) as error:
-        import torch
+        from .engine.memory import is_out_of_memory
 
-        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        if not is_out_of_memory(error):
             raise
         print("stylus: out of memory: try --windows-per-pass 1 and --features recompute", file=sys.stderr)
     except KeyboardInterrupt as stopped:
@@ -212,7 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     many = commands.add_parser(
         "batch",
         help="many transfers from a table",
-        description="One transfer a row of a CSV file with the columns content and style, and, as wished, mask, out and any "
+        description="One transfer a row of a CSV file with the columns content and style and optionally mask, out and any "
         "option below. Finished rows are skipped. Under accelerate launch or torchrun the rows are shared among the processes.",
     )
     many.add_argument("manifest", type=Path, metavar="MANIFEST.csv")
@@ -229,12 +233,14 @@ def _parser() -> argparse.ArgumentParser:
     add_evaluation_arguments(measured)
     measured.set_defaults(command=evaluate)
 
-    for command in (one, many, measured):
+    for command, printed in (
+        (one, "every setting, timing and memory"),
+        (many, "which rows were written, skipped, left to other processes, and failed"),
+        (measured, "the summary"),
+    ):
         _add_model(command)
         _add_settings(command)
-        command.add_argument(
-            "--json", action="store_true", help="print one object with every setting, timing and memory"
-        )
+        command.add_argument("--json", action="store_true", help=f"print one object: {printed}")
 
     example = commands.add_parser("demo", help="bundled recordings through the bundled model, in under a minute")
     example.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder of the results")

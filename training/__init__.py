@@ -1,5 +1,6 @@
 """How the bundled prior is made. FOLDER is any folder outside the repository; every step goes on where it was stopped.
-TUNED is another one, whose `data` is FOLDER/data; more of the last training is the way on: `python -m training.truth` judges it.
+TUNED is another one, whose `data` is FOLDER/data. To improve the prior, lengthen that last training and judge it with
+`python -m training.truth`.
 
 apt-get install fluidsynth fluid-soundfont-gm
 python -m pip install '.[training]'

@@ -3,6 +3,13 @@
 import sys
 
 import psutil
+import torch
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether that is what an error says: of the host's own memory torch says so in a RuntimeError's words alone."""
+    told = "allocate memory" in str(error) or "not enough memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (isinstance(error, RuntimeError) and told)
 
 
 def peak_memory() -> int:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..pipeline.folders import make_folder
 from ..pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         metavar="PAIRS.csv",
-        help="table with columns content and style, and, as wished, truth and monophonic",
+        help="table with the columns content and style and optionally truth and monophonic",
     )
     parser.add_argument(
         "--contents", type=Path, metavar="DIR", help="instead of a table: each recording in this folder"
@@ -73,11 +74,11 @@ def plan_of(args: argparse.Namespace, settings: Settings) -> Plan:
             or a method can't be read.
     """
     try:
-        from .evaluate import Plan
+        from .evaluate import AUDIO, Plan
     except ModuleNotFoundError as error:
         if error.name not in ("matplotlib", "mir_eval"):
             raise
-        raise ValueError(f"evaluate needs {error.name}: install it with pip install {error.name}") from error
+        raise ValueError(f"evaluate needs {error.name}: install the pack with pip install '.[evaluation]'") from error
     from .methods import parse_method
     from .pairs import every_pair, read_pairs
 
@@ -92,7 +93,7 @@ def plan_of(args: argparse.Namespace, settings: Settings) -> Plan:
     methods = [parse_method(text, settings) for text in dict.fromkeys(chosen)]
     swept = [kind for kind in SWEPT if any(method.kind == kind for method in methods)]
     sweep = [parse_method(f"{kind}:alpha={alpha}", settings) for kind in swept for alpha in ALPHAS]
-    args.out.mkdir(parents=True, exist_ok=True)
+    make_folder(args.out / AUDIO)
     return Plan(pairs, methods, sweep, args.sweep_pairs, args.out, args.model, clap=args.clap, refused=refused)
 
 

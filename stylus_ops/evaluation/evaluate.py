@@ -6,6 +6,7 @@ import csv
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -23,6 +24,9 @@ from .measure import CLAP_COLUMNS, COLUMNS, TRUTH_COLUMNS, Measure
 from .methods import KINDS, NEED_MODEL, Method, Recordings
 from .pairs import Pair
 from .summary import Median, summarise
+
+AUDIO = "audio"
+"""Folder of the sounds, in that of the results."""
 
 Row = dict[str, Any]
 """A row of the result: pair, content, style, method, and every column's number; NaN where it means nothing."""
@@ -75,7 +79,7 @@ class Job(NamedTuple):
 
     @property
     def sound(self) -> Path:
-        return self.plan.out / "audio" / self.pair.name / f"{self.method.file_name}.flac"
+        return self.plan.out / AUDIO / self.pair.name / f"{self.method.file_name}.flac"
 
     @property
     def record(self) -> Path:
@@ -140,9 +144,9 @@ def _run_pair(pair: Pair, jobs: Sequence[Job], engine: Engine | None, clap: Clap
     """Each job once it is done, with an empty text or what went wrong."""
     recordings = None
     for job in jobs:
-        job.sound.parent.mkdir(parents=True, exist_ok=True)
         problem = ""
         try:
+            job.sound.parent.mkdir(parents=True, exist_ok=True)
             if recordings is None:
                 recordings = Recordings(pair.content, pair.style, engine, pair.truth)
                 measure = Measure(
@@ -154,7 +158,10 @@ def _run_pair(pair: Pair, jobs: Sequence[Job], engine: Engine | None, clap: Clap
             job.run(recordings, measure)
         except Exception as error:
             problem = in_words(error)
-            write_report(job.record, {"request": job.request, "error": problem})
+            with suppress(
+                OSError
+            ):  # on a full disk, or under a name that no file can have, the problem is told of alone
+                write_report(job.record, {"request": job.request, "error": problem})
         yield job, problem
 
 

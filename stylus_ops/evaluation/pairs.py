@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
 from ..audio.files import FORMATS
+from ..pipeline.table import read_table
 
 COLUMNS = ("content", "style", "truth", "monophonic")
 TRUE, FALSE = ("yes", "true", "1"), ("", "no", "false", "0")
@@ -31,21 +31,15 @@ class PairTable(NamedTuple):
 
 
 def read_pairs(table: Path) -> PairTable:
-    """The rows of a CSV file with the columns content and style and, as wished, truth and monophonic (yes or no).
+    """The rows of a CSV file with the columns content and style and optionally truth and monophonic (yes or no).
 
     Recordings are looked for from the table's folder.
 
     Raises:
-        ValueError: the table does not exist or can't be read, has no row that is a pair, or two pairs of one name.
+        ValueError: the table does not exist or can't be read, has other columns, no row that is a pair, or two pairs of one name.
     """
-    if not table.is_file():
-        raise ValueError(f"pairs {table} does not exist: check its name and folder")
-    try:
-        rows = _rows(table)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"pairs {table} is no table of text ({error}): save it as CSV in UTF-8") from error
     pairs, refused = [], []
-    for line, cells in rows:
+    for line, cells in read_table("pairs", table, COLUMNS[:2], COLUMNS):
         try:
             monophonic = cells.get("monophonic", "").lower()
             if monophonic not in TRUE + FALSE:
@@ -60,18 +54,6 @@ def read_pairs(table: Path) -> PairTable:
     if refused and not pairs:
         raise ValueError("; ".join(refused))
     return PairTable(_distinct(pairs, f"pairs {table}"), refused)
-
-
-def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
-    """Line numbers, and the text in each column."""
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or ()
-        if not {"content", "style"} <= set(columns) <= set(COLUMNS):
-            raise ValueError(
-                f"pairs {table} names other columns, or none: begin with a line of {', '.join(COLUMNS)}, the last two as wished"
-            )
-        return [(reader.line_num, {name: (row[name] or "").strip() for name in columns}) for row in reader]
 
 
 def every_pair(contents: Path, styles: Path) -> list[Pair]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import sys
@@ -14,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tqdm import tqdm
 
 from ..output_files import check_writable, write_atomically
+from .folders import make_folder
 from .settings import Settings
 from .share import Share, claimed
+from .table import read_table
 from .transfer_files import check_paths, transfer_files
 
 if TYPE_CHECKING:
@@ -63,22 +64,18 @@ class Manifest(NamedTuple):
 
 
 def read_manifest(manifest: Path, out: Path, settings: Settings) -> Manifest:
-    """The rows of a CSV file with the columns content, style, and, as wished, mask, out and any setting.
+    """The rows of a CSV file with the columns content and style and optionally mask, out and any setting.
 
     Recordings and masks are looked for from the manifest's folder. A row without out is called after its recordings; an empty
     setting is that of `settings`.
 
     Raises:
-        ValueError: no such table; or, naming the lines, two rows that write one file, or one that writes what another reads.
-        OSError: the folder of the results can't be made.
+        ValueError: no such table; the folder of the results can't be made; or, naming the lines, two rows that write one file,
+            or one that writes what another reads.
     """
-    if not manifest.is_file():
-        raise ValueError(f"manifest {manifest} does not exist: check its name and folder")
-    try:
-        cells = _cells(manifest)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"manifest {manifest} is no table of text ({error}): save it as CSV in UTF-8") from error
-    out.mkdir(parents=True, exist_ok=True)
+    known = (*FILE_COLUMNS, *(field.name for field in fields(Settings)))
+    cells = read_table("manifest", manifest, ("content", "style"), known)
+    make_folder(out)
     rows: dict[Path, Row] = {}
     refused = []
     for line, values in cells:
@@ -110,26 +107,6 @@ def read_manifest(manifest: Path, out: Path, settings: Settings) -> Manifest:
     return Manifest(list(rows.values()), refused)
 
 
-def _cells(manifest: Path) -> list[tuple[int, dict[str, str]]]:
-    """Line numbers, and the text in each column."""
-    with manifest.open(newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
-        columns = {column.strip().replace("-", "_"): column for column in table.fieldnames or ()}
-        known = (*FILE_COLUMNS, *(field.name for field in fields(Settings)))
-        if unknown := columns.keys() - known:
-            raise ValueError(
-                f"manifest {manifest} has unknown columns {', '.join(sorted(unknown))}: use {', '.join(known)}"
-            )
-        if missing := {"content", "style"} - columns.keys():
-            raise ValueError(
-                f"manifest {manifest} has no column {', '.join(sorted(missing))}: name it in the first line"
-            )
-        return [
-            (table.line_num, {name: (record[column] or "").strip() for name, column in columns.items()})
-            for record in table
-        ]
-
-
 def _identity(path: Path) -> tuple[int, int] | None:
     """The same for all names of one file; None where there is none."""
     try:
@@ -146,7 +123,7 @@ def _row(line: int, values: Mapping[str, str], folder: Path, out: Path, settings
     output = (out / (values.get("out") or f"{content.stem}--{style.stem}.flac")).resolve()
     if not output.is_relative_to(out.resolve()):
         raise ValueError(f"out is {values['out']!r}, which leaves the output folder: name a file inside it")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(output.parent)
     own = {name: text for name, text in values.items() if text and name not in FILE_COLUMNS}
     mask = folder / values["mask"] if values.get("mask") else None
     row = Row(line, content, style, output, settings.changed(own), folder, mask)
@@ -161,7 +138,7 @@ def is_finished(row: Row, model: str, weights: str = "", source: Mapping[str, An
     Args:
         model: its name.
         weights: digest of its weights; empty where it isn't loaded.
-        source: what the weights are read from, as given to that `run_rows`: enough to know them by without the digest.
+        source: size and time stamp of the weight files, as passed to `run_rows`; if equal, the digest is not needed.
     """
     report = read_report(row.report)
     request = report.get("request")

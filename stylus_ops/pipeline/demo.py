@@ -11,6 +11,7 @@ from ..audio.metrics import chroma_cosine, closed_distances
 from ..diffusion.features import Style
 from ..engine.engine import Engine
 from ..tiny import RECORDINGS
+from .folders import make_folder
 from .settings import Settings
 from .transfer import Transfer
 
@@ -30,7 +31,7 @@ def run_demo(folder: Path, quiet: bool = False) -> dict[str, Numbers]:
     Returns:
         Of each result, by file name, its `chroma_cosine` to the melody and its `closed_distances` to the style.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     run = Transfer(Engine.load("tiny"), SETTINGS, quiet)
     content, *styles = run.read(RECORDINGS / f"{CONTENT}.flac", [RECORDINGS / f"{name}.flac" for name in STYLES])
     inversion, *captures = run.invert([content, *styles])

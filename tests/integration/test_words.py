@@ -1,6 +1,10 @@
-"""The English words in locales/ are those of the nodes themselves."""
+"""The English words in locales/ are those of the nodes themselves.
+
+STYLUS_FREEZE_WORDS=1 python -m pytest tests/integration/test_words.py    # writes them
+"""
 
 import json
+import os
 from typing import Any
 
 from .comfy_server import PACK, ComfyServer
@@ -23,7 +27,10 @@ def words(node: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_english_words_are_those_of_the_nodes(comfy: ComfyServer) -> None:
     nodes = {name: words(node) for name, node in comfy.get("/object_info").items() if name.startswith("Stylus")}
-    assert nodes == json.loads((PACK / "locales" / "en" / "nodeDefs.json").read_text(encoding="utf-8"))
+    stored = PACK / "locales" / "en" / "nodeDefs.json"
+    if os.environ.get("STYLUS_FREEZE_WORDS"):
+        stored.write_text(json.dumps(nodes, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert nodes == json.loads(stored.read_text(encoding="utf-8"))
 
 
 def test_every_language_reaches_the_browser(comfy: ComfyServer) -> None:

@@ -257,7 +257,7 @@ def test_folders_are_paired_recording_by_recording(folders: Path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("from,to\na.wav,b.wav\n", "names other columns, or none: begin with a line of content, style"),
+        ("from,to\na.wav,b.wav\n", "unknown columns from, to: use content, style, truth, monophonic"),
         ("content,style\nmissing.wav,styles/reed.wav\n", "line 2: recording .*missing.wav does not exist"),
         ("content,style,monophonic\ncontents/low.wav,styles/reed.wav,perhaps\n", "line 2: monophonic is 'perhaps'"),
         ("content,style\n", "no pairs"),
@@ -378,3 +378,28 @@ def test_directional_clap_is_the_cosine_of_two_ways():
     assert halfway["clap_direction"] == pytest.approx(1)
     assert halfway["clap_content"] == halfway["clap_style"] == pytest.approx(0.5**0.5)
     assert clap_similarities(content, style, torch.tensor([1.0, 1.0]))["clap_direction"] == pytest.approx(0.5**0.5)
+
+
+def test_a_pair_whose_results_can_have_no_name_stops_no_other(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    long = [folders / part / f"{'x' * 150}.wav" for part in ("contents", "styles")]
+    for path, source in zip(long, ("contents/low.wav", "styles/hiss.wav"), strict=True):
+        path.write_bytes((folders / source).read_bytes())
+    table = folders / "some.csv"
+    table.write_text(f"content,style\n{long[0]},{long[1]}\ncontents/low.wav,styles/reed.wav\n")
+    out = tmp_path / "results"
+    arguments = ["evaluate", str(table), "--out", str(out), "--methods", "content", "--sweep-pairs", "0"]
+    assert main(arguments) == 2
+    assert "File name too long" in capsys.readouterr().err
+    assert (out / "audio" / "low--reed" / "content.flac").is_file()
+
+
+def test_results_that_can_go_nowhere_are_refused_before_a_model_is_loaded(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    (tmp_path / "file").write_text("")
+    table = folders / "some.csv"
+    table.write_text("content,style\ncontents/low.wav,styles/reed.wav\n")
+    assert main(["evaluate", str(table), "--out", str(tmp_path / "file"), "--model", "gone/"]) == 2
+    assert "can't be used for results (Not a directory): choose another" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -300,6 +300,27 @@ def test_stopped_at_work_it_says_so_and_leaves_nothing(clips, name, status, word
     assert told.endswith(f"stylus: {words}; nothing half-written is left behind\n")
     assert "Traceback" not in told
     assert list(results.iterdir()) == []
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_name_that_the_console_can_t_print_ends_no_run(clips, model, encoding):
+    output = clips / "\u65e5\u672c.wav"
+    command = ("transfer", clips / "content.wav", clips / "style.flac", "-o", output, "--model", model, *FAST)
+    done = stylus(*command, PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"wrote {clips}{os.sep}\\u65e5\\u672c.wav\n"
+    assert output.is_file()
+
+
+def test_a_host_without_memory_left_is_told_of_in_words(clips, model, monkeypatch, capsys):
+    def too_much(*arguments: object) -> NoReturn:
+        torch.empty(1 << 50, dtype=torch.uint8)
+        raise AssertionError("this machine has a petabyte")
+
+    monkeypatch.setattr("stylus_ops.engine.engine.Engine.load", too_much)
+    command = ["transfer", clips / "content.wav", clips / "style.flac", "-o", clips / "out.wav", "--model", model]
+    assert main([*map(str, command)]) == 2
+    assert capsys.readouterr().err.startswith("stylus: out of memory: try --windows-per-pass 1")
 
 
 def test_unknown_option_shows_usage_and_fails():

@@ -18,11 +18,12 @@ HEADING = "## [1.2.3] - 2026-11-24"
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
     """The repository's own description with the owner's values in it."""
-    for name in ("pyproject.toml", "docs/icon.png", "docs/banner.png"):
+    for name in ("pyproject.toml", "CITATION.cff", "docs/icon.png", "docs/banner.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n{HEADING}\n\n- First.\n", encoding="utf-8")
     replace(tmp_path, r'^version = ".*"$', 'version = "1.2.3"')
+    replace(tmp_path, r"^version: .*$", "version: 1.2.3", "CITATION.cff")
     replace(tmp_path, r'^PublisherId = ".*"$', 'PublisherId = "someone"')
     replace(tmp_path, r"^\[project\.scripts\]$", f'[project.urls]\nRepository = "{REPOSITORY}"\n\n[project.scripts]')
     return tmp_path
@@ -46,7 +47,8 @@ def test_with_all_values_it_is_released(filled: Path) -> None:
         ("pyproject.toml", REPOSITORY, "https://github.com/OWNER", "Repository is 'https://github.com/OWNER'"),
         ("pyproject.toml", f'Repository = "{REPOSITORY}"', 'Homepage = "x"', "Repository is ''"),
         ("pyproject.toml", "docs/icon.png", "docs/none.png", "Icon is 'docs/none.png'"),
-        ("pyproject.toml", r'^version = ".*"$', 'version = "9.9.9"', "version is 9.9.9"),
+        ("CHANGELOG.md", r"\[1\.2\.3\]", "[1.2.2]", "version is 1.2.3, of which CHANGELOG.md says nothing"),
+        ("CITATION.cff", r"^version: .*$", "version: 0.1.0", "version in CITATION.cff is 0.1.0"),
         ("CHANGELOG.md", r" - 2026-11-24$", "", "version is 1.2.3, of which CHANGELOG.md says nothing"),
         ("CHANGELOG.md", r"^# Changelog$", "- Forgotten.", "CHANGELOG.md has lines above version 1.2.3"),
     ],

@@ -1,0 +1,51 @@
+"""A table of text: the rows of a CSV file by the names of their columns."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+
+def read_table(
+    kind: str, path: Path, required: Collection[str], known: Collection[str]
+) -> list[tuple[int, dict[str, str]]]:
+    """Line numbers, the first being 1, and the text in each column, without the space around it.
+
+    Names of columns are read with or without space around them and with `-` for `_`; columns without a name are left out.
+
+    Args:
+        kind: what the table is called in messages.
+        required: columns that must be there.
+        known: all that may be.
+
+    Raises:
+        ValueError: it does not exist, is no text in UTF-8, lacks a column or has another than the known ones.
+    """
+    if not path.is_file():
+        raise ValueError(f"{kind} {path} does not exist: check its name and folder")
+    try:
+        return _rows(kind, path, required, known)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{kind} {path} is no table of text ({error}): save it as CSV in UTF-8") from error
+
+
+def _rows(kind: str, path: Path, required: Collection[str], known: Collection[str]) -> list[tuple[int, dict[str, str]]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        table = csv.DictReader(_without_nul(file))
+        columns = {name: column for column in table.fieldnames or () if (name := column.strip().replace("-", "_"))}
+        if unknown := columns.keys() - set(known):
+            raise ValueError(f"{kind} {path} has unknown columns {', '.join(sorted(unknown))}: use {', '.join(known)}")
+        if missing := set(required) - columns.keys():
+            raise ValueError(f"{kind} {path} has no column {', '.join(sorted(missing))}: name it in the first line")
+        return [
+            (table.line_num, {name: (record[column] or "").strip() for name, column in columns.items()})
+            for record in table
+        ]
+
+
+def _without_nul(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        if "\0" in line:
+            raise csv.Error("it contains NUL")
+        yield line

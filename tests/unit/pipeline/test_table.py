@@ -1,0 +1,42 @@
+"""Tables as people really save them."""
+
+from pathlib import Path
+
+import pytest
+
+from stylus_ops.pipeline.table import read_table
+
+COLUMNS = ("content", "style", "style_start")
+
+
+def read(tmp_path: Path, data: bytes) -> list[tuple[int, dict[str, str]]]:
+    (tmp_path / "a.csv").write_bytes(data)
+    return read_table("manifest", tmp_path / "a.csv", COLUMNS[:2], COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"content,style,style-start\na,b,\n",
+        b"\xef\xbb\xbf content , style ,style_start\r\n a , b,\r\n",
+        b"content,style,style_start,\na,b,,\n",
+        b"content,style,style_start\na,b\n",
+    ],
+    ids=["plain", "space and a byte order mark", "a comma at the end", "a cell too few"],
+)
+def test_a_table_is_read_by_its_columns(tmp_path: Path, data: bytes) -> None:
+    assert read(tmp_path, data) == [(2, {"content": "a", "style": "b", "style_start": ""})]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "has no column content, style: name it in the first line"),
+        (b"content,style,volume\n", "has unknown columns volume: use content, style, style_start"),
+        (b"content,style\na\0,b\n", "is no table of text .it contains NUL.: save it as CSV in UTF-8"),
+        ("content,style\na,b".encode("utf-16"), "save it as CSV in UTF-8"),
+    ],
+)
+def test_other_files_are_refused_in_words(tmp_path: Path, data: bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=f"^manifest .*a.csv {words}" if words[:3] in ("has", "is ") else words):
+        read(tmp_path, data)
