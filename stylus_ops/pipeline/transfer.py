@@ -20,11 +20,11 @@ from ..audio.decode import decode
 from ..audio.figure import Panel
 from ..audio.files import read_audio, spool_audio
 from ..audio.geometry import PRESETS
-from ..audio.lazy import Waveform, blocks
+from ..audio.lazy import Waveform, blocks, sounds
 from ..audio.spool import Spool
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
-from ..audio.worth import warn_if_short, warn_if_silent
+from ..audio.worth import warn_if_short, warn_of_silence
 from ..diffusion.features import Inversion, Style, choose_policy, normalised
 from ..diffusion.on_disk import OnDisk
 from ..diffusion.recorder import Recorder, record
@@ -113,11 +113,14 @@ class Transfer:
         with self.stage("read", len(styles)) as bar:
             for path, share in zip(styles, shares, strict=True):
                 waveform, rate = read_audio(path, settings.style_start, settings.style_duration)
-                if not warn_if_silent(f"style {path.name}", waveform[0]):
-                    warn_if_short(f"style {path.name}", waveform.shape[-1] / rate)
                 clips.append(self.clip(path, waveform[0], rate, "loop").first(settings.style_windows))
                 references.append(Reference(waveform[0], rate, share))
                 bar.update()
+        for path, reference in zip(styles, references, strict=True):
+            if sounds(reference.waveform):
+                warn_if_short(f"style {path.name}", reference.waveform.shape[-1] / reference.sample_rate)
+            else:
+                warn_of_silence(f"style {path.name}")
         return clips, references
 
     def read_content(self, path: Path, references: Sequence[Reference], folder: Path) -> tuple[Waveform, int]:
@@ -132,11 +135,13 @@ class Transfer:
         with self.stage("read", 1) as bar:
             spool = spool_audio(path, folder, settings.content_start, settings.content_duration)
             rate = spool.sample_rate
-            silent = warn_if_silent(f"content {path.name}", spool)
+            silent = not sounds(spool)
             if settings.tone > 0 and references and not silent:
                 tone = match_tone(spool, rate, references, settings.tone, settings.tone_resolution, settings.tone_db)
                 spool = Spool(folder, spool.channels, rate).extend(blocks(tone.waveform))
             bar.update()
+        if silent:
+            warn_of_silence(f"content {path.name}")
         return spool, rate
 
     def clip(self, path: Path, waveform: Tensor, sample_rate: int, short: str) -> Clip:

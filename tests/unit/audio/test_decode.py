@@ -1,6 +1,5 @@
 """Sound through images and back: what is kept, what changes, and the numbers that the decoder promises."""
 
-import logging
 import math
 from dataclasses import replace
 
@@ -328,12 +327,6 @@ def test_noise_fills_what_the_content_leaves_empty():
 def test_noise_adds_nothing_where_the_content_has_enough(signal):
     clip = signal(1.0, 44100)
     torch.testing.assert_close(there_and_back(clip, 44100, noise=1.0), clip, atol=1e-5, rtol=0)
-
-
-def test_a_silent_content_is_told_of(caplog):
-    with caplog.at_level(logging.WARNING, "stylus"):
-        there_and_back(torch.zeros(1, 1, 5000), 44100, TINY)
-    assert "the content is silent" in caplog.text
 
 
 def test_an_interrupt_ends_the_decoding():
