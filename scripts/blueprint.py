@@ -147,7 +147,7 @@ def style_transfer(schemas: Mapping[str, Any]) -> Blueprint:
     style = board.add("StylusAudioToMel", None, "style", audio=entry["style"], model=model.model, short_clip="loop")
     board.column("Inversion", 250)
     inversion = invert(board, model, schedule, content, encode(board, "content", model, content))
-    captured = capture(board, model, schedule, encode(board, "style", model, style))
+    captured = capture(board, model, schedule, style, encode(board, "style", model, style))
     board.column("Transfer", 250)
     sampled = sample(board, model, inversion, captured)
     board.outputs["audio"] = decode(board, model, sampled["latent"], content)

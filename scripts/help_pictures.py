@@ -37,7 +37,7 @@ def save_style(board: Template) -> None:
     model = bundled(board)
     style = recording(board, "style", "Style: timbre", "style_a", model=model.model)
     board.column("Inversion", 250)
-    captured = capture(board, model, board.add("StylusSchedule"), encode(board, "style", model, style))
+    captured = capture(board, model, board.add("StylusSchedule"), style, encode(board, "style", model, style))
     board.column("Keep", 270)
     board.add("StylusSaveStyle", None, "style", style=captured["style"], name="strings/cello")
 

@@ -292,7 +292,7 @@ def invert(board: Template, model: Model, schedule: Node, clip: Node, latent: No
 
 
 def capture(
-    board: Template, model: Model, schedule: Node, latent: Node, title: str | None = None, **given: Any
+    board: Template, model: Model, schedule: Node, clip: Node, latent: Node, title: str | None = None, **given: Any
 ) -> Node:
     return board.add(
         "StylusCaptureStyle",
@@ -302,6 +302,7 @@ def capture(
         conditioning=model.conditioning,
         latent=latent["LATENT"],
         schedule=schedule["schedule"],
+        spectrogram=clip["spectrogram"],
         **given,
     )
 
@@ -358,7 +359,7 @@ def quick_start(board: Template, sd15: bool) -> None:
     style_latent = encode(board, "style", model, style)
     board.column("Inversion", 250)
     inversion = invert(board, model, schedule, clip, latent)
-    captured = capture(board, model, schedule, style_latent)
+    captured = capture(board, model, schedule, style, style_latent)
     board.column("Transfer", 250)
     sampled = sample(board, model, inversion, captured)
     result = decode(board, model, sampled["latent"], clip)
@@ -391,7 +392,10 @@ def blend_styles(board: Template) -> None:
     board.column("Inversion", 250)
     latents = [encode(board, part, model, clip) for part, clip in _parts(content, style_a, style_b)]
     inversion = invert(board, model, schedule, content, latents[0])
-    styles = [capture(board, model, schedule, latents[i], f"Capture style {name}") for i, name in ((1, "A"), (2, "B"))]
+    styles = [
+        capture(board, model, schedule, style_a, latents[1], "Capture style A"),
+        capture(board, model, schedule, style_b, latents[2], "Capture style B"),
+    ]
     board.column("Transfer", 250)
     blended = board.add("StylusBlendStyles", None, "style", styles=[style["style"] for style in styles], weights="1, 1")
     sampled = sample(board, model, inversion, blended)
@@ -428,7 +432,7 @@ def whole_song(board: Template) -> None:
         steps=10,
     )
     inversion = invert(board, model, schedule, content, latent, features="recompute")
-    captured = capture(board, model, schedule, style_latent, features="recompute")
+    captured = capture(board, model, schedule, style, style_latent, features="recompute")
     board.column("Transfer", 250)
     sampled = sample(board, model, inversion, captured)
     result = decode(board, model, sampled["latent"], content)
@@ -444,7 +448,7 @@ def style_mask(board: Template) -> None:
         "*Load Image* that appears, paint, and wire its **MASK** to the sampler. Time runs to the right, low notes are at the bottom.",
     )
     inversion = invert(board, model, schedule, content, latent)
-    captured = capture(board, model, schedule, style_latent)
+    captured = capture(board, model, schedule, style, style_latent)
     board.column("Mask", 250)
     mask = board.add(
         "StylusMaskFromSound", None, "content", spectrogram=content["spectrogram"], what="harmonic", high_hz=4000.0
@@ -477,7 +481,7 @@ def tone_first(board: Template) -> None:
     board.column("Inversion", 250)
     latent, style_latent = (encode(board, part, model, recorded) for part, recorded in _parts(clip, style))
     inversion = invert(board, model, schedule, clip, latent)
-    captured = capture(board, model, schedule, style_latent)
+    captured = capture(board, model, schedule, style, style_latent)
     board.column("Transfer", 250)
     sampled = sample(board, model, inversion, captured)
     result = decode(board, model, sampled["latent"], clip)
@@ -499,7 +503,7 @@ def stock_sampler_lora(board: Template) -> None:
     board.column("Inversion", 250)
     latent, style_latent = (encode(board, part, model, clip) for part, clip in _parts(content, style))
     inversion = invert(board, model, schedule, content, latent)
-    captured = capture(board, model, schedule, style_latent)
+    captured = capture(board, model, schedule, style, style_latent)
     board.column("Transfer", 250)
     applied = board.add(
         "StylusApplyStyle", None, None, model=model.model, inversion=inversion["inversion"], style=captured["style"]
@@ -528,7 +532,7 @@ def compare(board: Template) -> None:
         "playhead, equally loud.\n\nChange any dial of the samplers instead, such as **gamma** or **temperature**.",
     )
     inversion = invert(board, model, schedule, content, latent)
-    captured = capture(board, model, schedule, style_latent)
+    captured = capture(board, model, schedule, style, style_latent)
     board.column("Samplers", 240)
     samplers = [sample(board, model, inversion, captured, f"alpha {alpha:g}", alpha=alpha) for alpha in (0.5, 0.9, 1.2)]
     board.column("Images", 225)

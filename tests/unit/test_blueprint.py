@@ -110,6 +110,21 @@ def test_every_required_input_is_wired_or_has_a_value() -> None:
         assert sockets - wired <= {"weights"}
 
 
+def test_every_inversion_has_the_spectrogram_of_its_own_recording() -> None:
+    links = {(link["target_id"], link["target_slot"]): link for link in INSIDE["links"]}
+
+    def source(node: int, name: str) -> tuple[int, int]:
+        slots = [socket["name"] for socket in NODES[node]["inputs"]]
+        link = links[node, slots.index(name)]
+        return link["origin_id"], link["origin_slot"]
+
+    inverting = [key for key, node in NODES.items() if node["type"] in {"StylusDDIMInvert", "StylusCaptureStyle"}]
+    assert len(inverting) == 2
+    for node in inverting:
+        encoded, _ = source(node, "latent")
+        assert source(node, "spectrogram") == (source(encoded, "pixels")[0], 1)
+
+
 def test_its_values_are_those_of_the_quick_start() -> None:
     start = json.loads((ROOT / "workflows" / "quick_start_tiny.json").read_text(encoding="utf-8"))
     values = {node["type"]: node["widgets_values"] for node in start["nodes"]}

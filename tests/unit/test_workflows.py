@@ -10,6 +10,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "workflows").glob("*.json"))
 NOTES = {"MarkdownNote"}
+INVERTING = {"StylusDDIMInvert", "StylusCaptureStyle"}
 BYPASSED = 4
 
 
@@ -45,6 +46,17 @@ def test_template_has_the_graphs_nodes_links_and_values(path: Path) -> None:
         assert {slot["name"]: source(slot["link"]) for slot in node["inputs"] if slot["link"] is not None} == wired
         values = [value for value in inputs.values() if not isinstance(value, list)]
         assert [value for value in node["widgets_values"] if value != "fixed"] == values
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_every_inversion_has_the_spectrogram_of_its_own_recording(path: Path) -> None:
+    """By which a style is known to be short, and a clip's padding left out."""
+    graph = json.loads((ROOT / "tests" / "workflows" / path.name).read_text(encoding="utf-8"))
+    inverting = [node["inputs"] for node in graph.values() if node["class_type"] in INVERTING]
+    assert len(inverting) >= 2
+    for inputs in inverting:
+        recording, _ = graph[inputs["latent"][0]]["inputs"]["pixels"]
+        assert inputs["spectrogram"] == [recording, 1]
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
