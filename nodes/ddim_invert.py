@@ -14,7 +14,7 @@ from ..stylus_ops.diffusion.schedule import Schedule
 from . import sockets
 from .host import runs
 from .inputs import widgets
-from .wiring import check_one_schedule
+from .wiring import check_wiring
 
 
 def inversion_inputs() -> list[io.Input]:
@@ -49,7 +49,11 @@ def invert(
     windows_per_pass: int,
     spectrogram: Spectrogram | None = None,
 ) -> Inversion:
-    """Invert with the inputs of `inversion_inputs`; see `runs.invert_latent`."""
+    """Invert with the inputs of `inversion_inputs`; see `runs.invert_latent`.
+
+    Raises:
+        ValueError: the spectrogram is another clip's than the latent, or as `runs.invert_latent` does.
+    """
     valid_width = None
     if spectrogram is not None:
         check_same_clip(spectrogram, latent)
@@ -94,6 +98,6 @@ class DDIMInvert(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: ModelPatcher, **shared: Any) -> io.NodeOutput:
-        check_one_schedule(cls.hidden.prompt)
+        check_wiring(cls.hidden.prompt)
         result = invert(model, **shared)
         return io.NodeOutput(result, runs.noise_latent(model, result), runs.host_sigmas(result))

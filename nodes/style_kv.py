@@ -13,7 +13,7 @@ from ..stylus_ops.diffusion.features import Style, blend
 from . import sockets
 from .ddim_invert import check_same_clip, inversion_inputs, invert
 from .inputs import parse_weights, weighted_styles, weights_can_be_read, widget
-from .wiring import check_one_schedule
+from .wiring import check_wiring
 
 
 class CaptureStyle(io.ComfyNode):
@@ -41,7 +41,7 @@ class CaptureStyle(io.ComfyNode):
     def execute(
         cls, latent: dict, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
     ) -> io.NodeOutput:
-        check_one_schedule(cls.hidden.prompt)
+        check_wiring(cls.hidden.prompt)
         if spectrogram is not None:
             check_same_clip(spectrogram, latent)
             warn_if_short("the style", spectrogram.waveform.shape[-1] / spectrogram.sample_rate)

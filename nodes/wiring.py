@@ -7,41 +7,86 @@ from typing import Any
 
 from .graph import Prompt, linked, upstream
 
+Node = Mapping[str, Any]
+
 INVERTING = {"StylusDDIMInvert": "DDIM Invert", "StylusCaptureStyle": "Capture Style KV"}
-COMMON = ("steps", "sites")
-"""Of a schedule, what a content and its styles can't differ in."""
-DRAWING = {"StylusAudioToMel", "StylusLoadAudioMel"}
 ENCODING = {"VAEEncode", "VAEEncodeTiled"}
-TINY, TINY_PRESET = "StylusLoadTiny", "tiny-256"
-PRESET_WITHOUT_MODEL = "sd-512"
+DRAWING = {"StylusAudioToMel", "StylusLoadAudioMel"}
+TINY = "StylusLoadTiny"
+
+ONE_SCHEDULE = "wire one Stylus Schedule to both"
+REMEDIES = {
+    "steps": ONE_SCHEDULE,
+    "sites": ONE_SCHEDULE,
+    "preset": "choose the model's in every Audio to Mel, or auto with the MODEL wired to it",
+}
+"""By dial: what a content, its styles and their model can't differ in, and what then helps."""
 
 
 def check_wiring(prompt: Prompt) -> None:
-    """Refuse content and styles that meet in a node and can't belong together.
+    """Compare the inversion and the styles that meet in a node.
 
-    What comes out of another node is not known yet; it is compared when both inversions are done.
+    A value that comes out of another node, and the geometry of a checkpoint, are not known yet; they are compared when the
+    inversions are done.
 
     Raises:
-        ValueError: they are inverted at different steps or sites, or their images are of different presets, or of another
-            than Stylus Tiny's where that is the model.
+        ValueError: their steps, sites or presets differ, or a preset is not that of their model, Stylus Tiny.
     """
     for node in prompt.values():
         ends = [linked(node["inputs"].get(name)) for name in ("inversion", "style")]
         if not all(ends):
             continue
-        inversions = [found for end in ends if end for found in _inversions(prompt, end)]
-        for name, inputs in inversions:
-            _check_schedules(prompt, inversions[0], (name, inputs))
-        for name, inputs in inversions:
-            _check_presets(prompt, inversions[0], (name, inputs))
+        first: dict[str, tuple[str, Any]] = {}
+        for end in filter(None, ends):
+            for dial, name, value in _known(prompt, end):
+                other_name, other = first.setdefault(dial, (name, value))
+                if value != other:
+                    raise ValueError(f"{dial} is {other} for {other_name} and {value} for {name}: {REMEDIES[dial]}")
 
 
-Named = tuple[str, Mapping[str, Any]]
-"""An inverting node's title and its inputs."""
-
-
-def _inversions(prompt: Prompt, end: str) -> Iterator[Named]:
-    """The nearest inverting nodes above a node, itself included."""
+def _known(prompt: Prompt, end: str) -> Iterator[tuple[str, str, Any]]:
+    """Of the inversions above a node, each dial that is known, for whom, and its value."""
     for node in upstream(prompt, end, until=INVERTING):
-        if name := INVERTING.get(node["class_type"]):
-            yield name, node["inputs"]
+        if node["class_type"] not in INVERTING:
+            continue
+        name = INVERTING[node["class_type"]]
+        schedule = _source(prompt, node, "schedule")
+        if schedule and schedule["class_type"] == "StylusSchedule":
+            for dial in ("steps", "sites"):
+                value = schedule["inputs"].get(dial)
+                if not linked(value):
+                    yield dial, name, value
+        if preset := _preset(prompt, node):
+            yield "preset", name, preset
+        if _is_tiny(prompt, node):
+            yield "preset", "Load Stylus Tiny", "tiny-256"
+
+
+def _preset(prompt: Prompt, inverting: Node) -> str | None:
+    """The preset of the images that are inverted; None if it is not known."""
+    encoding = _source(prompt, inverting, "latent")
+    drawing = encoding and encoding["class_type"] in ENCODING and _source(prompt, encoding, "pixels")
+    if not drawing or drawing["class_type"] not in DRAWING:
+        return None
+    preset = drawing["inputs"].get("preset")
+    if preset == "auto":
+        if drawing["inputs"].get("model") is None:
+            return "sd-512"
+        return "tiny-256" if _is_tiny(prompt, drawing) else None
+    return preset if isinstance(preset, str) else None
+
+
+def _is_tiny(prompt: Prompt, node: Node) -> bool:
+    """Whether a node's MODEL is Stylus Tiny, with whatever patches on its way."""
+    source, passed = linked(node["inputs"].get("model")), set[str]()
+    while source and source not in passed and source in prompt:
+        if prompt[source]["class_type"] == TINY:
+            return True
+        passed.add(source)
+        source = linked(prompt[source]["inputs"].get("model"))
+    return False
+
+
+def _source(prompt: Prompt, node: Node, name: str) -> Node | None:
+    """The node at the other end of an input's link."""
+    return prompt.get(linked(node["inputs"].get(name)) or "")

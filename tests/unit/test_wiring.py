@@ -1,23 +1,10 @@
 """What is refused by looking at the graph."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-WIRING = Path(__file__).parents[2] / "nodes" / "wiring.py"
-
-
-@pytest.fixture(scope="module")
-def check_one_schedule() -> Any:
-    """From its file: the package it belongs to imports ComfyUI."""
-    spec = importlib.util.spec_from_file_location("wiring", WIRING)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.check_one_schedule
+from nodes.wiring import check_wiring
 
 
 def graph(style: Any, **other: Any) -> dict[str, Any]:
@@ -35,33 +22,102 @@ def graph(style: Any, **other: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("dial", "value"), [("steps", 20), ("sites", "9-11")])
-def test_a_style_at_other_steps_or_sites_is_refused_by_name(check_one_schedule, dial, value):
+def test_a_style_at_other_steps_or_sites_is_refused_by_name(dial, value):
     for style in (["5", 0], ["6", 0]):
         with pytest.raises(
             ValueError, match=f"{dial} is .* for DDIM Invert and {value} for Capture Style KV: wire one"
         ):
-            check_one_schedule(graph(style, **{dial: value}))
+            check_wiring(graph(style, **{dial: value}))
 
 
-def test_what_fits_or_is_not_known_yet_passes(check_one_schedule):
-    check_one_schedule(graph(["6", 0]))
-    check_one_schedule(graph(["5", 0], corrections=3))
-    check_one_schedule(graph(["5", 0], steps=["9", 0]))
-    check_one_schedule(graph(["4", 0], steps=20))
-    check_one_schedule({})
+def test_what_fits_or_is_not_known_yet_passes():
+    check_wiring(graph(["6", 0]))
+    check_wiring(graph(["5", 0], corrections=3))
+    check_wiring(graph(["5", 0], steps=["9", 0]))
+    check_wiring(graph(["4", 0], steps=20))
+    check_wiring({})
     lost = graph(["5", 0], steps=20)
     lost["5"]["inputs"]["schedule"] = ["10", 0]
-    check_one_schedule(lost)
+    check_wiring(lost)
 
 
-def test_a_graph_of_many_paths_is_looked_through_once(check_one_schedule):
+def test_a_graph_of_many_paths_is_looked_through_once():
     """40 blends in a row, each of the one before it twice: 2^40 paths; and one that feeds itself."""
     prompt = graph(["139", 0])
     for node in range(100, 140):
         before = ["5", 0] if node == 100 else [str(node - 1), 0]
         styles = {"styles.style_0": before, "styles.style_1": before, "styles.style_2": [str(node), 0]}
         prompt[str(node)] = {"class_type": "StylusBlendStyles", "inputs": styles}
-    check_one_schedule(prompt)
+    check_wiring(prompt)
     prompt["2"]["inputs"]["steps"] = 20
     with pytest.raises(ValueError, match="wire one Stylus Schedule to both"):
-        check_one_schedule(prompt)
+        check_wiring(prompt)
+
+
+CHECKPOINT, TINY, ITSELF = "40", "41", "43"
+MODELS = {
+    CHECKPOINT: {"class_type": "CheckpointLoaderSimple", "inputs": {}},
+    TINY: {"class_type": "StylusLoadTiny", "inputs": {}},
+    "42": {"class_type": "LoraLoaderModelOnly", "inputs": {"model": [TINY, 0]}},
+    ITSELF: {"class_type": "LoraLoaderModelOnly", "inputs": {"model": [ITSELF, 0]}},
+}
+PATCHED_TINY = "42"
+
+
+def drawn(content: dict[str, Any], style: dict[str, Any], model: str = CHECKPOINT) -> dict[str, Any]:
+    """A content and a style from the inputs of their Load Audio to Mel and Audio to Mel on, inverted by a model."""
+    prompt = graph(["4", 0]) | MODELS
+    for clip, inverting, kind, inputs in (("20", "3", "LoadAudioMel", content), ("30", "4", "AudioToMel", style)):
+        encoding = f"{clip}1"
+        prompt[clip] = {"class_type": f"Stylus{kind}", "inputs": inputs}
+        prompt[encoding] = {"class_type": "VAEEncode", "inputs": {"pixels": [clip, 0], "vae": [model, 2]}}
+        prompt[inverting]["inputs"] |= {"latent": [encoding, 0], "model": [model, 0]}
+    return prompt
+
+
+SD: dict[str, Any] = {"preset": "sd-512"}
+SMALL: dict[str, Any] = {"preset": "tiny-256"}
+ALONE: dict[str, Any] = {"preset": "auto"}
+
+
+def auto(model: str) -> dict[str, Any]:
+    return {"preset": "auto", "model": [model, 0]}
+
+
+@pytest.mark.parametrize(
+    ("content", "style"),
+    [(SD, SMALL), (SMALL, SD), (ALONE, SMALL), (SD, auto(TINY)), (auto(PATCHED_TINY), ALONE)],
+)
+def test_images_of_two_presets_are_refused_by_name(content, style):
+    with pytest.raises(
+        ValueError,
+        match=r"preset is (sd-512|tiny-256) for DDIM Invert and (sd-512|tiny-256) for Capture Style KV: choose the model's",
+    ):
+        check_wiring(drawn(content, style))
+
+
+@pytest.mark.parametrize("model", [TINY, PATCHED_TINY])
+@pytest.mark.parametrize("other", [SD, ALONE])
+def test_a_preset_that_is_not_stylus_tinys_is_refused_by_name(model, other):
+    expected = (
+        "preset is sd-512 for DDIM Invert and tiny-256 for Load Stylus Tiny: choose the model's in every Audio to Mel"
+    )
+    with pytest.raises(ValueError, match=expected):
+        check_wiring(drawn(other, other, model))
+    check_wiring(drawn(SMALL, auto(model), model))
+
+
+def test_presets_that_agree_or_are_not_known_yet_pass():
+    check_wiring(drawn(SD, SD))
+    check_wiring(drawn(SD, ALONE))
+    check_wiring(drawn(SD, auto(CHECKPOINT)))
+    check_wiring(drawn(SMALL, auto(ITSELF)))
+    check_wiring(drawn(SD, {"preset": ["50", 0]}))
+    for scaled in (drawn(SD, SMALL), drawn(SD, SMALL, TINY)):
+        scaled["51"] = {"class_type": "ImageScale", "inputs": {"image": ["20", 0]}}
+        scaled["201"]["inputs"]["pixels"] = ["51", 0]
+        check_wiring(scaled)
+    earlier = drawn(SMALL, {"audio": ["60", 0], **SMALL})
+    earlier["60"] = {"class_type": "StylusPhaseDecode", "inputs": {"spectrogram": ["61", 1]}}
+    earlier["61"] = {"class_type": "StylusLoadAudioMel", "inputs": SD}
+    check_wiring(earlier)
