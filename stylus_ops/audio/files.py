@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, groupby
+from itertools import chain, groupby, pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import av
 import numpy as np
@@ -18,6 +20,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from ..dials import DURATION, START
 from ..output_files import write_atomically
 from .backend import resample
 from .lazy import Resampled, Waveform
@@ -26,6 +29,7 @@ from .spool import NoRoom, Spool
 
 SEEK_MARGIN = 0.5  # seconds decoded and dropped before the start, while a lossy decoder settles
 SAMPLES_PER_PIECE = 1 << 16
+SCANNED_BYTES = 1 << 16  # at once; few enough for the processor's cache
 CHUNK_BYTES = 1 << 27  # of samples that are kept together until all are there
 UNKNOWN_LENGTH = (1 << 63) - 1  # what libsndfile takes a flac for that was written into a pipe
 
@@ -34,8 +38,15 @@ LIBSNDFILE_FORMATS = "AIFF,AU,AVR,CAF,FLAC,HTK,IRCAM,MAT4,MAT5,MPC2K,NIST,OGG,PA
 for, nor SD2, whose header lies in another file, nor SDS, over whose damage it prints its remarks on standard output."""
 
 FFMPEG_SUFFIXES = (".raw", ".mp1", ".mp2", ".mp3")
-"""Endings that libsndfile isn't asked about: of the first it wants to be told what it holds, over the others it prints its
-own remarks."""
+"""Endings that are not given to libsndfile: it would need to be told the format of .raw, and prints messages of its own over
+MPEG files."""
+
+HEAD_BYTES = 8
+HEADS = {"FLAC": re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"), "OGG": re.compile(rb"OggS\x00\x02\x00\x00")}
+"""How a recording begins in those of libsndfile's formats of which a file may hold several, one after the other."""
+
+JOINED_DEMUXERS = ("flac", "ogg")
+"""FFmpeg's names for them. Time begins anew in each recording, so that a place is found by counting from the beginning."""
 
 TIMED_DEMUXERS = "asf,avi,flv,matroska,mov,mpeg,mpegts,mxf,nut,ogg,rm,webm,wtv"
 BARE_DEMUXERS = (
@@ -47,6 +58,7 @@ BARE_DEMUXERS = (
 whose samples of 8 and 24 bits it and libsndfile disagree. In those that are not timed, a place is found by counting from the
 beginning."""
 
+OTHER_FILE = "export it again, or choose another file"
 
 Samples = TypeVar("Samples")
 Gather = Callable[[Iterable[np.ndarray], int, int], Samples]
@@ -58,25 +70,23 @@ class AudioFileError(ValueError):
 
 
 def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float = 0.0) -> tuple[Tensor, int]:
-    """Read a recording, or the sound track of a video; only the part asked for is decoded.
+    """Read a recording, or the sound track of a video; only the part asked for is kept.
 
     What a file says about its length is not believed: what can be decoded is returned, and nothing else is opened.
 
     Args:
-        start, duration: in seconds; a duration of 0 means up to the end. A part that reaches past the end is cut there.
+        start, duration: in seconds, in the ranges of those dials; a duration of 0 means up to the end. A part that reaches
+            past the end is cut there.
 
     Returns:
         `[1, C, T]` float32, finite, and its sample rate in Hz.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds no sound, `start` lies behind its end, or a number is below 0; the message names the file.
+        ValueError: it holds no sound, `start` lies behind its end, or a number is out of its range; the message names it.
     """
-    samples, rate = _read_all(path, start, duration, lambda pieces, rate, expected: (_gather(pieces, expected), rate))
-    _check_sounds(path, samples.shape[1], start)
-    waveform = torch.from_numpy(samples)[None]
-    check_level(waveform, f"audio file {Path(path).name!r}")
-    return waveform, rate
+    samples, rate = fold_audio(path, lambda pieces, rate, expected: (_gather(pieces, expected), rate), start, duration)
+    return torch.from_numpy(samples)[None], rate
 
 
 def spool_audio(
@@ -86,42 +96,61 @@ def spool_audio(
 
     Args:
         folder: where there is room for the samples.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_audio`.
+        NoRoom: the disk is full.
     """
 
     def store(pieces: Iterable[np.ndarray], rate: int, expected: int) -> Spool:
-        spool = None
-        for piece in pieces:
-            waveform = torch.from_numpy(np.ascontiguousarray(piece)).t()
-            spool = spool or Spool(folder, len(waveform), rate)
-            if len(piece):
-                try:
-                    check_level(waveform, f"audio file {Path(path).name!r}")
-                except ValueError as error:
-                    raise AudioFileError(str(error)) from error
-                spool.append(waveform)
-        return spool or Spool(folder, 1, rate)
+        waveforms = (torch.from_numpy(np.ascontiguousarray(piece)).t() for piece in pieces)
+        first = next(waveforms)
+        return Spool(folder, len(first), rate).extend(chain([first], waveforms))
 
-    spool = _read_all(path, start, duration, store)
-    _check_sounds(path, spool.samples, start)
-    return spool
+    return fold_audio(path, store, start, duration)
 
 
-def _read_all(path: str | os.PathLike[str], start: float, duration: float, gather: Gather[Samples]) -> Samples:
+def fold_audio(
+    path: str | os.PathLike[str], gather: Gather[Samples], start: float = 0.0, duration: float = 0.0
+) -> Samples:
+    """What `gather` makes of the pieces that `read_audio` puts together, of which there is at least one.
+
+    Args:
+        gather: called anew, from the first piece on, where a second library has to help the first out.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_audio`.
+    """
     path = Path(path)
     with _words_for(path.name):
         there = path.is_file()
     if not there:
         raise FileNotFoundError(f"audio file {path.name!r} does not exist: check its name and folder")
-    if not (0 <= start < float("inf") and 0 <= duration < float("inf")):
-        raise ValueError(f"start ({start} s) and duration ({duration} s) must be 0 or more")
+    START.check(start)
+    DURATION.check(duration)
     with _words_for(path.name):
-        return _read(path, start, duration, gather)
+        return _read(
+            path,
+            start,
+            duration,
+            lambda pieces, rate, expected: gather(_checked(pieces, path.name, start), rate, expected),
+        )
 
 
-def _check_sounds(path: str | os.PathLike[str], samples: int, start: float) -> None:
-    if samples == 0:
-        remedy = f" after {start:g} s: choose an earlier start" if start else ": is the file damaged?"
-        raise AudioFileError(f"audio file {Path(path).name!r} holds no sound{remedy}")
+def _checked(pieces: Iterable[np.ndarray], name: str, start: float) -> Iterator[np.ndarray]:
+    """The pieces that have samples; AudioFileError if there are none, or if they are not audio."""
+    empty = True
+    for piece in pieces:
+        if len(piece):
+            empty = False
+            try:
+                check_level(torch.from_numpy(piece), f"audio file {name!r}")
+            except ValueError as error:
+                raise AudioFileError(str(error)) from error
+            yield piece
+    if empty:
+        remedy = f" after {start:g} s: choose an earlier start" if start else f": {OTHER_FILE}"
+        raise AudioFileError(f"audio file {name!r} holds no sound{remedy}")
 
 
 @contextmanager
@@ -137,30 +166,105 @@ def _words_for(name: str) -> Iterator[None]:
         reason = f" ({error.strerror})" if isinstance(error, (av.FFmpegError, OSError)) and error.strerror else ""
         if isinstance(error, av.ArgumentError):  # FFmpeg's word for a container that is not on the lists above
             reason = " (no known kind of recording; playlists are not followed)"
-        raise AudioFileError(f"{name!r} cannot be read as audio{reason}: is the file damaged?") from error
+        raise AudioFileError(f"{name!r} cannot be read as audio{reason}: {OTHER_FILE}") from error
 
 
 def _read(path: Path, start: float, duration: float, gather: Gather[Samples]) -> Samples:
     """What `gather` makes of the samples."""
     if path.suffix.lower() not in FFMPEG_SUFFIXES:
-        with suppress(soundfile.SoundFileError), soundfile.SoundFile(path) as file:
-            counted = 0 <= file.frames < UNKNOWN_LENGTH and not file.subtype.startswith("MPEG")
-            if file.format in LIBSNDFILE_FORMATS.split(",") and counted:
+        # As bytes, because soundfile knows no names but those in UTF-8; on Windows all are.
+        name = os.fsencode(path) if os.name == "posix" else path
+        with suppress(soundfile.SoundFileError), path.open("rb") as content, soundfile.SoundFile(name) as file:
+            # A beginning needs no search. Of a later part of the first recording libsndfile may find the like in another.
+            beginning = not start and 0 < duration * file.samplerate <= file.frames and file.format == "FLAC"
+            if not beginning and (parts := _parts(content, file)):
+                return _read_parts(parts, file, start, duration, gather)
+            if file.format in LIBSNDFILE_FORMATS.split(",") and _is_counted(file):
                 return _read_with_libsndfile(file, start, duration, gather)
     return _read_with_ffmpeg(path, start, duration, gather)
+
+
+def _is_counted(file: soundfile.SoundFile) -> bool:
+    """Whether the file tells its length; a wav of none may have been written into a pipe."""
+    least = 1 if file.format in ("WAV", "WAVEX") else 0
+    return least <= file.frames < UNKNOWN_LENGTH and not file.subtype.startswith("MPEG")
 
 
 def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: float, gather: Gather[Samples]) -> Samples:
     wanted = file.frames - file.seek(min(round(start * file.samplerate), file.frames))
     if duration:
         wanted = min(wanted, round(duration * file.samplerate))
+    return gather(_pieces(file, wanted), file.samplerate, wanted)
 
-    def pieces(left: int) -> Iterator[np.ndarray]:
-        while len(piece := file.read(min(left, SAMPLES_PER_PIECE), dtype="float32", always_2d=True)):
-            yield piece
-            left -= len(piece)
 
-    return gather(pieces(wanted), file.samplerate, wanted)
+def _pieces(file: soundfile.SoundFile, left: int) -> Iterator[np.ndarray]:
+    while len(piece := file.read(min(left, SAMPLES_PER_PIECE), dtype="float32", always_2d=True)):
+        yield piece
+        left -= len(piece)
+
+
+class _Part(io.RawIOBase):
+    """A part of a file, from one byte to another, as a file."""
+
+    def __init__(self, whole: BinaryIO, first: int, last: int):
+        self._whole, self._first, self._last = whole, first, last
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origin = {os.SEEK_SET: self._first, os.SEEK_CUR: self._whole.tell(), os.SEEK_END: self._last}[whence]
+        return self._whole.seek(max(origin + offset, self._first)) - self._first
+
+    def tell(self) -> int:
+        return self._whole.tell() - self._first
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._whole.read(min(len(buffer), max(self._last - self._whole.tell(), 0)))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def _parts(content: BinaryIO, file: soundfile.SoundFile) -> list[_Part]:
+    """The recordings of which `file` is made, if they are several.
+
+    Of joined recordings libsndfile reads the first only, whose length in Ogg it may mistake, and FFmpeg those that are
+    like it.
+    """
+    if file.format not in HEADS:
+        return []
+    heads, position, block = [], 0, b""
+    while more := content.read(SCANNED_BYTES):
+        block = block[-HEAD_BYTES + 1 :] + more
+        heads += [position + len(more) - len(block) + match.start() for match in HEADS[file.format].finditer(block)]
+        position += len(more)
+    parts = [_Part(content, first, last) for first, last in pairwise([0, *heads[1:], position])]
+    if len(parts) == 1:
+        return []
+    parts[0].seek(0)
+    with soundfile.SoundFile(parts[0]) as first_recording:
+        return parts if _is_counted(first_recording) else []
+
+
+def _read_parts(
+    parts: Iterable[_Part], like: soundfile.SoundFile, start: float, duration: float, gather: Gather[Samples]
+) -> Samples:
+    """All at the rate and with the channels of `like`."""
+    rate, layout = like.samplerate, _layout(like.channels)
+    frames = _until(_frames_of_parts(parts, start), duration or float("inf"))
+    last = round(duration * rate) if duration else None
+    return gather(_between(_interleaved(frames, layout, rate), 0, last), rate, last or 0)
+
+
+def _frames_of_parts(parts: Iterable[_Part], start: float) -> Iterator[av.AudioFrame]:
+    """From the second `start` on; a recording that is damaged is passed over."""
+    for part in parts:
+        part.seek(0)
+        with suppress(soundfile.SoundFileError), soundfile.SoundFile(part) as file:
+            if _is_counted(file):
+                skipped = file.seek(min(round(start * file.samplerate), file.frames))
+                start = max(start - file.frames / file.samplerate, 0)
+                for piece in _pieces(file, file.frames - skipped):
+                    frame = av.AudioFrame.from_ndarray(piece.reshape(1, -1), "flt", _layout(file.channels))
+                    frame.sample_rate = file.samplerate
+                    yield frame
 
 
 def _read_with_ffmpeg(path: Path, start: float, duration: float, gather: Gather[Samples]) -> Samples:
@@ -187,25 +291,21 @@ def _decode(
     duration: float,
     gather: Gather[Samples],
 ) -> Samples:
-    frames = _frames(container, stream, start - SEEK_MARGIN)
+    joined = not {*container.format.name.split(",")}.isdisjoint(JOINED_DEMUXERS)
+    early = 0.0 if joined else max(start - SEEK_MARGIN, 0)
+    frames = _frames(container, stream, early)
     head = next(frames, None)
     if head is None:
         return gather([], 0, 0)
     rate, skipped = head.sample_rate, 0
-    if start > SEEK_MARGIN:
+    if early:
         skipped = round(((head.time or 0) - _seconds(stream, stream.start_time)) * rate)
     first = max(round(start * rate) - skipped, 0)
     last = round(start * rate) + round(duration * rate) - skipped if duration else None
     frames = _until(chain([head], frames), last / rate if last is not None else float("inf"))
-
-    def pieces() -> Iterator[np.ndarray]:
-        position = 0
-        for piece in _interleaved(frames, head.layout.name, rate):
-            yield piece[max(first - position, 0) : None if last is None else max(last - position, 0)]
-            position += len(piece)
-
+    pieces = _between(_interleaved(frames, head.layout.name, rate), first, last)
     declared = round(_seconds(stream, stream.duration) * rate)
-    return gather(pieces(), rate, declared if last is None else min(declared, last - first))
+    return gather(pieces, rate, declared if last is None else min(declared, last - first))
 
 
 def _seconds(stream: av.AudioStream, ticks: int | None) -> Fraction:
@@ -215,12 +315,12 @@ def _seconds(stream: av.AudioStream, ticks: int | None) -> Fraction:
 def _frames(container: av.container.InputContainer, stream: av.AudioStream, early: float) -> Iterator[av.AudioFrame]:
     """Decoded frames, those that end before the second `early` left out; what is damaged is passed over."""
     target = (stream.start_time or 0) + early / _seconds(stream, 1)
-    if early > 0 and not {*container.format.name.split(",")}.isdisjoint(TIMED_DEMUXERS.split(",")):
+    if early and not {*container.format.name.split(",")}.isdisjoint(TIMED_DEMUXERS.split(",")):
         with suppress(av.FFmpegError, OverflowError):
             container.seek(int(target), stream=stream)
     with suppress(av.InvalidDataError):
         for packet in container.demux(stream):
-            if packet.pts is None or packet.pts + (packet.duration or 0) >= target:
+            if not early or packet.pts is None or packet.pts + (packet.duration or 0) >= target:
                 with suppress(av.InvalidDataError):
                     yield from packet.decode()
 
@@ -231,6 +331,13 @@ def _until(frames: Iterable[av.AudioFrame], seconds: float) -> Iterator[av.Audio
         seconds -= frame.samples / frame.sample_rate
         if seconds <= 0:
             return
+
+
+def _between(pieces: Iterable[np.ndarray], first: int, last: int | None) -> Iterator[np.ndarray]:
+    position = 0
+    for piece in pieces:
+        yield piece[max(first - position, 0) : None if last is None else max(last - position, 0)]
+        position += len(piece)
 
 
 def _interleaved(frames: Iterable[av.AudioFrame], layout: str, rate: int) -> Iterator[np.ndarray]:
@@ -307,6 +414,11 @@ FORMATS = {
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
+def _layout(channels: int) -> str:
+    """FFmpeg's name for it."""
+    return LAYOUTS.get(channels, f"{channels} channels")
+
+
 def check_format(path: str | os.PathLike[str], channels: int, bit_depth: str = "24") -> None:
     """Raises ValueError if the format that the suffix of `path` chooses can't hold such audio."""
     name = Path(path).suffix.lstrip(".").lower()
@@ -365,11 +477,11 @@ def write_audio(
         write_atomically(path, lambda temporary: _encode(os.fspath(temporary), form, codec, waveform, rate, tags or {}))
     except OSError as error:
         raise OSError(
-            f"cannot write {path.name!r} to the folder {path.parent}: {error.strerror}. Choose another name or folder."
+            f"{path.name!r} can't be written to the folder {path.parent} ({error.strerror}): choose another name or folder"
         ) from error
     except (av.FFmpegError, ValueError) as error:
         raise ValueError(
-            f"{path.name!r} cannot be written as {name} at {rate} Hz with {waveform.shape[0]} channels: choose another format."
+            f"{path.name!r} cannot be written as {name} at {rate} Hz with {waveform.shape[0]} channels: choose another format"
         ) from error
 
 
@@ -377,7 +489,7 @@ def _encode(
     path: str, form: _Format, codec: tuple[str, str], waveform: Waveform, rate: int, tags: Mapping[str, str]
 ) -> None:
     channels = waveform.shape[0]
-    layout = LAYOUTS.get(channels, f"{channels} channels")
+    layout = _layout(channels)
     with av.open(f"file:{path}", "w", format=form.container) as container:
         container.metadata.update(tags)
         stream = container.add_stream(codec[0], rate=rate, layout=layout)

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .files import read_audio
+from .files import fold_audio
 
-PART = 60.0  # seconds read at once
 STEP = 0.01  # seconds; finer than a column of any recording that lasts
 
 
 def overview(path: Path, columns: int) -> tuple[float, Tensor]:
     """The seconds that a recording lasts, and the largest magnitude in each of `columns` equal parts of it.
 
-    Read a minute at a time: memory does not grow with the recording.
+    Memory grows by 100 numbers for a second of the recording.
 
     Raises:
         FileNotFoundError, ValueError: as `read_audio`.
     """
-    levels: list[Tensor] = []
-    samples, rate = 0, 1
-    while True:
-        try:
-            waveform, rate = read_audio(path, len(levels) * PART, PART)
-        except ValueError:
-            if not levels:
-                raise
-            break
-        samples += waveform.shape[-1]
-        magnitude = waveform[0].abs().amax(0)
+
+    def levels(pieces: Iterable[np.ndarray], rate: int, expected: int) -> tuple[float, Tensor]:
         step = max(1, round(STEP * rate))
-        levels.append(torch.nn.functional.pad(magnitude, (0, -len(magnitude) % step)).view(-1, step).amax(1))
-        if waveform.shape[-1] < round(PART * rate):
-            break
-    pooled = torch.nn.functional.adaptive_max_pool1d(torch.cat(levels)[None], columns)[0]
-    return samples / rate, pooled
+        samples, peaks, rest = 0, [], np.empty((0, 1), np.float32)
+        for piece in pieces:
+            samples += len(piece)
+            piece = np.concatenate([rest, piece]) if len(rest) else piece
+            whole = len(piece) // step * step
+            peaks.append(torch.from_numpy(piece[:whole].reshape(whole // step, step * piece.shape[1])).abs().amax(1))
+            rest = piece[whole:]
+        if len(rest):
+            peaks.append(torch.from_numpy(rest).abs().amax()[None])
+        return samples / rate, torch.cat(peaks)
+
+    seconds, peaks = fold_audio(path, levels)
+    return seconds, torch.nn.functional.adaptive_max_pool1d(peaks[None], columns)[0]

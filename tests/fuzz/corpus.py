@@ -27,6 +27,7 @@ NOT_RECORDINGS = (
 """Muxers that write to devices, to the network, more than one file, or something else than what was given to them."""
 
 CONTAINERS = "aiff asf au avi caf flv matroska mov mp4 mpegts nut ogg w64 wav webm"
+JOINED = (".flac", ".mp3", ".ogg", ".opus")  # of which several in one file are one recording
 CODECS = (
     "aac ac3 adpcm_ima_wav adpcm_ms alac dca eac3 flac libmp3lame libopus libvorbis mp2 pcm_f32be pcm_f32le pcm_f64le "
     "pcm_mulaw pcm_s16be pcm_s16le pcm_s24le pcm_u8 tta wavpack wmav2"
@@ -47,6 +48,8 @@ def write_seeds(folder: Path) -> list[Path]:
             _first_that_works(_write_with_ffmpeg, folder / f"{form}-{codec}.{form}", form, codec)
     for form in ("avi", "matroska", "mov"):
         _write_with_ffmpeg(folder / f"{form}-video.{form}", form, "aac", *SETUPS[0], picture=True)
+    for path in [path for path in folder.iterdir() if path.suffix in JOINED]:
+        (folder / f"joined-{path.name}").write_bytes(path.read_bytes() * 2)
     return sorted(path for path in folder.iterdir() if path.stat().st_size)
 
 

@@ -14,6 +14,7 @@ import soundfile
 import torch
 
 from benchmarks.roundtrip import snr
+from stylus_ops.audio import files
 from stylus_ops.audio.backend import resample
 from stylus_ops.audio.files import FORMATS, read_audio, spool_audio, tags_fit, write_audio
 from stylus_ops.audio.lazy import Scaled
@@ -130,6 +131,122 @@ def test_a_flac_that_was_written_into_a_pipe_is_read_although_it_does_not_tell_i
     (tmp_path / "pipe.flac").write_bytes(content)
     for part in ((0, 0), (0.5, 1)):
         assert torch.equal(read_audio(tmp_path / "pipe.flac", *part)[0], read_audio(tmp_path / "a.flac", *part)[0])
+
+
+def join(target, *paths):
+    target.write_bytes(b"".join(path.read_bytes() for path in paths))
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [("ogg", "VORBIS"), ("ogg", "OPUS"), ("flac", "PCM_24")])
+@pytest.mark.parametrize("lengths", [(2.0, 2.0), (1.0, 2.0, 1.5), (2.0, 1.0)])
+def test_recordings_joined_in_one_file_are_read_one_after_the_other(tmp_path, suffix, subtype, lengths):
+    """As `cat` or a radio recorder joins them."""
+    names = [tmp_path / f"{number}.{suffix}" for number in range(len(lengths))]
+    for number, seconds in enumerate(lengths):
+        clip = melody(seconds, 48000)[0] * (0 if number == 0 else 1 / number)  # its bytes say little about a place
+        soundfile.write(names[number], clip.t().numpy(), 48000, subtype=subtype)
+    joined = tmp_path / f"joined.{suffix}"
+    join(joined, *names)
+    wanted = torch.cat([read_audio(name)[0] for name in names], -1)
+    whole, rate = read_audio(joined)
+    assert rate == 48000
+    assert torch.equal(whole, wanted)
+    for start, duration in ((0, 0.5), (0.25, 0.5), (0.75, 0.125), (0.5, 2), (2.25, 0), (2.125, 0.5)):
+        first, last = (round(48000 * place) for place in (start, start + duration if duration else 10))
+        part, _ = read_audio(joined, start, duration)
+        torch.testing.assert_close(part, wanted[..., first:last], rtol=0, atol=1e-3)
+    with pytest.raises(ValueError, match=rf"'{joined.name}' holds no sound after 9 s"):
+        read_audio(joined, start=9)
+
+
+def test_the_same_ogg_twice_and_one_of_the_same_serial_number(tmp_path):
+    """The count of the last recording is then taken for that of the first by libsndfile."""
+    soundfile.write(tmp_path / "a.ogg", melody(2.0, 44100)[0].t().numpy(), 44100)
+    join(tmp_path / "b.ogg", tmp_path / "a.ogg", tmp_path / "a.ogg")
+    whole, _ = read_audio(tmp_path / "a.ogg")
+    assert torch.equal(read_audio(tmp_path / "b.ogg")[0], torch.cat([whole, whole], -1))
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "flac"])
+def test_joined_recordings_of_other_rates_and_channels_become_like_the_first(tmp_path, suffix):
+    soundfile.write(tmp_path / f"a.{suffix}", tones(1.0, 44100)[0].t().numpy(), 44100)
+    soundfile.write(tmp_path / f"b.{suffix}", tones(2.0, 32000)[0, 0].numpy(), 32000)
+    join(tmp_path / f"c.{suffix}", *(tmp_path / f"{name}.{suffix}" for name in "aba"))
+    whole, rate = read_audio(tmp_path / f"c.{suffix}")
+    assert (whole.shape, rate) == ((1, 2, 4 * 44100), 44100)
+    second = math.sqrt(0.5) * resample(tones(2.0, 32000)[:, :1], 32000, 44100)  # FFmpeg keeps the power of mono
+    assert snr(second[..., 4410:-4410], whole[:, :1, 48510:127890]) > 20
+    part, _ = read_audio(tmp_path / f"c.{suffix}", start=1.5, duration=2)
+    assert snr(whole[..., 66150:154350], part) > 40
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "flac"])
+def test_a_recording_that_is_joined_and_damaged_is_passed_over(tmp_path, suffix, capfd):
+    soundfile.write(tmp_path / f"a.{suffix}", melody(2.0, 44100)[0].t().numpy(), 44100)
+    whole, _ = read_audio(tmp_path / f"a.{suffix}")
+    content = (tmp_path / f"a.{suffix}").read_bytes()
+    for damaged in (content[:40], content[:40] + bytes(5000)):
+        (tmp_path / f"b.{suffix}").write_bytes(content + damaged + content)
+        assert torch.equal(read_audio(tmp_path / f"b.{suffix}")[0], torch.cat([whole, whole], -1))
+        (tmp_path / f"b.{suffix}").write_bytes(content + damaged)
+        assert torch.equal(read_audio(tmp_path / f"b.{suffix}")[0], whole)
+    assert tuple(capfd.readouterr()) == ("", "")
+
+
+def test_a_head_is_found_wherever_it_lies(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "SCANNED_BYTES", 1)
+    write_audio(tmp_path / "a.flac", melody(0.1, 8000)[0], 8000)
+    join(tmp_path / "b.flac", tmp_path / "a.flac", tmp_path / "a.flac")
+    assert read_audio(tmp_path / "b.flac")[0].shape == (1, 2, 1600)
+
+
+@pytest.mark.parametrize(("container", "codec"), [("ogg", "flac"), ("flac", "flac")])
+def test_joined_recordings_that_only_ffmpeg_reads_are_read_from_any_place(tmp_path, container, codec):
+    """Ogg FLAC, and flacs that were written into a pipe."""
+    clip = melody(3.0, 44100)[0]
+    with av.open(str(tmp_path / "a"), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=44100, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(clip.t().reshape(1, -1).numpy(), format="flt", layout="stereo")
+        frame.sample_rate, frame.pts = 44100, 0
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    content = bytearray((tmp_path / "a").read_bytes())
+    if container == "flac":
+        content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])
+    (tmp_path / "b").write_bytes(content * 2)
+    whole, _ = read_audio(tmp_path / "b")
+    assert snr(torch.cat([clip, clip], -1)[None], whole) > 60
+    for start, duration in ((2, 2), (4.5, 1), (5.9, 0)):
+        part, _ = read_audio(tmp_path / "b", start, duration)
+        assert torch.equal(part, whole[..., round(start * 44100) :][..., : round(duration * 44100) or None])
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_a_wav_that_says_it_is_empty_is_read_to_its_end(tmp_path, subtype):
+    """As it is written into a pipe, or by a program that was killed."""
+    soundfile.write(tmp_path / "a.wav", melody(1.0, 44100)[0].t().numpy(), 44100, subtype=subtype)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = bytes(4)
+    (tmp_path / "b.wav").write_bytes(content)
+    content[4:8] = bytes(4)
+    (tmp_path / "c.wav").write_bytes(content)
+    for part in ((0, 0), (0.25, 0.5)):
+        wanted, _ = read_audio(tmp_path / "a.wav", *part)
+        assert torch.equal(read_audio(tmp_path / "b.wav", *part)[0], wanted)
+        assert torch.equal(read_audio(tmp_path / "c.wav", *part)[0], wanted)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="all names are UTF-8 on Windows")
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_name_that_is_not_utf_8_is_a_name(tmp_path, suffix):
+    write_audio(tmp_path / f"a.{suffix}", melody(0.5, 48000)[0], 48000)
+    path = tmp_path / os.fsdecode(b"caf\xe9." + suffix.encode())
+    try:
+        (tmp_path / f"a.{suffix}").rename(path)
+    except OSError:
+        pytest.skip("the file system refuses it")
+    assert read_audio(path)[0].shape[-1] == 24000
 
 
 def test_eight_channels_are_read_through_ffmpeg(tmp_path):
@@ -346,13 +463,15 @@ def test_a_video_without_sound_is_refused_in_words(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"not a recording at all" * 100])
 def test_a_file_that_is_no_recording_is_refused_in_words(tmp_path, content):
     (tmp_path / "a.mp3").write_bytes(content)
-    with pytest.raises(ValueError, match=r"'a\.mp3' cannot be read as audio"):
+    with pytest.raises(
+        ValueError, match=r"'a\.mp3' cannot be read as audio.*: export it again, or choose another file$"
+    ):
         read_audio(tmp_path / "a.mp3")
 
 
 def test_a_recording_without_samples_is_refused_in_words(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((0, 2)), 44100)
-    with pytest.raises(ValueError, match="holds no sound"):
+    with pytest.raises(ValueError, match="holds no sound: export it again, or choose another file"):
         read_audio(tmp_path / "a.wav")
 
 
@@ -360,8 +479,10 @@ def test_a_start_behind_the_end_is_refused_in_words(tmp_path):
     write_audio(tmp_path / "a.wav", melody(0.2, 44100)[0], 44100)
     with pytest.raises(ValueError, match="no sound after 7 s"):
         read_audio(tmp_path / "a.wav", start=7)
-    with pytest.raises(ValueError, match="0 or more"):
+    with pytest.raises(ValueError, match="start is -1: choose a number from 0 to 86400 s"):
         read_audio(tmp_path / "a.wav", start=-1)
+    with pytest.raises(ValueError, match="duration is nan: choose a number from 0 to 86400 s"):
+        read_audio(tmp_path / "a.wav", duration=math.nan)
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -387,7 +508,9 @@ def test_what_a_format_cannot_hold_is_refused_in_words(tmp_path, name, channels,
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.flac"
     path.write_bytes(b"old")
-    with pytest.raises(ValueError, match=r"'a\.flac' cannot be written as flac at 10000000 Hz"):
+    with pytest.raises(
+        ValueError, match=r"'a\.flac' cannot be written as flac at 10000000 Hz .*: choose another format$"
+    ):
         write_audio(path, torch.zeros(2, 100), 10_000_000)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -409,7 +532,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, file_size_li
     path.write_bytes(b"old")
     clip = torch.from_numpy(np.random.default_rng(0).normal(0, 0.2, (2, 3 * 44100)).astype(np.float32))
     file_size_limit(size)
-    with pytest.raises(OSError, match=rf"cannot write '{name}' to the folder .*: File too large"):
+    with pytest.raises(OSError, match=rf"'{name}' can't be written to the folder .* \(File too large\): choose"):
         write_audio(path, clip, 44100)
     file_size_limit(1 << 30)
     assert path.read_bytes() == b"old"
@@ -438,7 +561,10 @@ def somebody(tmp_path, monkeypatch):
 
 def test_a_read_only_folder_is_named(tmp_path, somebody):
     tmp_path.chmod(0o555)
-    with somebody(), pytest.raises(OSError, match=r"cannot write 'a\.wav' to the folder .*: Permission denied"):
+    with (
+        somebody(),
+        pytest.raises(OSError, match=r"'a\.wav' can't be written to the folder .* \(Permission denied\): choose"),
+    ):
         write_audio("a.wav", torch.zeros(1, 100), 44100)
     assert list(tmp_path.iterdir()) == []
 
@@ -513,7 +639,7 @@ def test_tags_too_large_for_a_flac_are_refused_and_fit_elsewhere(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
-    with pytest.raises(OSError, match=r"cannot write 'a\.wav' to the folder"):
+    with pytest.raises(OSError, match=r"'a\.wav' can't be written to the folder .*: choose another name or folder$"):
         write_audio(tmp_path / "lost" / "a.wav", torch.zeros(1, 100), 44100)
 
 

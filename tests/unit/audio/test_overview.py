@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stylus_ops.audio import overview as module
+from stylus_ops.audio import files
 from stylus_ops.audio.files import write_audio
 from stylus_ops.audio.overview import overview
 from tests.unit.signals import noise
@@ -11,8 +11,8 @@ from tests.unit.signals import noise
 
 @pytest.mark.parametrize(("suffix", "rate"), [("wav", 44100), ("flac", 22050), ("mp3", 48000)])
 def test_levels_stand_where_the_sound_is(tmp_path, monkeypatch, suffix, rate):
-    """Read in several parts, a loud middle third is found there."""
-    monkeypatch.setattr(module, "PART", 0.7)
+    """Read in several pieces, a loud middle third is found there."""
+    monkeypatch.setattr(files, "SAMPLES_PER_PIECE", 10_001)
     wave = noise(3.0, rate)[0] * 0.01
     wave[:, rate : 2 * rate] *= 100
     path = tmp_path / f"clip.{suffix}"
@@ -29,6 +29,25 @@ def test_a_click_shorter_than_a_column_is_seen(tmp_path):
     wave[0, 123456] = 0.5
     write_audio(tmp_path / "click.wav", wave, 44100)
     assert float(overview(tmp_path / "click.wav", 20)[1].max()) == pytest.approx(0.5, abs=1e-4)
+
+
+@pytest.mark.parametrize("samples", [1, 440, 441, 65536 + 10])
+def test_the_last_sample_is_seen(tmp_path, samples):
+    wave = torch.zeros(2, samples)
+    wave[1, -1] = -0.5
+    write_audio(tmp_path / "a.wav", wave, 44100)
+    seconds, levels = overview(tmp_path / "a.wav", 3)
+    assert seconds == samples / 44100
+    assert levels[-1] == 0.5
+
+
+def test_a_recording_longer_than_the_dials_reach_is_seen_to_its_end(tmp_path):
+    wave = torch.zeros(1, 90_000)
+    wave[0, -1] = 0.5
+    write_audio(tmp_path / "days.wav", wave, 1)
+    seconds, levels = overview(tmp_path / "days.wav", 10)
+    assert seconds == 90_000
+    assert levels.tolist() == [0] * 9 + [0.5]
 
 
 def test_what_holds_no_sound_is_refused(tmp_path):
