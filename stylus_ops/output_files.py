@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ if sys.platform != "win32":
 
 MARK = ".stylus-"
 """What the names of temporary files begin with."""
+TEMPORARY = re.compile(rf"{re.escape(MARK)}[0-9a-f]{{16}}(\.[^.]*)?")
+"""All of such a name; a user may have other files that begin so."""
 
 
 def check_writable(name: str, path: Path, suffixes: tuple[str, ...]) -> None:
@@ -54,13 +57,13 @@ def check_name(path: Path) -> None:
     """Find out before a long run whether a file can get this name, in folders that may have to be made for it.
 
     Raises:
-        OSError, ValueError: the file system can't hold it, it is a folder's, or a folder of it is a file.
+        OSError, ValueError: the file system can't hold it, it is a folder's, or a folder of it is a file or a dead link.
     """
     folder, missing = path.parent, [path.name]
-    while not os.path.exists(folder):
+    while not os.path.lexists(folder):
         folder, missing = folder.parent, [folder.name, *missing]
     if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "a folder of it is a file")
+        raise NotADirectoryError(errno.ENOTDIR, "a folder of it is a file or a dead link")
     for part in missing:
         with suppress(FileNotFoundError):
             os.lstat(folder / part)
@@ -89,8 +92,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove temporary files whose process is no more: those that nobody holds."""
     for file in folder.glob(f"{MARK}*"):
-        with suppress(OSError), held(file, create=False):
-            pass
+        if TEMPORARY.fullmatch(file.name):
+            with suppress(OSError), held(file, create=False):
+                pass
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,11 @@ RANK = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 SIZE = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 LOCAL_RANK = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_RANK")
 """Set by torchrun and by accelerate's GPU launcher first, then by the MPI launchers that accelerate starts for CPUs."""
+
+CLAIM = ".claim-"
+DIGITS = 16
+YOUNG = 3600.0
+"""Seconds for which a claim that nobody holds is let be: its process may be about to hold it."""
 
 
 class Share(NamedTuple):
@@ -48,10 +54,18 @@ def launched_alone() -> bool:
 
 @contextmanager
 def claimed(output: Path) -> Iterator[bool]:
-    """Yields whether this process may write `output`; while it may, no other process may. See `held`."""
-    name = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]
-    with held(output.with_name(f".claim-{name}")) as mine:
+    """Yields whether this process may write `output`; while it may, no other process may. See `held`.
+
+    What processes were killed over in this folder is removed afterwards: its rows may never run again.
+    """
+    name = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:DIGITS]
+    with held(output.with_name(f"{CLAIM}{name}")) as mine:
         yield mine
+    for claim in output.parent.glob(CLAIM + "[0-9a-f]" * DIGITS):
+        with suppress(OSError):
+            if time.time() - claim.stat().st_mtime > YOUNG:
+                with held(claim, create=False):
+                    pass
 
 
 def _number(names: tuple[str, ...], default: int) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stylus_ops.output_files import MARK, check_name, check_writable, held, write_atomically
+from stylus_ops.output_files import MARK, check_name, check_writable, held, remove_leftovers, write_atomically
 
 ROOT = Path(__file__).parents[2]
 WRITE_AND_WAIT = """
@@ -105,6 +105,13 @@ def test_a_name_that_no_file_can_get_is_known_before(tmp_path, name):
     assert sorted(names(tmp_path)) == ["file", "folder"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_dead_link_is_no_folder(tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(NotADirectoryError):
+        check_name(tmp_path / "link" / "name")
+
+
 def test_the_longest_names_can_be_written(tmp_path):
     path = tmp_path / ("x" * 251 + ".wav")
     check_writable("output", path, (".wav",))
@@ -158,6 +165,16 @@ def test_what_a_killed_process_left_is_removed_by_the_next_write_and_the_living_
     finally:
         living.kill()
         living.wait()
+
+
+def test_files_whose_names_only_begin_as_temporary_ones_do_are_let_be(tmp_path):
+    """Those of a user."""
+    number = "0123456789abcdef"
+    own = ["notes.txt", number[1:], f"{number}0", f"{number}.tar.gz", f"{number.upper()}.wav", f"{number}-old.wav"]
+    for name in (*own, number, f"{number}.wav"):
+        (tmp_path / f"{MARK}{name}").touch()
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == sorted(f"{MARK}{name}" for name in own)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on files")
