@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -149,5 +150,5 @@ def check_paths(
             raise ValueError(f"{name} {result} is one of the recordings: choose another name")
         if mask and result.exists() and result.samefile(mask):
             raise ValueError(f"{name} {result} is the mask: choose another name")
-        if result.exists() and not overwrite:
+        if os.path.lexists(result) and not overwrite:
             raise ValueError(f"{name} {result} exists already: choose another name, or add --overwrite")

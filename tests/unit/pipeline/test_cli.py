@@ -249,6 +249,10 @@ def test_an_earlier_file_is_overwritten_only_when_asked_to(clips, model, capsys)
         assert f"{earlier} exists already: choose another name, or add --overwrite" in capsys.readouterr().err
         assert earlier.read_text() == "something of the user's"
         earlier.unlink()
+    output.symlink_to(clips / "gone.wav")
+    assert main(command) == 2
+    assert "exists already" in capsys.readouterr().err
+    output.unlink()
     output.write_text("something of the user's")
     assert main([*command, "--overwrite"]) == 0
     assert soundfile.info(output).frames == 72000
