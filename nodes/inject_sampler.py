@@ -46,10 +46,10 @@ def apply_style(
     end_percent: float,
     windows_per_pass: int,
     mask: Tensor | None = None,
-) -> tuple[ModelPatcher, dict]:
-    """Apply the inputs of `style_inputs`: the styled MODEL and the LATENT to start from; see `runs.apply_style`."""
+) -> tuple[ModelPatcher, dict, Stylizer]:
+    """Apply the inputs of `style_inputs`: the styled MODEL, the LATENT to start from, and the MODEL's Stylizer; see `runs.apply_style`."""
     stylizer = Stylizer(inversion, style, Steering(alpha, gamma, temperature, mask), start_percent, end_percent)
-    return runs.apply_style(model, stylizer, adain_mode, adain, windows_per_pass)
+    return *runs.apply_style(model, stylizer, adain_mode, adain, windows_per_pass), stylizer
 
 
 class InjectAttentionSampler(io.ComfyNode):
@@ -88,8 +88,8 @@ class InjectAttentionSampler(io.ComfyNode):
     @classmethod
     def execute(cls, conditioning: list, inversion: Inversion, style: Style, **shared: Any) -> io.NodeOutput:
         check_same_conditioning(inversion, conditioning)
-        styled, start = apply_style(inversion=inversion, style=style, **shared)
-        return io.NodeOutput(runs.sample_latent(styled, conditioning, start, inversion, style.captures))
+        styled, start, stylizer = apply_style(inversion=inversion, style=style, **shared)
+        return io.NodeOutput(runs.sample_latent(styled, conditioning, start, stylizer))
 
 
 class ApplyStyleToModel(io.ComfyNode):
@@ -116,4 +116,5 @@ class ApplyStyleToModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, **shared: Any) -> io.NodeOutput:
-        return io.NodeOutput(*apply_style(**shared))
+        styled, start, _ = apply_style(**shared)
+        return io.NodeOutput(styled, start)

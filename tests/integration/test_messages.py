@@ -45,7 +45,10 @@ def test_a_clip_with_little_to_take_is_told_of_on_its_node(
 
 @pytest.mark.parametrize(
     ("features", "while_inverting", "while_sampling"),
-    [("cache", "features kept", "features kept in part"), ("recompute", "features evaluated again when", "again")],
+    [
+        ("cache", "features kept", "9 evaluations, features kept in part"),
+        ("recompute", "features evaluated again when", "15 evaluations, features evaluated again"),
+    ],
 )
 def test_a_run_tells_its_windows_evaluations_features_and_time(
     comfy: ComfyServer, features: str, while_inverting: str, while_sampling: str
