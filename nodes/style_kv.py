@@ -42,6 +42,7 @@ class CaptureStyle(io.ComfyNode):
         cls, latent: dict, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
     ) -> io.NodeOutput:
         check_wiring(cls.hidden.prompt)
+        STYLE_WINDOWS.check(style_windows)
         if spectrogram is not None:
             check_same_clip(spectrogram, latent)
             warn_if_short("the style", spectrogram.waveform.shape[-1] / spectrogram.sample_rate)

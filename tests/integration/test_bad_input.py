@@ -151,6 +151,28 @@ def test_transfer(comfy: ComfyServer, case: str) -> None:
     assert sorted(comfy.output.rglob("*")) == before
 
 
+def test_a_preset_of_another_model_is_refused_before_an_inversion(comfy: ComfyServer) -> None:
+    graph = Graph()
+    prior = graph.add("StylusLoadTiny")
+    shared = {"model": [prior, 0], "conditioning": [prior, 1], "schedule": [graph.add("StylusSchedule", steps=2), 0]}
+    latents = []
+    for preset in ("sd-512", "tiny-256"):
+        mel = graph.add("StylusLoadAudioMel", audio="stylus/melody.flac", preset=preset)
+        latents.append([graph.add("VAEEncode", pixels=[mel, 0], vae=[prior, 2]), 0])
+    content = graph.add("StylusDDIMInvert", latent=latents[0], **shared)
+    style = graph.add("StylusCaptureStyle", latent=latents[1], **shared)
+    sampled = graph.add(
+        "StylusInjectSampler", model=[prior, 0], conditioning=[prior, 1], inversion=[content, 0], style=[style, 0]
+    )
+    graph.add("SaveLatent", samples=[sampled, 0], filename_prefix="refused")
+
+    run = comfy.run(graph)
+
+    assert "preset is sd-512 for DDIM Invert and tiny-256 for Load Stylus Tiny: choose" in (run.error or "")
+    assert not run.steps(content)
+    assert not run.steps(style)
+
+
 def test_a_lora_after_the_patch(comfy: ComfyServer) -> None:
     graph = TransferGraph(comfy, steps=2)
     graph.add_patched_sampler()

@@ -180,6 +180,37 @@ def test_numbers_and_texts_may_come_from_other_nodes(comfy: ComfyServer) -> None
     assert path.name.startswith("2_")
 
 
+@pytest.mark.parametrize(
+    ("dial", "value", "words"),
+    [
+        ("first", 0, "first is 0: choose a whole number from 1 to 100000"),
+        ("most", -1, "most is -1: choose a whole number from 0 to 100000"),
+    ],
+)
+def test_a_range_of_a_folder_that_is_none_is_refused_by_name(
+    comfy: ComfyServer, dial: str, value: int, words: str
+) -> None:
+    album(comfy, "ranged", ["1.wav"])
+    graph = Graph()
+    folder = graph.add("StylusLoadAudioFolder", folder="ranged", **{dial: [graph.add("PrimitiveInt", value=value), 0]})
+    graph.add("PreviewAny", source=[folder, 1])
+    assert words in (comfy.run(graph).error or "")
+    graph[folder]["inputs"][dial] = value
+    with pytest.raises(PromptRefused, match=dial):
+        comfy.run(graph)
+
+
+@pytest.mark.parametrize("node", ["StylusLoadAudioMel", "StylusAudioToMel"])
+def test_a_preset_of_another_node_that_is_none_is_refused_by_name(comfy: ComfyServer, node: str) -> None:
+    graph = Graph()
+    audio: str | list = "stylus/melody.flac"
+    if node == "StylusAudioToMel":
+        audio = [graph.add("TestAudio", content="noise", samples=4410, channels=1, sample_rate=44100), 0]
+    mel = graph.add(node, audio=audio, preset=[graph.add("TestValue", json='"riffusion"'), 0])
+    graph.add("PreviewImage", images=[mel, 0])
+    assert "preset is 'riffusion': choose one of auto, sd-512, tiny-256" in (comfy.run(graph).error or "")
+
+
 def test_the_browser_sees_a_recording_at_a_glance(comfy: ComfyServer) -> None:
     shown = json.loads(comfy.read("/stylus/overview?audio=" + quote("stylus/melody.flac")))
     assert shown["seconds"] == pytest.approx(5.1, abs=0.01)

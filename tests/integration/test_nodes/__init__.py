@@ -2,6 +2,8 @@
 
 import gc
 import weakref
+from collections.abc import Iterator
+from json import loads
 from typing import Any
 
 import torch
@@ -81,9 +83,49 @@ class FeatureWatch(io.ComfyNode):
         return io.NodeOutput(ui={"alive": [alive], "sum": [sum(float(features.double().sum()) for features in shown)]})
 
 
+class AnyValue(io.ComfyNode):
+    """What a text in JSON stands for, NaN and infinity included, for any input."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TestValue",
+            category="testing",
+            inputs=[io.String.Input("json")],
+            outputs=[io.AnyType.Output()],
+        )
+
+    @classmethod
+    def execute(cls, json: str) -> io.NodeOutput:
+        return io.NodeOutput(loads(json))
+
+
+class Finite(io.ComfyNode):
+    """Whether every tensor of a value is finite."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TestFinite", category="testing", inputs=[io.AnyType.Input("value")], is_output_node=True
+        )
+
+    @classmethod
+    def execute(cls, value: Any) -> io.NodeOutput:
+        tensors = list(_tensors(value))
+        return io.NodeOutput(ui={"finite": [bool(tensors) and all(bool(t.isfinite().all()) for t in tensors)]})
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (dict, list, tuple)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(part)
+
+
 class TestNodes(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [RandomConditioning, SpoiltAudio, FeatureWatch]
+        return [RandomConditioning, SpoiltAudio, FeatureWatch, AnyValue, Finite]
 
 
 async def comfy_entrypoint() -> TestNodes:
