@@ -21,7 +21,7 @@ RANGE_DB = 80.0
 EQ_RANGE_DB = 36.0
 # A node shows the figure at about a third of its size, where these letters are as tall as its widgets'.
 LETTERS, LINE = 30, 40
-PLOT_WIDTH, PLOT_HEIGHT = 640, 220
+PLOT_WIDTH, PLOT_HEIGHT = 640, 190
 LEFT, TOP, BOTTOM, GAP = 114, 16, 44, 40  # around a plot
 EQ_WIDTH, BAR_WIDTH, BAR_LABELS = 150, 16, 60
 WIDTH = LEFT + PLOT_WIDTH + GAP + EQ_WIDTH + GAP + BAR_WIDTH + BAR_LABELS

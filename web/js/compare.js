@@ -237,11 +237,12 @@ app.registerExtension({
 
   nodeCreated(node) {
     if (node.comfyClass !== "StylusCompare") return;
-    const player = new Player(() => {
-      const width = node.size[0] < NARROW ? 640 : node.size[0];
-      node.setSize([width, Math.max(node.computeSize()[1], 100)]);
+    const fit = () => {
+      const width = player.size && node.size[0] < NARROW ? 640 : node.size[0];
+      node.setSize([width, node.computeSize()[1]]);
       node.graph?.setDirtyCanvas(true, true);
-    });
+    };
+    const player = new Player(fit);
     const height = () => {
       if (!player.size) return 60;
       const bar = player.element.querySelector(".bar")?.offsetHeight || 28;
@@ -255,7 +256,7 @@ app.registerExtension({
     });
     widget.serialize = false;
     const show = (output) => output?.stylus_compare && player.show(output.stylus_compare[0]);
-    const { onExecuted, onAdded, onRemoved } = node;
+    const { onExecuted, onAdded, onConfigure, onRemoved } = node;
     node.onExecuted = function (output) {
       onExecuted?.apply(this, arguments);
       show(output);
@@ -263,6 +264,10 @@ app.registerExtension({
     node.onAdded = function () {
       onAdded?.apply(this, arguments);
       show(app.nodeOutputs?.[String(node.id)]); // of an earlier run, when the workflow's tab is opened again
+    };
+    node.onConfigure = function () {
+      onConfigure?.apply(this, arguments);
+      fit(); // the workflow may have been saved with another number of results, or with none
     };
     node.onRemoved = function () {
       onRemoved?.apply(this, arguments);
