@@ -43,6 +43,10 @@ function parsed(json) {
   }
 }
 
+// ComfyUI would open anything, and what it makes nothing of takes the place of the graph on the canvas.
+const isWorkflow = (found) => Array.isArray(found?.nodes);
+const isPrompt = (found) => Object.values(Object(found)).some((node) => node?.class_type);
+
 app.registerExtension({
   name: "stylus.wavWorkflow",
 
@@ -51,13 +55,11 @@ app.registerExtension({
     app.handleFile = async function (file, ...others) {
       if (file.name.toLowerCase().endsWith(".wav")) {
         const tags = parsed(await readComment(file)); // a comment may be somebody's words, too
-        const kept = tags?.workflow || tags?.prompt;
-        const graph = kept && parsed(kept);
-        if (Object(graph) === graph) {
-          const name = file.name.replace(/\.\w+$/, "");
-          return await (tags.workflow ? app.loadGraphData(graph, true, true, name) : app.loadApiJson(graph, name));
-        }
-        if (kept) app.showErrorOnFileLoad(file); // and then it is a recording like any other
+        const [workflow, prompt] = [tags?.workflow, tags?.prompt].map(parsed);
+        const name = file.name.replace(/\.\w+$/, "");
+        if (isWorkflow(workflow)) return await app.loadGraphData(workflow, true, true, name);
+        if (isPrompt(prompt)) return await app.loadApiJson(prompt, name);
+        if (tags?.workflow || tags?.prompt) app.showErrorOnFileLoad(file); // and then it is a recording like any other
       }
       return await handleFile.call(this, file, ...others);
     };
