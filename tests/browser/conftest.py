@@ -1,5 +1,6 @@
 """A Chromium before a running ComfyUI. Pictures of what was seen go to STYLUS_SCREENSHOTS, by default browser-screenshots."""
 
+import base64
 import json
 import os
 import shutil
@@ -20,6 +21,18 @@ BOXES = """() => app.canvas.graph.nodes.map(node => {
   return {name: `${node.id} ${node.title}`, left: node.pos[0], top: node.pos[1] - 30,
           right: node.pos[0] + node.size[0], bottom: node.pos[1] + height};
 })"""
+
+
+DROP = """([name, content, place]) => {
+  const bytes = Uint8Array.from(atob(content), character => character.charCodeAt(0));
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], name, {type: `audio/${name.split(".").pop()}`}));
+  const [clientX, clientY] = place;
+  const below = document.elementFromPoint(clientX, clientY);
+  for (const kind of ["dragenter", "dragover", "drop"])
+    below.dispatchEvent(new DragEvent(kind, {dataTransfer, bubbles: true, cancelable: true, clientX, clientY}));
+}"""
+EMPTY: dict[str, Any] = {"nodes": [], "links": [], "version": 0.4}
 
 
 def chromium() -> str | None:
@@ -117,6 +130,11 @@ class Canvas:
         self.page.keyboard.type(words)
         self.page.wait_for_timeout(1200)
         return [found.splitlines() for found in self.page.locator("[role=option]").all_inner_texts()]
+
+    def drop(self, file: Path) -> None:
+        """Let a file fall on the canvas as from the desktop."""
+        content = base64.b64encode(file.read_bytes()).decode()
+        self.page.evaluate(DROP, [file.name, content, [900, 850]])
 
     def run(self, saves: Path, prefix: str) -> Path:
         """Press ComfyUI's own button; returns the file of that prefix in the folder that the run saves."""

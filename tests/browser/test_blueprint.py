@@ -5,7 +5,7 @@ import soundfile
 from stylus_ops.tiny import RECORDINGS
 from tests.integration.comfy_server import ComfyServer
 
-from .conftest import Canvas
+from .conftest import EMPTY, Canvas
 
 AROUND = """renderer => {
   const [transfer] = app.graph.nodes;
@@ -36,7 +36,7 @@ def test_it_is_served_with_the_pack(comfy: ComfyServer) -> None:
 
 
 def test_it_is_found_placed_and_run(canvas: Canvas, comfy: ComfyServer) -> None:
-    canvas.open({"nodes": [], "links": [], "version": 0.4})
+    canvas.open(EMPTY)
     canvas.search("stylus style transfer")
     canvas.page.keyboard.press("Enter")
     canvas.page.wait_for_timeout(500)

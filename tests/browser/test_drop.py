@@ -1,0 +1,82 @@
+"""Recordings that fall on the canvas: their workflow opens, or they become a Load Audio."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.integration.comfy_server import ComfyServer
+
+from .conftest import EMPTY, Canvas
+
+LOAD_AND_SAVE = """([format, prefix]) => {
+  const add = (kind, left, values) => {
+    const node = LiteGraph.createNode(kind);
+    node.pos = [left, 100];
+    app.graph.add(node);
+    for (const [name, value] of Object.entries(values)) node.widgets.find(widget => widget.name === name).value = value;
+    return node;
+  };
+  const loader = add("StylusLoadAudioMel", 100, {audio: "stylus/melody.flac", duration: 1.25});
+  loader.connect(2, add("StylusSaveAudio", 500, {filename_prefix: prefix, format}), 0);
+}"""
+NODES = "() => app.graph.nodes.map(node => [node.type, node.widgets[0].value])"
+FOREIGN = {
+    "torn": {"workflow": '{"nodes": [', "prompt": ""},
+    "a_list": {"workflow": "[1, 2]"},
+    "of_another_program": {"workflow": '{"tracks": 3}', "prompt": '"soft"'},
+}
+
+
+def written(path: Path, comment: str) -> Path:
+    with soundfile.SoundFile(path, "w", 22050, 1) as file:
+        file.comment = comment
+        file.write(np.zeros(2205))
+    return path
+
+
+def message(canvas: Canvas, file: str) -> str:
+    return f"Unable to find workflow in {canvas.renderer}_{file}.wav"
+
+
+@pytest.mark.parametrize("format", ["wav", "flac"])
+def test_a_saved_recording_opens_the_workflow_that_made_it(canvas: Canvas, comfy: ComfyServer, format: str) -> None:
+    canvas.open(EMPTY)
+    canvas.page.evaluate(LOAD_AND_SAVE, [format, f"dropped/{canvas.renderer}"])
+    saved = canvas.run(comfy.output / "dropped", canvas.renderer)
+    assert saved.suffix == f".{format}"
+    canvas.open(EMPTY)
+    canvas.drop(saved)
+    canvas.page.wait_for_function("() => app.graph.nodes.length === 2")
+    nodes = [["StylusLoadAudioMel", "stylus/melody.flac"], ["StylusSaveAudio", f"dropped/{canvas.renderer}"]]
+    assert sorted(canvas.page.evaluate(NODES)) == nodes
+    duration = "() => app.graph.nodes.flatMap(node => node.widgets).find(widget => widget.name === 'duration').value"
+    assert canvas.page.evaluate(duration) == 1.25
+    assert canvas.errors == []
+
+
+def test_a_wav_of_a_prompt_alone_opens_it(canvas: Canvas, tmp_path: Path) -> None:
+    canvas.open(EMPTY)
+    prompt = {"7": {"class_type": "StylusLoadAudioMel", "inputs": {"audio": "stylus/style_b.flac"}}}
+    canvas.drop(written(tmp_path / "prompt.wav", json.dumps({"prompt": json.dumps(prompt)})))
+    canvas.page.wait_for_function("() => app.graph.nodes.length === 1")
+    assert canvas.page.evaluate(NODES) == [["StylusLoadAudioMel", "stylus/style_b.flac"]]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_wav_whose_workflow_is_none_says_so_and_is_loaded(canvas: Canvas, tmp_path: Path, name: str) -> None:
+    canvas.open(EMPTY)
+    canvas.drop(written(tmp_path / f"{canvas.renderer}_{name}.wav", json.dumps(FOREIGN[name])))
+    canvas.page.wait_for_function("() => app.graph.nodes.some(node => node.type === 'LoadAudio')")
+    canvas.page.get_by_text(message(canvas, name)).wait_for()
+    assert canvas.page.evaluate(NODES) == [["LoadAudio", f"{canvas.renderer}_{name}.wav"]]
+
+
+def test_a_wav_with_somebodys_words_is_loaded_without_a_message(canvas: Canvas, tmp_path: Path) -> None:
+    canvas.open(EMPTY)
+    canvas.drop(written(tmp_path / f"{canvas.renderer}_words.wav", "recorded on a Monday"))
+    canvas.page.wait_for_function("() => app.graph.nodes.some(node => node.type === 'LoadAudio')")
+    canvas.page.wait_for_timeout(500)
+    assert canvas.page.get_by_text(message(canvas, "words")).count() == 0

@@ -1,0 +1,121 @@
+"""The quick start after a run: what can be heard of it, and how."""
+
+import pytest
+import soundfile
+
+from stylus_ops.tiny import RECORDINGS
+from tests.integration.comfy_server import ComfyServer
+
+from .conftest import Canvas, template
+
+SECONDS = soundfile.info(RECORDINGS / "melody.flac").duration
+PLAYER = """async () => {
+  const node = app.graph.nodes.find(node => node.type === "StylusSaveAudio");
+  const player = document.querySelector(`[data-node-id="${node.id}"] audio`) ?? node.widgets.find(w => w.name === "audioUI").element;
+  player.muted = true;
+  await player.play();
+  for (let waited = 0; player.currentTime < 0.2 && waited < 5000; waited += 50) await new Promise(done => setTimeout(done, 50));
+  player.pause();
+  return {file: new URL(player.src).searchParams.get("filename"), seconds: player.duration, at: player.currentTime,
+          seen: player.parentElement.checkVisibility() && player.parentElement.offsetWidth > 100}; // Nodes 2.0 has its own buttons there
+}"""
+LISTEN = """() => {
+  const connect = AudioNode.prototype.connect;
+  window.ears = [];
+  AudioNode.prototype.connect = function (target, ...others) {
+    if (target instanceof AudioDestinationNode) {
+      const ear = new AnalyserNode(this.context);
+      connect.call(this, ear);
+      window.ears.push({ear, volume: this});
+    }
+    return connect.call(this, target, ...others);
+  };
+}"""
+SWITCH = """async order => {
+  const wait = milliseconds => new Promise(done => setTimeout(done, milliseconds));
+  const find = name => document.querySelector(`.stylus-compare ${name}`);
+  const tracks = document.querySelectorAll(".stylus-compare .track");
+  find(".play").click();
+  while (find(".play").ariaLabel !== "Pause") await wait(20);
+  const heard = [];
+  for (const index of order) {
+    tracks[index].click();
+    await wait(300);
+    heard.push({
+      at: parseFloat(find(".clock").textContent),
+      pressed: [...tracks].map(track => track.ariaPressed === "true"),
+      volumes: ears.map(({volume}) => volume.gain.value),
+      sound: ears.map(({ear}) => {
+        const samples = new Float32Array(ear.fftSize);
+        ear.getFloatTimeDomainData(samples);
+        return Math.max(...samples.map(Math.abs)) > 1e-3;
+      }),
+    });
+  }
+  find(".play").click();
+  return heard;
+}"""
+COMPARE = "() => app.nodeOutputs[app.graph.nodes.find(node => node.type === 'StylusCompare').id].stylus_compare[0]"
+HEIGHTS = """() => {
+  const node = app.graph.nodes.find(node => node.type === "StylusCompare");
+  const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect().height / app.canvas.ds.scale - 30;
+  const player = document.querySelector(".stylus-compare");
+  const shown = [...player.children].reduce((height, child) => height + child.getBoundingClientRect().height, 0);
+  return [drawn || node.size[1], shown / app.canvas.ds.scale];
+}"""
+AROUND = 220
+"""Pixels that Compare takes at most around what it shows: its sockets, and in Nodes 2.0 the pack's name."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def saved(canvas: Canvas, comfy: ComfyServer) -> str:
+    """The quick start, run; the name of the file that it saved."""
+    graph = template("quick_start_tiny")
+    for node in graph["nodes"]:
+        if node["type"] == "StylusSchedule":
+            node["widgets_values"][0] = 4
+        if node["type"] == "StylusSaveAudio":
+            node["widgets_values"][0] = f"players/{canvas.renderer}"  # or nothing new would be saved for the second
+    canvas.open(graph)
+    before, hint = canvas.page.evaluate(HEIGHTS)
+    assert before - hint < AROUND
+    path = canvas.run(comfy.output / "players", canvas.renderer)
+    canvas.page.wait_for_selector(".stylus-compare .track")
+    canvas.page.wait_for_timeout(2000)
+    assert soundfile.info(path).duration == pytest.approx(SECONDS, abs=1e-3)
+    return path.name
+
+
+def test_it_stands_whole_after_its_run(canvas: Canvas) -> None:
+    canvas.shot("quick_start_done")
+    assert canvas.page.locator(".stylus-compare .track").all_inner_texts() == ["content", "style", "result"]
+    assert canvas.overlaps() == []
+    assert canvas.errors == []
+
+
+def test_compare_is_as_tall_as_what_it_shows(canvas: Canvas) -> None:
+    height, shown = canvas.page.evaluate(HEIGHTS)
+    assert shown > 300
+    assert height - shown < AROUND
+
+
+def test_the_results_own_player_plays_it(canvas: Canvas, saved: str) -> None:
+    player = canvas.page.evaluate(PLAYER)
+    assert player["file"] == saved
+    assert player["seen"]
+    assert player["seconds"] == pytest.approx(SECONDS, abs=0.05)
+    assert player["at"] >= 0.2
+
+
+def test_compare_switches_while_it_plays_and_the_playhead_goes_on(canvas: Canvas) -> None:
+    canvas.page.evaluate(LISTEN)
+    gains = [track["gain"] for track in canvas.page.evaluate(COMPARE)["tracks"]]
+    order = [0, 2, 1, 0]
+    heard = canvas.page.evaluate(SWITCH, order)
+    for index, moment in zip(order, heard, strict=True):
+        chosen = [number == index for number in range(3)]
+        assert moment["pressed"] == moment["sound"] == chosen
+        assert moment["volumes"] == pytest.approx([gain * on for gain, on in zip(gains, chosen, strict=True)], abs=0.01)
+    times = [moment["at"] for moment in heard]
+    assert times == sorted(times)
+    assert 0.8 < times[-1] - times[0] < SECONDS
