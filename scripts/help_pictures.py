@@ -1,6 +1,7 @@
 """Photograph the nodes for their help pages, into web/docs/pictures: as they stand in a template, after a run where one shows something.
 
-python -m scripts.help_pictures http://127.0.0.1:8188       # in the repository's root; needs a Chromium
+python -m scripts.help_pictures http://127.0.0.1:8188                   # in the repository's root; needs a Chromium
+python -m scripts.help_pictures http://127.0.0.1:8188 StylusCompare     # that one alone
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ SHOWN: dict[str, dict[str, list[str]]] = {
         "StylusLoadAudioMel": ["StylusLoadAudioMel", "StylusMatchTone"],
         "StylusAudioToMel": ["StylusMatchTone", "StylusAudioToMel", "VAEEncode"],
         "StylusDDIMInvert": ["StylusAudioToMel", "StylusDDIMInvert"],
-        "StylusCaptureStyle": ["StylusCaptureStyle", "StylusInjectSampler"],
-        "StylusInjectSampler": ["StylusCaptureStyle", "StylusInjectSampler", "VAEDecode"],
+        "StylusCaptureStyle": ["StylusCaptureStyle"],
+        "StylusInjectSampler": ["StylusInjectSampler"],
         "StylusPhaseDecode": ["VAEDecode", "StylusPhaseDecode"],
         "StylusSaveAudio": ["StylusSaveAudio"],
     },
@@ -89,7 +90,7 @@ SHOWN: dict[str, dict[str, list[str]]] = {
 RUN = {"quick_start_tiny", "compare", "style_mask", "tone_first"}
 
 
-def photograph(canvas: Canvas, name: str, schemas: Mapping[str, Any]) -> None:
+def photograph(canvas: Canvas, name: str, frames: Mapping[str, list[str]], schemas: Mapping[str, Any]) -> None:
     board = Template(name, schemas)
     DRAWN[name](board)
     for node in board.nodes:
@@ -100,7 +101,7 @@ def photograph(canvas: Canvas, name: str, schemas: Mapping[str, Any]) -> None:
         canvas.page.get_by_test_id("queue-button").click()
         canvas.page.get_by_text("Job completed").wait_for(timeout=600_000)
         canvas.page.wait_for_timeout(8000)  # until that notice has gone
-    for page, kinds in SHOWN[name].items():
+    for page, kinds in frames.items():
         width, height = canvas.page.evaluate(FIT, [kinds, LARGEST, CORNER, MARGIN])
         canvas.page.wait_for_timeout(2000)
         clip = {"x": CORNER[0], "y": CORNER[1], "width": width, "height": height}
@@ -112,14 +113,17 @@ def photograph(canvas: Canvas, name: str, schemas: Mapping[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.help_pictures", description=__doc__)
     parser.add_argument("address", help="of a running ComfyUI, such as http://127.0.0.1:8188")
-    address = parser.parse_args().address
+    parser.add_argument("pages", nargs="*", help="whose pictures are taken, such as StylusCompare; without one, all")
+    arguments = parser.parse_args()
+    address, pages = arguments.address, arguments.pages
     PICTURES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--mute-audio"])
         canvas = Canvas(browser, address, "nodes2")
         canvas.set("Comfy.Minimap.Visible", False)
-        for name in SHOWN:
-            photograph(canvas, name, ask(address))
+        for name, frames in SHOWN.items():
+            if wanted := {page: kinds for page, kinds in frames.items() if not pages or page in pages}:
+                photograph(canvas, name, wanted, ask(address))
         browser.close()
 
 

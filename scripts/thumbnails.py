@@ -1,6 +1,7 @@
 """Draw the pictures beside the templates in workflows/: content, style and result, as the template's own run saved it.
 
-python -m scripts.thumbnails COMFYUI/output       # in the repository's root, after a run of each template
+python -m scripts.thumbnails COMFYUI/output               # in the repository's root, after a run of each template
+python -m scripts.thumbnails COMFYUI/output compare       # that one alone
 
 A template whose model has to be downloaded is drawn without a result where none is there.
 """
@@ -19,13 +20,18 @@ from stylus_ops.tiny import RECORDINGS
 WORKFLOWS = Path(__file__).parents[1] / "workflows"
 TEMPLATES = {
     "quick_start_tiny": ("Quick start", "nothing to download", ("style_a",), "stylus"),
-    "quick_start_sd15": ("Quick start, SD 1.5", "the paper's setting", ("style_a",), "stylus_sd15"),
+    "quick_start_sd15": ("Quick start, SD 1.5", "the paper's setting; 2 GB to download", ("style_a",), "stylus_sd15"),
     "blend_styles": ("Blend styles", "any number, with weights", ("style_a", "style_b"), "stylus_blend"),
     "whole_song": ("A whole stereo song", "any length, recompute", ("style_a",), "stylus_song"),
     "style_mask": ("Style by a mask", "where it is white", ("style_a",), "stylus_mask"),
     "tone_first": ("Tone first", "an equaliser, then the model", ("style_b",), "stylus_tone"),
-    "stock_sampler_lora": ("Stock sampler, LoRA", "the style as a patch", ("style_a",), "stylus_patch"),
-    "compare": ("Compare", "three alphas side by side", ("style_a",), "stylus_compare"),
+    "stock_sampler_lora": (
+        "Stock sampler, LoRA",
+        "the style as a patch; 2 GB to download",
+        ("style_a",),
+        "stylus_patch",
+    ),
+    "compare": ("Compare", "by eye and by ear", ("style_a",), "stylus_compare"),
 }
 """By template: title, what it shows, the bundled styles and the prefix of what it saves."""
 SIZE, EDGE, HEADING = (640, 400), 20, 92
@@ -52,8 +58,11 @@ def thumbnail(title: str, shows: str, recordings: list[tuple[str, Path]]) -> Ima
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.thumbnails", description=__doc__)
     parser.add_argument("output", type=Path, help="folder in which ComfyUI saved what the templates made")
-    output = parser.parse_args().output
-    for name, (title, shows, styles, prefix) in TEMPLATES.items():
+    parser.add_argument("templates", nargs="*", default=TEMPLATES, help="to be drawn; without one, all")
+    arguments = parser.parse_args()
+    output = arguments.output
+    for name in arguments.templates:
+        title, shows, styles, prefix = TEMPLATES[name]
         recordings = [("content", RECORDINGS / "melody.flac")]
         names = ("style",) if len(styles) == 1 else ("style A", "style B")
         recordings += [(shown, RECORDINGS / f"{style}.flac") for shown, style in zip(names, styles, strict=True)]
