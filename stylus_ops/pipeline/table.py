@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 
@@ -32,7 +32,7 @@ def read_table(
 
 def _rows(kind: str, path: Path, required: Collection[str], known: Collection[str]) -> list[tuple[int, dict[str, str]]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(_without_nul(file))
+        table = csv.DictReader(file)
         columns = {name: column for column in table.fieldnames or () if (name := column.strip().replace("-", "_"))}
         if unknown := columns.keys() - set(known):
             raise ValueError(f"{kind} {path} has unknown columns {', '.join(sorted(unknown))}: use {', '.join(known)}")
@@ -42,10 +42,3 @@ def _rows(kind: str, path: Path, required: Collection[str], known: Collection[st
             (table.line_num, {name: (record[column] or "").strip() for name, column in columns.items()})
             for record in table
         ]
-
-
-def _without_nul(lines: Iterable[str]) -> Iterator[str]:
-    for line in lines:
-        if "\0" in line:
-            raise csv.Error("it contains NUL")
-        yield line

@@ -33,10 +33,9 @@ def test_a_table_is_read_by_its_columns(tmp_path: Path, data: bytes) -> None:
     [
         (b"", "has no column content, style: name it in the first line"),
         (b"content,style,volume\n", "has unknown columns volume: use content, style, style_start"),
-        (b"content,style\na\0,b\n", "is no table of text .it contains NUL.: save it as CSV in UTF-8"),
         ("content,style\na,b".encode("utf-16"), "save it as CSV in UTF-8"),
     ],
 )
 def test_other_files_are_refused_in_words(tmp_path: Path, data: bytes, words: str) -> None:
-    with pytest.raises(ValueError, match=f"^manifest .*a.csv {words}" if words[:3] in ("has", "is ") else words):
+    with pytest.raises(ValueError, match=words):
         read(tmp_path, data)
