@@ -57,7 +57,9 @@ def test_a_room_imports_only_what_lies_below_it(path: Path) -> None:
 
 
 def test_the_core_imports_neither_comfyui_nor_what_is_built_around_it() -> None:
-    forbidden = re.compile(r"(comfy|comfy_api|comfy_extras|folder_paths|nodes|server|training|benchmarks|scripts|tests)(\.|$)")
+    forbidden = re.compile(
+        r"(comfy|comfy_api|comfy_extras|folder_paths|nodes|server|training|benchmarks|scripts|tests)(\.|$)"
+    )
     assert not {(dotted(p), name) for p in core_files() for name in imported_modules(p) if forbidden.match(name)}
 
 
