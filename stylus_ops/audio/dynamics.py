@@ -12,6 +12,7 @@ ENVELOPE_BLOCK = 0.005  # seconds
 ENVELOPE_SHAPE = (0.25, 0.5, 0.25)  # of neighbouring blocks: 10 ms wide at half its height
 AUDIBLE = 1e-6  # of the loudest block's power, -60 dB: what the content has below it is no envelope to follow
 LEEWAY = 6.0  # dB that loudness over time may stray at a closeness of one half
+MOST_LEEWAY = 1e6  # dB; no sound strays that far, and float32 holds it
 STRONGEST_LIFT = 12.0  # dB
 ROUNDS = 20
 BLOCKS_AT_ONCE = 4096
@@ -38,7 +39,7 @@ def follow_dynamics(waveform: Waveform, content: Waveform, sample_rate: int, clo
     floor = AUDIBLE * float(target.max())
     if floor == 0 or not own.any():
         return waveform
-    leeway = LEEWAY * (1 - closeness) / closeness
+    leeway = min(LEEWAY * (1 - closeness) / closeness, MOST_LEEWAY)
     stray = decibels(own) - decibels(target.clamp(min=floor))
     lift = torch.where(target > floor, STRONGEST_LIFT, 0.0)
     gain = torch.zeros_like(own)

@@ -41,6 +41,12 @@ def test_loudness_over_time_strays_no_further_than_was_said(closeness, leeway):
     assert followed[2:-2].abs().max() < leeway + 1
 
 
+def test_next_to_nothing_is_nothing():
+    content, output = noise(1.0, RATE)[0] / 10, noise(1.0, RATE, 1)[0] / 10
+    followed = follow_dynamics(output, content, RATE, 1e-300)[:, :]
+    assert torch.allclose(followed, output, atol=1e-6)
+
+
 def test_a_burst_is_brought_down_to_twice_the_content():
     content = 0.1 * noise(2.0, RATE, 1)[0]
     output = content.clone()
