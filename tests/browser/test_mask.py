@@ -41,6 +41,7 @@ def test_only_what_is_painted_takes_the_style(canvas: Canvas, comfy: ComfyServer
     page.get_by_text("Copy Image", exact=True).last.click()  # the template's note has these words too
     page.wait_for_function(COPIED)
     page.mouse.click(120, 600)  # left of the graph
+    page.wait_for_timeout(500)  # the menu closes with the click, and the canvas hears the keys a little later
     page.keyboard.press("Control+v")
     page.wait_for_function("() => app.graph.nodes.find(node => node.type === 'LoadImage')?.widgets[0].value")
     page.wait_for_timeout(1000)
