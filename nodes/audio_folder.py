@@ -58,15 +58,14 @@ class LoadAudioFolder(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, folder: str, first: int | None, most: int | None) -> str:
-        paths = chosen(folder, FIRST.default if first is None else first, MOST.default if most is None else most)
+        paths = known_so_far(folder, first, most)
         state = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
         return hashlib.sha256(repr(state).encode()).hexdigest()
 
     @classmethod
     def validate_inputs(cls, folder: str, first: int | None, most: int | None) -> bool | str:
-        """None is what comes out of another node and is not known yet."""
         try:
-            chosen(folder, FIRST.default if first is None else first, MOST.default if most is None else most)
+            known_so_far(folder, first, most)
         except ValueError as error:
             return str(error)
         return True
@@ -80,6 +79,11 @@ def subfolders() -> list[str]:
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         found += [os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/") for name in inner]
     return found
+
+
+def known_so_far(folder: str, first: int | None, most: int | None) -> list[Path]:
+    """`chosen`, at the default of a number that comes out of another node and is not known yet (None)."""
+    return chosen(folder, FIRST.default if first is None else first, MOST.default if most is None else most)
 
 
 def chosen(folder: str, first: int, most: int) -> list[Path]:

@@ -93,8 +93,13 @@ def remove_leftovers(folder: Path) -> None:
     """Remove temporary files whose process is no more: those that nobody holds."""
     for file in folder.glob(f"{MARK}*"):
         if TEMPORARY.fullmatch(file.name):
-            with suppress(OSError), held(file, create=False):
-                pass
+            remove_unheld(file)
+
+
+def remove_unheld(file: Path) -> None:
+    """Remove a file that processes hold while they need it, unless one does."""
+    with suppress(OSError), held(file, create=False):
+        pass
 
 
 @contextmanager

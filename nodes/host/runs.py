@@ -138,22 +138,12 @@ def sample_latent(styled: ModelPatcher, conditioning: list, start: dict, stylize
     """Deterministic DDIM of a styled MODEL over the content's nodes, without noise or guidance."""
     kept = {clip.bank is not None for clip in stylizer.reader.clips}
     features = "kept in part" if len(kept) > 1 else "kept" if kept == {True} else "evaluated again"
-    what = f"{_windows(start['samples'])}, {_evaluations(stylizer)} evaluations, features {features}"
+    what = f"{_windows(start['samples'])}, {stylizer.evaluations()} evaluations, features {features}"
 
     def sampler(denoiser: Callable, x: Tensor, ascending: Tensor, extra_args: dict, **_: Any) -> Tensor:
         return sample(denoise(denoiser, extra_args), x, ascending, on_step=Progress(styled, len(ascending), what))
 
     return {"samples": _run(styled, sampler, stylizer.content.sigmas, conditioning, start["samples"])}
-
-
-def _evaluations(stylizer: Stylizer) -> int:
-    """Evaluations of one window in a run over the content's nodes, those for features that were not kept among them."""
-    content, steering = stylizer.content, stylizer.steering
-    steps = len(content.sigmas)
-    injected = sum(stylizer.start_percent <= step / steps < stylizer.end_percent for step in range(steps))
-    read = [content] * steering.read_content + [*stylizer.style.captures] * steering.attend_style
-    again = sum(len(clip.noise) for clip in read if clip.bank is None)
-    return steps * len(content.noise) + injected * again
 
 
 def _windows(samples: Tensor) -> str:

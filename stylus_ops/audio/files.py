@@ -291,8 +291,7 @@ def _decode(
     duration: float,
     gather: Gather[Samples],
 ) -> Samples:
-    joined = not {*container.format.name.split(",")}.isdisjoint(JOINED_DEMUXERS)
-    early = 0.0 if joined else max(start - SEEK_MARGIN, 0)
+    early = 0.0 if _is_any_of(container, JOINED_DEMUXERS) else max(start - SEEK_MARGIN, 0)
     frames = _frames(container, stream, early)
     head = next(frames, None)
     if head is None:
@@ -308,6 +307,10 @@ def _decode(
     return gather(pieces, rate, declared if last is None else min(declared, last - first))
 
 
+def _is_any_of(container: av.container.InputContainer, demuxers: Iterable[str]) -> bool:
+    return not {*container.format.name.split(",")}.isdisjoint(demuxers)
+
+
 def _seconds(stream: av.AudioStream, ticks: int | None) -> Fraction:
     return (ticks or 0) * (stream.time_base or Fraction(1, av.time_base))
 
@@ -315,7 +318,7 @@ def _seconds(stream: av.AudioStream, ticks: int | None) -> Fraction:
 def _frames(container: av.container.InputContainer, stream: av.AudioStream, early: float) -> Iterator[av.AudioFrame]:
     """Decoded frames, those that end before the second `early` left out; what is damaged is passed over."""
     target = (stream.start_time or 0) + early / _seconds(stream, 1)
-    if early and not {*container.format.name.split(",")}.isdisjoint(TIMED_DEMUXERS.split(",")):
+    if early and _is_any_of(container, TIMED_DEMUXERS.split(",")):
         with suppress(av.FFmpegError, OverflowError):
             container.seek(int(target), stream=stream)
     with suppress(av.InvalidDataError):

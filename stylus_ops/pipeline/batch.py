@@ -123,7 +123,8 @@ def _row(line: int, values: Mapping[str, str], folder: Path, out: Path, settings
     output = (out / (values.get("out") or f"{content.stem}--{style.stem}.flac")).resolve()
     if not output.is_relative_to(out.resolve()):
         raise ValueError(f"out is {values['out']!r}, which leaves the output folder: name a file inside it")
-    make_folder(output.parent)
+    if not output.parent.is_dir():  # one that is there is tried below, with the name in it
+        make_folder(output.parent)
     own = {name: text for name, text in values.items() if text and name not in FILE_COLUMNS}
     mask = folder / values["mask"] if values.get("mask") else None
     row = Row(line, content, style, output, settings.changed(own), folder, mask)

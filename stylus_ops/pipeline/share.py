@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ..output_files import held
+from ..output_files import held, remove_unheld
 
 RANK = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 SIZE = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
@@ -64,8 +64,7 @@ def claimed(output: Path) -> Iterator[bool]:
     for claim in output.parent.glob(CLAIM + "[0-9a-f]" * DIGITS):
         with suppress(OSError):
             if time.time() - claim.stat().st_mtime > YOUNG:
-                with held(claim, create=False):
-                    pass
+                remove_unheld(claim)
 
 
 def _number(names: tuple[str, ...], default: int) -> int:

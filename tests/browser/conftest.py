@@ -69,8 +69,17 @@ def browser(comfy: ComfyServer) -> Iterator[Any]:
         opened.close()
 
 
-def template(name: str) -> dict[str, Any]:
-    return json.loads((PACK / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+def template(name: str, **first: Any) -> dict[str, Any]:
+    """A template's graph.
+
+    Args:
+        first: by type, the value of the first widget of all its nodes of that type.
+    """
+    graph = json.loads((PACK / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    for node in graph["nodes"]:
+        if node["type"] in first:
+            node["widgets_values"][0] = first[node["type"]]
+    return graph
 
 
 RUN = "[data-testid=queue-button]:visible, button:visible:has([data-testid=linear-run-button-icon])"

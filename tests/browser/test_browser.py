@@ -67,10 +67,7 @@ def test_a_template_opens_whole_and_nothing_lies_on_top_of_anything(canvas: Canv
 
 
 def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> None:
-    graph = template("quick_start_tiny")
-    for node in graph["nodes"]:
-        if node["type"] == "StylusSchedule":
-            node["widgets_values"][0] = 2
+    graph = template("quick_start_tiny", StylusSchedule=2)
     graph["extra"]["linearMode"] = True
     canvas.open(graph)
     if (tour := canvas.page.get_by_text("Skip", exact=True)).is_visible():  # ComfyUI's own, the first time

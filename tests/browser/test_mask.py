@@ -26,13 +26,7 @@ WIRE_THE_PAINTED = """() => {
 
 
 def test_only_what_is_painted_takes_the_style(canvas: Canvas, comfy: ComfyServer) -> None:
-    graph = template("style_mask")
-    for node in graph["nodes"]:
-        if node["type"] == "StylusSchedule":
-            node["widgets_values"][0] = 4
-        if node["type"] == "StylusSaveAudio":
-            node["widgets_values"][0] = f"mask/{canvas.renderer}"
-    canvas.open(graph)
+    canvas.open(template("style_mask", StylusSchedule=4, StylusSaveAudio=f"mask/{canvas.renderer}"))
     canvas.run(comfy.output / "mask", canvas.renderer)
 
     page = canvas.page

@@ -70,13 +70,8 @@ AROUND = 220
 @pytest.fixture(scope="module", autouse=True)
 def saved(canvas: Canvas, comfy: ComfyServer) -> str:
     """The quick start, run; the name of the file that it saved."""
-    graph = template("quick_start_tiny")
-    for node in graph["nodes"]:
-        if node["type"] == "StylusSchedule":
-            node["widgets_values"][0] = 4
-        if node["type"] == "StylusSaveAudio":
-            node["widgets_values"][0] = f"players/{canvas.renderer}"  # or nothing new would be saved for the second
-    canvas.open(graph)
+    prefix = f"players/{canvas.renderer}"  # or nothing new would be saved for the second
+    canvas.open(template("quick_start_tiny", StylusSchedule=4, StylusSaveAudio=prefix))
     before, hint = canvas.page.evaluate(HEIGHTS)
     assert before - hint < AROUND
     path = canvas.run(comfy.output / "players", canvas.renderer)
