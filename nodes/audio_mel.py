@@ -16,10 +16,10 @@ from ..stylus_ops.audio.files import read_audio
 from ..stylus_ops.audio.geometry import PRESETS, SpectrogramParams
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import Spectrogram, audio_to_windows, check_overlap
+from ..stylus_ops.audio.worth import warn_of_silence
 from ..stylus_ops.dials import DURATION, OVERLAP, PRESET, SHORT_CLIP, START
 from ..stylus_ops.tiny import RECORDINGS
 from . import sockets
-from .host.messages import warn
 from .host.model import preset_of
 from .host.runs import check_interrupt
 from .inputs import widgets, wired
@@ -146,7 +146,7 @@ def _windows(
     with between_blocks(check_interrupt):
         images, spectrogram = audio_to_windows(waveform, sample_rate, params, overlap, short_clip)
     if not spectrogram.peak.any():
-        warn("the recording is silent: choose another, or a part of it with sound")
+        warn_of_silence("the recording")
     return images, spectrogram
 
 

@@ -43,7 +43,7 @@ HEIGHTS = {
     "SamplerCustom": 240,
     "StylusPhaseDecode": 270,
     "StylusSaveAudio": 220,
-    "StylusCompare": 680,
+    "StylusCompare": 750,
     "MaskPreview": 260,
     "PreviewImage": 260,
 }

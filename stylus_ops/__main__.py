@@ -120,7 +120,7 @@ def transfer(args: argparse.Namespace) -> int:
 def batch(args: argparse.Namespace) -> int:
     settings = _settings(args)
     from .engine.source import fingerprint
-    from .pipeline.batch import is_finished, read_manifest, run_rows, share_of, summary_of
+    from .pipeline.batch import counts_of, is_finished, read_manifest, run_rows, share_of, summary_of
     from .pipeline.share import Share, launched_alone
 
     share = Share.of_this_process()
@@ -145,8 +145,10 @@ def batch(args: argparse.Namespace) -> int:
         print(f"stylus: line {failure['line']} of {args.manifest}: {failure['error']}", file=sys.stderr)
     if share.process == 0:
         summary["failed"] = [*(failure._asdict() for failure in refused), *summary["failed"]]
-        if args.json:
-            print(json.dumps(summary, indent=2))
+    if not args.json:
+        print(counts_of(summary))
+    elif share.process == 0:
+        print(json.dumps(summary, indent=2))
     return USER_ERROR if refused or summary["failed"] else 0
 
 

@@ -11,10 +11,9 @@ from comfy.model_sampling import EPS
 from torch import Tensor
 
 from ...stylus_ops.audio.geometry import PRESETS
+from ...stylus_ops.diffusion.host import LATENT_PIXELS
 from ...stylus_ops.diffusion.schedule import TRAIN_STEPS
 from ...stylus_ops.diffusion.sites import Decoder, DecoderBlock
-
-LATENT_PIXELS = 8  # rows of an image in one row of its latent
 
 
 def decoder_of(model: ModelPatcher) -> Decoder:

@@ -6,7 +6,7 @@ from ..dials import DYNAMICS, LOUDNESS, MIX
 from .dynamics import follow_dynamics
 from .lazy import Mixed, Waveform
 from .limiter import match_loudness
-from .loudness import MINUS_1_DBFS, limit_true_peak, true_peak
+from .loudness import allowed_peak, limit_true_peak
 
 
 def finish(
@@ -34,7 +34,7 @@ def finish(
     if mix == 0:
         return content
     output = follow_dynamics(decoded, content, sample_rate, dynamics)
-    ceiling = max(MINUS_1_DBFS, true_peak(content, sample_rate))
+    ceiling = allowed_peak(content, sample_rate)
     if loudness == "match_content":
         output = match_loudness(output, content, sample_rate, ceiling, limiter=dynamics > 0)
     else:

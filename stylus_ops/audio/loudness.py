@@ -90,6 +90,11 @@ def true_peaks(waveform: Waveform, sample_rate: int) -> tuple[Tensor, int]:
     return peaks, block
 
 
+def allowed_peak(content: Waveform, sample_rate: int) -> float:
+    """The true peak that an output may have: -1 dBFS, or the content's own if that is larger. Shape: `[C, T]`."""
+    return max(MINUS_1_DBFS, true_peak(content, sample_rate))
+
+
 def limit_true_peak(waveform: Waveform, sample_rate: int, ceiling: float) -> Waveform:
     """Scale the whole clip `[C, T]`, never clip it, so that its true peak stays at or below `ceiling`, full scale being 1."""
     peak = true_peak(waveform, sample_rate)

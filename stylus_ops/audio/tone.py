@@ -16,7 +16,7 @@ from .backend import resample
 from .geometry import SpectrogramParams
 from .lazy import Filtered, Waveform, blocks, sounds
 from .limiter import match_loudness
-from .loudness import MINUS_1_DBFS, true_peak
+from .loudness import allowed_peak
 from .mel import mel_amplitudes
 
 SPECTRUM = SpectrogramParams(hop_ms=20.0, padding=2, n_mels=318, f_max=20000.0)
@@ -90,7 +90,7 @@ def match_tone(
     if not curve.any():
         return Tone(content, torch.from_numpy(bands), torch.from_numpy(curve))
     waveform = Filtered(content, linear_phase(bands, curve, sample_rate))
-    ceiling = max(MINUS_1_DBFS, true_peak(content, sample_rate))
+    ceiling = allowed_peak(content, sample_rate)
     return Tone(
         match_loudness(waveform, content, sample_rate, ceiling), torch.from_numpy(bands), torch.from_numpy(curve)
     )

@@ -12,6 +12,8 @@ from .sites import Site
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """`denoise(x, sigma)`: latents [B, C, h, w] and a scalar sigma to the denoised prediction D(x, sigma), same shape."""
 
+LATENT_PIXELS = 8
+"""Rows and columns of an image in one of its latents', in every autoencoder of Stable Diffusion's shape."""
 
 OnStep = Callable[[int, Tensor, Tensor], None]
 """`on_step(i, x, denoised)`, called after each node; used for progress, previews and interrupts."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..audio.backend import hide_broken_torchaudio, torchaudio_functional
 from ..audio.geometry import PRESETS
+from ..diffusion.host import LATENT_PIXELS
 from ..diffusion.schedule import TRAIN_STEPS, sigmas_from_alphas_cumprod
 from ..diffusion.weights import digest
 
@@ -40,7 +41,6 @@ from .checkpoint import TEXT, UNET, VAE, check_file, check_part, tensor
 from .source import find
 from .tiny_unet import diffusers_unet
 
-LATENT_PIXELS = 8  # rows of an image in one row of its latent
 CONFIGS = Path(__file__).with_name("configs")
 WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
 """The parts of a diffusers folder, and how the files with their weights begin."""

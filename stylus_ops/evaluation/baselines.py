@@ -14,7 +14,7 @@ from torch import Tensor
 from ..audio.backend import resample
 from ..audio.decode import decode
 from ..audio.geometry import PRESETS
-from ..audio.loudness import MINUS_1_DBFS, limit_true_peak, loudness_gain, true_peak
+from ..audio.loudness import allowed_peak, limit_true_peak, loudness_gain
 from ..audio.mel import mel_to_image
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
@@ -36,7 +36,7 @@ def style_itself(content: Tensor, style: Tensor, sample_rate: int) -> Restyled:
     samples = content.shape[-1]
     repeated = style[:, torch.arange(samples) % style.shape[-1]]
     repeated = repeated * loudness_gain(repeated, content, sample_rate)
-    return Restyled(limit_true_peak(repeated, sample_rate, max(MINUS_1_DBFS, true_peak(content, sample_rate)))[:, :])
+    return Restyled(limit_true_peak(repeated, sample_rate, allowed_peak(content, sample_rate))[:, :])
 
 
 def eq_match(content: Tensor, style: Tensor, sample_rate: int, amount: float = 1.0) -> Restyled:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
 from ..audio.backend import resample
+from ..engine.source import find
 
 LEVEL = 0.1  # root mean square of what the model hears
 
@@ -18,12 +19,15 @@ class Clap:
         name: a local folder, or a Hub id, which is downloaded.
 
     Raises:
+        ValueError: `name` is neither.
         OSError: the folder has no weights, or the Hub can't give them.
     """
 
     def __init__(self, name: str):
         from transformers import ClapFeatureExtractor, ClapModel
 
+        if find(name).kind not in ("folder", "hub"):
+            raise ValueError("CLAP comes as a folder, or by a Hub id such as owner/model")
         self.extractor = ClapFeatureExtractor.from_pretrained(name)
         self.model = ClapModel.from_pretrained(name, use_safetensors=True).eval()
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..audio.backend import resample
-from ..audio.loudness import MINUS_1_DBFS, limit_true_peak, loudness_gain, true_peak
+from ..audio.loudness import allowed_peak, limit_true_peak, loudness_gain
 from .baselines import Restyled
 
 RATE = 22050
@@ -47,7 +47,7 @@ def musaicing(content: Tensor, style: Tensor, sample_rate: int) -> Restyled:
     mono = resample(torch.from_numpy(rebuilt).float()[None], RATE, sample_rate)[:, : content.shape[-1]]
     output = mono.expand(len(content), -1)
     output = output * loudness_gain(output, content, sample_rate)
-    return Restyled(limit_true_peak(output, sample_rate, max(MINUS_1_DBFS, true_peak(content, sample_rate)))[:, :])
+    return Restyled(limit_true_peak(output, sample_rate, allowed_peak(content, sample_rate))[:, :])
 
 
 def activations(wanted: np.ndarray, frames: np.ndarray, copies: list[int]) -> np.ndarray:

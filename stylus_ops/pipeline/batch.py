@@ -207,6 +207,12 @@ def summary_of(
     }
 
 
+def counts_of(summary: Mapping[str, Any]) -> str:
+    """A summary in a line, as in "3 written, 1 failed"."""
+    words = {"written": "written", "skipped": "done before", "elsewhere": "left to another process", "failed": "failed"}
+    return ", ".join(f"{len(summary[group])} {word}" for group, word in words.items() if summary[group]) or "no rows"
+
+
 def share_of(rows: Sequence[Row], share: Share) -> Sequence[Row]:
     return rows[share.process :: share.processes]
 

@@ -348,11 +348,16 @@ def test_clap_columns_come_with_weights(folders: Path, clap_folder: Path, tmp_pa
         assert float(row["clap_direction"]) == pytest.approx(0 if row["method"] == "content" else 1, abs=1e-2)
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("a/folder/mistyped", "does not exist"), ("tiny", "CLAP comes as a folder"), ("clap.ckpt", "is a pickle")],
+)
 def test_clap_columns_are_skipped_in_a_line_without_weights(
-    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture, name: str, why: str
 ):
-    assert main([*command(folders, tmp_path, "content"), "--clap", str(tmp_path / "none")]) == 0
-    assert "no CLAP columns" in capsys.readouterr().err
+    assert main([*command(folders, tmp_path, "content"), "--clap", name]) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "no CLAP columns" in line]
+    assert why in line
     assert not any("clap" in name for name in rows(tmp_path / "results.csv")[0])
 
 

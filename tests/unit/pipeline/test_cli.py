@@ -24,7 +24,7 @@ from stylus_ops.__main__ import main
 from stylus_ops.audio.files import read_audio, write_audio
 from stylus_ops.diffusion.features import normalised
 from stylus_ops.engine.engine import Engine
-from stylus_ops.pipeline.batch import is_finished, read_manifest, run_rows
+from stylus_ops.pipeline.batch import counts_of, is_finished, read_manifest, run_rows
 from stylus_ops.pipeline.settings import PAPER, Settings
 from stylus_ops.pipeline.share import Share
 from stylus_ops.pipeline.transfer import Transfer
@@ -566,6 +566,8 @@ def test_a_damaged_or_foreign_report_means_not_done(clips, engine, damage):
     assert not is_finished(row, engine.name, engine.model.digest())
     again = run_rows(engine, [row], Share(0, 1, 0), quiet=True)
     assert again["written"] == [str(row.output)]
+    assert counts_of(again) == "1 written"
+    assert counts_of(run_rows(engine, [row], Share(0, 1, 0), quiet=True)) == "1 done before"
     assert is_finished(row, engine.name, engine.model.digest())
 
 
@@ -727,7 +729,9 @@ def test_a_launcher_that_starts_one_process_instead_of_several_is_told_of(clips,
     monkeypatch.setenv("MASTER_PORT", "29500")
     (clips / "pairs.csv").write_text("content,style\n")
     assert main(["batch", str(manifest), "--out", str(clips / "results"), "--model", str(model)]) == 0
-    assert "the launcher has started one process" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "the launcher has started one process" in told.err
+    assert told.out == "no rows\n"
 
 
 @pytest.mark.parametrize(
