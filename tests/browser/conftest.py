@@ -7,12 +7,13 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.comfy_server import PACK, ComfyServer, ComfyUnavailable, find_installs
+from tests.integration.comfy_server import PACK, ComfyServer, ComfyUnavailable, find_installs, unavailable
 
 RENDERERS = {"classic": False, "nodes2": True}
 BOXES = """() => app.canvas.graph.nodes.map(node => {
@@ -42,19 +43,20 @@ def chromium() -> str | None:
 @pytest.fixture(scope="session")
 def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     """One server for all; of several ComfyUIs the first."""
-    pytest.importorskip("playwright", reason="Playwright is not installed")
+    if find_spec("playwright") is None:
+        unavailable("Playwright is not installed")
     if chromium() is None:
-        pytest.skip("no Chromium found: install one, or set CHROMIUM to it")
+        unavailable("no Chromium found: install one, or set CHROMIUM to it")
     installs = find_installs()
     if not installs:
-        pytest.skip("no ComfyUI found: set COMFYUI_PATH to its folder")
+        unavailable("no ComfyUI found: set COMFYUI_PATH to its folder")
     models = tmp_path_factory.mktemp("models")
     server = ComfyServer(installs[0], tmp_path_factory.mktemp("comfyui"), models, packs={"stylus": PACK})
     with ExitStack() as stack:
         try:
             stack.enter_context(server)
         except ComfyUnavailable as reason:
-            pytest.skip(str(reason))
+            unavailable(str(reason))
         yield server
 
 

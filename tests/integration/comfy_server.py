@@ -18,9 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
+import pytest
 import websocket
 
 PACK = Path(__file__).resolve().parents[2]
@@ -76,6 +77,13 @@ def find_installs() -> list[ComfyInstall]:
 
 class ComfyUnavailable(Exception):
     """This interpreter can't run ComfyUI."""
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skips, naming what is missing; fails where STYLUS_REQUIRE_COMFYUI=1 says that nothing may be."""
+    if os.environ.get("STYLUS_REQUIRE_COMFYUI") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 class PromptRefused(Exception):

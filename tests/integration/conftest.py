@@ -1,25 +1,17 @@
 """One ComfyUI server a session and version; the tests share it and its cache of outputs."""
 
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
-from .comfy_server import ComfyInstall, ComfyServer, ComfyUnavailable, find_installs
+from .comfy_server import ComfyInstall, ComfyServer, ComfyUnavailable, find_installs, unavailable
 
 INSTALLS = find_installs()
 
 signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: fixtures end, and their server with them
-
-
-def _unavailable(reason: str) -> NoReturn:
-    if os.environ.get("STYLUS_REQUIRE_COMFYUI") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(
@@ -30,7 +22,7 @@ def _unavailable(reason: str) -> NoReturn:
 def install(request: pytest.FixtureRequest) -> ComfyInstall:
     """Each ComfyUI found."""
     if request.param is None:
-        _unavailable("no ComfyUI found: set COMFYUI_PATH to its folder")
+        unavailable("no ComfyUI found: set COMFYUI_PATH to its folder")
     return request.param
 
 
@@ -44,5 +36,5 @@ def comfy(
         try:
             stack.enter_context(server)
         except ComfyUnavailable as reason:
-            _unavailable(str(reason))
+            unavailable(str(reason))
         yield server
