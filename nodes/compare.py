@@ -21,6 +21,7 @@ from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.dials import ADAIN, ALPHA, DECODE, GAMMA, STEPS, TEMPERATURE
 from .graph import Prompt, linked, upstream
 from .host.runs import check_interrupt
+from .inputs import wired
 
 SHOWN_DIALS = tuple(dial.name for dial in (ALPHA, GAMMA, TEMPERATURE, ADAIN, STEPS, DECODE))
 """Widgets above a result that its title tells of; those that all results share stand in the figure's title."""
@@ -75,11 +76,11 @@ class Compare(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, content: dict, style: dict, results: dict[str, dict | None]) -> io.NodeOutput:
+    def execute(cls, content: dict | None, style: dict | None, results: dict[str, dict | None]) -> io.NodeOutput:
         titles, shared = _titles(
             cls.hidden.prompt, cls.hidden.unique_id, [k for k, v in results.items() if v is not None]
         )
-        sources = [("content", content), ("style", style)]
+        sources = [("content", wired(content)), ("style", wired(style))]
         sources += [(titles[name], audio) for name, audio in results.items() if audio is not None]
         tracks = [track for title, audio in sources for track in _tracks(title, audio)]
         panels = []

@@ -13,7 +13,8 @@ from ..stylus_ops.diffusion.features import Inversion
 from ..stylus_ops.diffusion.schedule import Schedule
 from . import sockets
 from .host import runs
-from .inputs import widgets
+from .inputs import check_weights, widgets
+from .style_library import kept_steps
 from .wiring import check_wiring
 
 
@@ -98,6 +99,7 @@ class DDIMInvert(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: ModelPatcher, **shared: Any) -> io.NodeOutput:
-        check_wiring(cls.hidden.prompt)
+        check_wiring(cls.hidden.prompt, kept_steps)
+        check_weights(cls.hidden.prompt)
         result = invert(model, **shared)
         return io.NodeOutput(result, runs.noise_latent(model, result), runs.host_sigmas(result))

@@ -8,7 +8,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stylus_ops.dials import GROUPS, WINDOWS_PER_PASS
+from ..stylus_ops.dials import END_PERCENT, GROUPS, START_PERCENT, WINDOWS_PER_PASS, check_span
 from ..stylus_ops.diffusion.attention import Steering
 from ..stylus_ops.diffusion.features import Inversion, Style
 from ..stylus_ops.diffusion.stylizer import Stylizer
@@ -52,6 +52,18 @@ def apply_style(
     return *runs.apply_style(model, stylizer, adain_mode, adain, windows_per_pass), stylizer
 
 
+def validate_span(start_percent: float | None, end_percent: float | None) -> bool | str:
+    """As `validate_inputs` answers. A number that comes out of another node is not known yet (None)."""
+    try:
+        check_span(
+            START_PERCENT.low if start_percent is None else start_percent,
+            END_PERCENT.high if end_percent is None else end_percent,
+        )
+    except ValueError as error:
+        return str(error)
+    return True
+
+
 class InjectAttentionSampler(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -91,6 +103,10 @@ class InjectAttentionSampler(io.ComfyNode):
         styled, start, stylizer = apply_style(inversion=inversion, style=style, **shared)
         return io.NodeOutput(runs.sample_latent(styled, conditioning, start, stylizer))
 
+    @classmethod
+    def validate_inputs(cls, start_percent: float | None, end_percent: float | None) -> bool | str:
+        return validate_span(start_percent, end_percent)
+
 
 class ApplyStyleToModel(io.ComfyNode):
     @classmethod
@@ -118,3 +134,7 @@ class ApplyStyleToModel(io.ComfyNode):
     def execute(cls, **shared: Any) -> io.NodeOutput:
         styled, start, _ = apply_style(**shared)
         return io.NodeOutput(styled, start)
+
+    @classmethod
+    def validate_inputs(cls, start_percent: float | None, end_percent: float | None) -> bool | str:
+        return validate_span(start_percent, end_percent)

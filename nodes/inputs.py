@@ -5,6 +5,8 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..stylus_ops.dials import Choice, Dial, Number, Whole
+from ..stylus_ops.shares import normalised, parse_weights
+from .graph import Prompt, linked
 
 MOST_STYLES = 16
 
@@ -50,17 +52,13 @@ def weighted_styles(one: io.Input, least: int, styles: str, weights: str) -> lis
     ]
 
 
-def parse_weights(text: str) -> list[float]:
-    """Numbers between commas, semicolons or spaces.
-
-    Raises:
-        ValueError: something in it is no number.
-    """
-    words = text.replace(",", " ").replace(";", " ").split()
-    try:
-        return [float(word) for word in words]
-    except ValueError:
-        raise ValueError(f"weights are {text!r}: write one number a style, such as 2, 1") from None
+def check_weights(prompt: Prompt) -> None:
+    """Raises ValueError if nodes of a graph have more or fewer weights than styles, or weights that are none."""
+    for node in prompt.values():
+        styles = [value for name, value in node["inputs"].items() if name.startswith("styles.") and linked(value)]
+        weights = node["inputs"].get("weights")
+        if styles and isinstance(weights, str):
+            normalised(parse_weights(weights), len(styles))
 
 
 def weights_can_be_read(text: str | None) -> bool | str:

@@ -13,9 +13,9 @@ from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.tone import Reference, match_tone
 from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.dials import TONE, TONE_DB, TONE_RESOLUTION
-from ..stylus_ops.diffusion.features import normalised
+from ..stylus_ops.shares import normalised, parse_weights
 from .host.runs import check_interrupt
-from .inputs import parse_weights, weighted_styles, weights_can_be_read, widgets, wired
+from .inputs import weighted_styles, weights_can_be_read, widgets, wired
 
 
 class MatchTone(io.ComfyNode):

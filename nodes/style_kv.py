@@ -10,9 +10,11 @@ from ..stylus_ops.audio.windows import Spectrogram
 from ..stylus_ops.audio.worth import warn_if_short
 from ..stylus_ops.dials import STYLE_WINDOWS
 from ..stylus_ops.diffusion.features import Style, blend
+from ..stylus_ops.shares import parse_weights
 from . import sockets
 from .ddim_invert import check_same_clip, inversion_inputs, invert
-from .inputs import parse_weights, weighted_styles, weights_can_be_read, widget
+from .inputs import check_weights, weighted_styles, weights_can_be_read, widget
+from .style_library import kept_steps
 from .wiring import check_wiring
 
 
@@ -41,7 +43,8 @@ class CaptureStyle(io.ComfyNode):
     def execute(
         cls, latent: dict, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
     ) -> io.NodeOutput:
-        check_wiring(cls.hidden.prompt)
+        check_wiring(cls.hidden.prompt, kept_steps)
+        check_weights(cls.hidden.prompt)
         STYLE_WINDOWS.check(style_windows)
         if spectrogram is not None:
             check_same_clip(spectrogram, latent)

@@ -11,7 +11,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..stylus_ops.diffusion.features import Style
-from ..stylus_ops.diffusion.style_file import SUFFIX, read_style, write_style
+from ..stylus_ops.diffusion.style_file import SUFFIX, read_style, steps_of, write_style
 from ..stylus_ops.output_files import check_name
 from . import sockets
 from .graph import upstream_values
@@ -142,3 +142,11 @@ def saved_path(name: str) -> Path:
     if path is None:
         raise ValueError(f"style {name!r} can't be read: refresh the list and choose another")
     return Path(path)
+
+
+def kept_steps(name: str) -> int | None:
+    """The steps of a saved style; None where it can't be read, which Load Style tells of in its turn."""
+    try:
+        return steps_of(saved_path(name))
+    except ValueError:
+        return None

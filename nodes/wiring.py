@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .graph import Prompt, linked, upstream
@@ -12,8 +12,12 @@ Node = Mapping[str, Any]
 INVERTING = {"StylusDDIMInvert": "DDIM Invert", "StylusCaptureStyle": "Capture Style KV"}
 ENCODING = {"VAEEncode", "VAEEncodeTiled"}
 DRAWING = {"StylusAudioToMel", "StylusLoadAudioMel"}
-TINY = "StylusLoadTiny"
+TINY, SAVED = "StylusLoadTiny", "StylusLoadStyle"
 
+KeptSteps = Callable[[str], int | None]
+"""The steps of a saved style by its name; None if they can't be read."""
+
+OTHER_STYLE = "choose the style's steps in Stylus Schedule, or another style"
 ONE_SCHEDULE = "wire one Stylus Schedule to both"
 REMEDIES = {
     "steps": ONE_SCHEDULE,
@@ -23,7 +27,7 @@ REMEDIES = {
 """By dial: what a content, its styles and their model can't differ in, and what then helps."""
 
 
-def check_wiring(prompt: Prompt) -> None:
+def check_wiring(prompt: Prompt, kept_steps: KeptSteps) -> None:
     """Compare the inversion and the styles that meet in a node.
 
     A value that comes out of another node, and the geometry of a checkpoint, are not known yet; they are compared when the
@@ -38,15 +42,19 @@ def check_wiring(prompt: Prompt) -> None:
             continue
         first: dict[str, tuple[str, Any]] = {}
         for end in filter(None, ends):
-            for dial, name, value in _known(prompt, end):
+            for dial, name, value in _known(prompt, end, kept_steps):
                 other_name, other = first.setdefault(dial, (name, value))
                 if value != other:
-                    raise ValueError(f"{dial} is {other} for {other_name} and {value} for {name}: {REMEDIES[dial]}")
+                    remedy = OTHER_STYLE if "Load Style" in (name, other_name) else REMEDIES[dial]
+                    raise ValueError(f"{dial} is {other} for {other_name} and {value} for {name}: {remedy}")
 
 
-def _known(prompt: Prompt, end: str) -> Iterator[tuple[str, str, Any]]:
+def _known(prompt: Prompt, end: str, kept_steps: KeptSteps) -> Iterator[tuple[str, str, Any]]:
     """Of the inversions above a node, each dial that is known, for whom, and its value."""
     for node in upstream(prompt, end, until=INVERTING):
+        saved = node["inputs"].get("name") if node["class_type"] == SAVED else None
+        if isinstance(saved, str) and (steps := kept_steps(saved)):
+            yield "steps", "Load Style", steps
         if node["class_type"] not in INVERTING:
             continue
         name = INVERTING[node["class_type"]]

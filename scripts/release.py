@@ -21,6 +21,7 @@ else:
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "REGISTRY_ACCESS_TOKEN"
+PLACEHOLDER = "<this repository>"
 DRAWINGS = ("Icon", "Banner")
 REPOSITORY = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+")
 
@@ -40,6 +41,13 @@ def what_is_missing(root: Path, environment: Mapping[str, str]) -> list[str]:
         missing.append(
             f"Repository is {repository!r}: put https://github.com/OWNER/NAME into pyproject.toml, [project.urls]"
         )
+    if PLACEHOLDER in (root / "README.md").read_text(encoding="utf-8"):
+        missing.append(f"README.md says {PLACEHOLDER}: put the address there")
+    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    if not re.search(rf"^repository-code: {re.escape(repository)}$", citation, re.MULTILINE):
+        missing.append(
+            f"repository-code in CITATION.cff is not {repository!r}: make it the Repository of pyproject.toml"
+        )
     if not environment.get(TOKEN, "").strip():
         missing.append(f"{TOKEN} is empty: make a key on the registry and store it as a secret of the repository")
     missing += [
@@ -57,7 +65,7 @@ def what_is_missing(root: Path, environment: Mapping[str, str]) -> list[str]:
         missing.append(
             f"CHANGELOG.md has lines above version {project['version']}: raise the version, or move them to it"
         )
-    cited = re.search(r"^version: (.*)$", (root / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
+    cited = re.search(r"^version: (.*)$", citation, re.MULTILINE)
     if not cited or cited[1] != project["version"]:
         missing.append(
             f"version in CITATION.cff is {cited and cited[1]} and in pyproject.toml {project['version']}: make them and "

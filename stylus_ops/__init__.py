@@ -5,6 +5,7 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
 sampling, which reads them.
 
 `dials`                  every dial's name, default, range and meaning
+`shares`                 how much each of several styles counts
 `output_files`           files that are there in full or not at all
 
 `audio`                  sound

@@ -101,7 +101,8 @@ def _warnings_shown() -> Iterator[None]:
 
 def transfer(args: argparse.Namespace) -> int:
     settings = _settings(args)
-    from .pipeline.transfer_files import check_paths, normalised, transfer_files
+    from .pipeline.transfer_files import check_paths, transfer_files
+    from .shares import normalised
 
     check_paths(args.content, args.style, args.output, args.figure, args.overwrite, args.mask)
     normalised(args.weights, len(args.style))

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from ..dials import TONE, TONE_DB, TONE_RESOLUTION
+from ..shares import normalised
 from .backend import resample
 from .geometry import SpectrogramParams
 from .lazy import Filtered, Waveform, blocks, sounds
@@ -75,9 +76,7 @@ def match_tone(
     TONE.check(amount)
     TONE_RESOLUTION.check(resolution)
     TONE_DB.check(most_db)
-    weights = [reference.weight for reference in references]
-    if not (min(weights, default=0.0) >= 0 and 0 < sum(weights) < float("inf")):
-        raise ValueError(f"weights are {', '.join(map(str, weights))}: give numbers from 0 up, not all of them 0")
+    normalised([reference.weight for reference in references], len(references))
     bands = band_centres()
     curve = np.zeros_like(bands)
     sounding = _sounding(content, references) if amount > 0 else []

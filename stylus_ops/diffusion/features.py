@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..dials import FEATURES
+from ..shares import normalised
 from .sites import Site
 
 Bank = tuple[tuple[Tensor, ...], ...]
@@ -83,22 +84,6 @@ def blend(styles: Sequence[Style], weights: Sequence[float] = ()) -> Style:
         check_same_schedule(styles[0].captures[0], style.captures[0], f"style {number}", "style 1")
         weighted += [(capture, weight * share) for capture, weight in zip(*style, strict=True) if share > 0]
     return Style(tuple(capture for capture, _ in weighted), tuple(weight for _, weight in weighted))
-
-
-def normalised(weights: Sequence[float], styles: int) -> list[float]:
-    """Weights that sum to 1; equal ones where none are given.
-
-    Raises:
-        ValueError: another number of weights than styles, one below 0 or not finite, or all of them 0.
-    """
-    if not weights:
-        return [1 / styles] * styles
-    if len(weights) != styles:
-        raise ValueError(f"weights are {len(weights)} numbers for {styles} styles: give one for each")
-    total = sum(weights)
-    if not (min(weights) >= 0 and 0 < total < float("inf")):
-        raise ValueError(f"weights are {', '.join(map(str, weights))}: give numbers from 0 up, not all of them 0")
-    return [weight / total for weight in weights]
 
 
 def check_same_schedule(reference: Inversion, other: Inversion, name: str, reference_name: str) -> None:

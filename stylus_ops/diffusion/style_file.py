@@ -94,6 +94,19 @@ def read_style(path: Path, weights: Plain = lambda value: value) -> tuple[Style,
     return Style(captures, shares), metadata.get("recording", "")
 
 
+def steps_of(path: Path) -> int:
+    """How many noise levels a saved style was captured at, from the head of its file alone.
+
+    Raises:
+        ValueError: it can't be read.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return file.get_slice("0.sigmas").get_shape()[0]
+    except (SafetensorError, OSError, IndexError) as error:
+        raise ValueError(f"style {path.stem!r} can't be read: save it again, or get another copy") from error
+
+
 def _require(holds: object) -> None:
     if not holds:
         raise ValueError("the file contradicts itself")

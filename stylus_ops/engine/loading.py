@@ -7,7 +7,7 @@ needs no network; a Hub id alone reaches out, because it was asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -140,14 +140,17 @@ def load_model(name: str, device: torch.device, dtype: torch.dtype) -> LoadedMod
     return _from_folder(name, downloaded(name) if kind == "hub" else path, device, dtype)
 
 
-def downloaded(name: str) -> Path:
+def downloaded(name: str, files: Sequence[str] = HUB_FILES) -> Path:
     """The folder of a model of the Hub, downloaded unless it is here already.
+
+    Args:
+        files: patterns of those that are needed.
 
     Raises:
         ValueError: the Hub has no public model of this name, or can't be reached.
     """
     try:
-        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+        return Path(snapshot_download(name, allow_patterns=[*files]))
     except LocalEntryNotFoundError as error:
         raise ValueError(
             f"model {name} is no file or folder here, and as a Hub id it can't be downloaded (no network, or the Hub "

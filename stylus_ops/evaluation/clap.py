@@ -7,8 +7,10 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
 from ..audio.backend import resample
+from ..engine.loading import downloaded
 from ..engine.source import find
 
+HUB_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
 LEVEL = 0.1  # root mean square of what the model hears
 
 
@@ -19,17 +21,20 @@ class Clap:
         name: a local folder, or a Hub id, which is downloaded.
 
     Raises:
-        ValueError: `name` is neither.
-        OSError: the folder has no weights, or the Hub can't give them.
+        ValueError: `name` is neither, or the Hub can't be reached or has no such model.
+        OSError: the folder has no weights.
     """
 
     def __init__(self, name: str):
         from transformers import ClapFeatureExtractor, ClapModel
 
-        if find(name).kind not in ("folder", "hub"):
-            raise ValueError("CLAP comes as a folder, or by a Hub id such as owner/model")
-        self.extractor = ClapFeatureExtractor.from_pretrained(name)
-        self.model = ClapModel.from_pretrained(name, use_safetensors=True).eval()
+        kind, folder = find(name)
+        if kind == "hub":
+            folder = downloaded(name, HUB_FILES)
+        elif kind != "folder":
+            raise ValueError(f"{name} is no CLAP model: name its folder, or a Hub id such as owner/model")
+        self.extractor = ClapFeatureExtractor.from_pretrained(folder)
+        self.model = ClapModel.from_pretrained(folder, use_safetensors=True).eval()
 
     @torch.no_grad()
     def embed(self, waveform: Tensor, sample_rate: int) -> Tensor:

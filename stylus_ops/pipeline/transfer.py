@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 import time
@@ -18,14 +19,15 @@ from tqdm import tqdm
 
 from ..audio.decode import decode
 from ..audio.figure import Panel
-from ..audio.files import read_audio, spool_audio
+from ..audio.files import spool_audio
 from ..audio.geometry import PRESETS
 from ..audio.lazy import Waveform, blocks, sounds
+from ..audio.sections import LongRecording, is_long
 from ..audio.spool import Spool
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
 from ..audio.worth import warn_if_short, warn_of_silence
-from ..diffusion.features import Inversion, Style, choose_policy, normalised
+from ..diffusion.features import Inversion, Style, choose_policy
 from ..diffusion.on_disk import OnDisk
 from ..diffusion.recorder import Recorder, record
 from ..diffusion.sampling import sample
@@ -33,6 +35,7 @@ from ..diffusion.schedule import ddim_sigmas
 from ..diffusion.sites import feature_bytes, resolve_sites
 from ..diffusion.stylizer import Stylizer
 from ..engine.memory import peak_memory
+from ..shares import normalised
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -97,14 +100,20 @@ class Transfer:
         Raises:
             ValueError, OSError: a recording can't be read, or a weight is none.
         """
-        clips, references = self.read_styles(styles, weights)
-        waveform, rate = self.read_content(content, references, Path(tempfile.gettempdir()))
+        folder = Path(tempfile.gettempdir())
+        clips, references = self.read_styles(styles, folder, weights)
+        waveform, rate = self.read_content(content, references, folder)
         return [self.clip(content, waveform[:, :], rate, "pad"), *clips]
 
-    def read_styles(self, styles: Sequence[Path], weights: Sequence[float] = ()) -> tuple[list[Clip], list[Reference]]:
-        """The styles' windows, and what `read_content` needs of them; a style shorter than a window is looped.
+    def read_styles(
+        self, styles: Sequence[Path], folder: Path, weights: Sequence[float] = ()
+    ) -> tuple[list[Clip], list[Reference]]:
+        """The styles' first windows, and what `read_content` needs of them; a style shorter than a window is looped.
 
         A style that is silent or very short is logged as a warning of "stylus".
+
+        Args:
+            folder: where there is room for their samples.
         """
         settings = self.settings
         clips: list[Clip] = []
@@ -112,9 +121,9 @@ class Transfer:
         shares = normalised(weights, len(styles)) if styles else []
         with self.stage("read", len(styles)) as bar:
             for path, share in zip(styles, shares, strict=True):
-                waveform, rate = read_audio(path, settings.style_start, settings.style_duration)
-                clips.append(self.clip(path, waveform[0], rate, "loop").first(settings.style_windows))
-                references.append(Reference(waveform[0], rate, share))
+                spool = spool_audio(path, folder, settings.style_start, settings.style_duration)
+                clips.append(self._beginning(path, spool))
+                references.append(Reference(spool, spool.sample_rate, share))
                 bar.update()
         for path, reference in zip(styles, references, strict=True):
             if sounds(reference.waveform):
@@ -159,10 +168,26 @@ class Transfer:
             raise ValueError(f"{path}: {error}") from error
         return Clip(path.name, *cut)
 
-    def invert(self, clips: Sequence[Clip]) -> list[Inversion]:
-        """All clips up the noise levels as one batch, with their features."""
+    def _beginning(self, path: Path, style: Spool) -> Clip:
+        """The `style_windows` first windows of a style, whose level is that of all of it."""
+        settings, rate = self.settings, style.sample_rate
+        if not is_long(style, rate, self.params, settings.overlap):
+            return self.clip(path, style[:, :], rate, "loop").first(settings.style_windows)
+        recording = LongRecording(style, rate, self.params, settings.overlap)
+        return Clip(
+            path.name,
+            recording.images(slice(settings.style_windows)),
+            recording.cutting.first(settings.style_windows),
+        )
+
+    def invert(self, clips: Sequence[Clip], largest_bank: float = math.inf) -> list[Inversion]:
+        """All clips up the noise levels as one batch, with their features.
+
+        Args:
+            largest_bank: bytes of features that are kept where that is not asked for.
+        """
         counts = [len(clip.images) for clip in clips]
-        together = self.invert_latents(self._encode(clips))
+        together = self.invert_latents(self._encode(clips), largest_bank=largest_bank)
         width = together.noise.shape[-1]
         ends = torch.tensor(counts).cumsum(0).tolist()
         return [
@@ -171,16 +196,22 @@ class Transfer:
         ]
 
     def invert_latents(
-        self, latents: Tensor, features: str | None = None, trajectory: OnDisk | None = None
+        self,
+        latents: Tensor,
+        features: str | None = None,
+        trajectory: OnDisk | None = None,
+        largest_bank: float = math.inf,
     ) -> Inversion:
         """Latents [B, 4, h, w] up the noise levels, as one clip without padding.
 
         Args:
             features: in place of the setting of that name.
             trajectory: where that is kept; in memory if None.
+            largest_bank: as for `invert`.
         """
         sigmas = ddim_sigmas(self.engine.model.sigmas, self.settings.steps)
-        recorder = Recorder(sigmas, self.sites, self._feature_policy(latents, features or self.settings.features))
+        policy = self._feature_policy(latents, features or self.settings.features, largest_bank)
+        recorder = Recorder(sigmas, self.sites, policy)
         per_pass = self._windows_per_pass(latents)
         with self.stage("inversion", len(sigmas)) as bar:
             return record(
@@ -258,9 +289,11 @@ class Transfer:
                 bar.update()
         return torch.cat(latents)
 
-    def _feature_policy(self, latents: Tensor, requested: str) -> str:
+    def _feature_policy(self, latents: Tensor, requested: str, largest_bank: float) -> str:
         per_window = feature_bytes(self.engine.decoder, self.sites, self.engine.dtype, *latents.shape[-2:])
         needed = self.settings.steps * len(latents) * per_window
+        if requested == "auto" and needed > largest_bank:
+            requested = "recompute"
         policy = choose_policy(requested, needed, psutil.virtual_memory().available)
         self.chosen["features"] = policy
         return policy

@@ -14,8 +14,9 @@ from ..audio.files import FORMATS, check_format, write_audio
 from ..audio.lazy import Waveform
 from ..audio.mask import image_mask, read_image
 from ..audio.sections import LongRecording, is_long
-from ..diffusion.features import Style, normalised
+from ..diffusion.features import Style
 from ..output_files import check_writable
+from ..shares import normalised
 from .long import LongTransfer
 from .settings import Settings
 from .transfer import Clip, Transfer
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
 
 AUDIO_SUFFIXES = tuple(f".{name}" for name in FORMATS)
+LARGEST_BANK = 1 << 30
+"""Bytes of the styles' features that a long transfer keeps unasked; more are evaluated again, section by section."""
 
 
 def transfer_files(
@@ -50,7 +53,9 @@ def transfer_files(
     run = Transfer(engine, settings, quiet)
     shares = normalised(weights, len(styles))
     weighted = [(style, share) for style, share in zip(styles, shares, strict=True) if share > 0]
-    clips, references = run.read_styles([style for style, _ in weighted], [share for _, share in weighted])
+    clips, references = run.read_styles(
+        [style for style, _ in weighted], output.parent, [share for _, share in weighted]
+    )
     waveform, rate = run.read_content(content, references, output.parent)
     check_format(output, waveform.shape[0])
     image = read_image(mask) if mask else None
@@ -114,7 +119,8 @@ def _restyle_long(work: _Work, waveform: Waveform, rate: int) -> _Result:
         bar.update()
     mask = None if work.image is None else image_mask(work.image, content.cutting)
     transfer = LongTransfer(run, content, work.output.parent)
-    latents = transfer.restyle(Style(tuple(run.invert(work.styles)), work.shares), mask)
+    captures = run.invert(work.styles, LARGEST_BANK)
+    latents = transfer.restyle(Style(tuple(captures), work.shares), mask)
     output = transfer.decode(latents)
 
     def panels() -> list[Panel]:

@@ -317,6 +317,55 @@ def test_more_channels_than_the_format_holds(comfy: ComfyServer) -> None:
     assert "mp3 holds at most 2 channels and the audio has 3" in words(comfy, graph)
 
 
+@pytest.mark.parametrize(
+    ("format", "bit_depth", "expected"),
+    [("flac", "float", "flac has 16, 24: choose one"), ("flac", "32", "bit_depth is '32'"), ("ogg", "24", "format")],
+)
+def test_a_format_that_is_none_is_refused_before_the_run(
+    comfy: ComfyServer, format: str, bit_depth: str, expected: str
+) -> None:
+    graph, saved = audio_graph("TestAudio", content="noise", samples=4410, channels=1, sample_rate=44100)
+    graph[saved]["inputs"] |= {"format": format, "bit_depth": bit_depth}
+    with pytest.raises(PromptRefused, match=expected):
+        comfy.run(graph)
+
+
+def test_a_workflow_too_large_for_a_flac_is_left_out_and_told_of(comfy: ComfyServer) -> None:
+    graph, saved = audio_graph("TestAudio", content="noise", samples=4410, channels=1, sample_rate=44100)
+    graph[saved]["inputs"]["filename_prefix"] = "large"
+    graph[graph.add("TestAudio", content="noise", samples=1, channels=1, sample_rate=44100)]["_meta"] = {
+        "title": "x" * (1 << 24)
+    }
+    run = comfy.run(graph)
+    assert run.error is None
+    assert any("too large for the tags of a flac" in text for node, text in run.texts if node == saved)
+    with av.open(str(comfy.output / "large_00001_.flac")) as container:
+        assert "prompt" not in container.metadata
+
+
+@pytest.mark.parametrize("node", ["sampler", "patch"])
+def test_an_end_before_the_start_is_refused_before_the_run(comfy: ComfyServer, node: str) -> None:
+    graph = TransferGraph(comfy)
+    if node == "patch":
+        graph.add_patched_sampler()
+        del graph[graph.saved], graph[graph.sampler]
+    graph.set(getattr(graph, node), start_percent=0.6, end_percent=0.4)
+    with pytest.raises(PromptRefused, match=r"start_percent is 0.6 and end_percent is 0.4: choose an end"):
+        comfy.run(graph)
+
+
+@pytest.mark.parametrize("weights", ["1, 1, 1", "0, 0", "1, -1"])
+def test_weights_that_do_not_fit_are_refused_before_an_inversion(comfy: ComfyServer, weights: str) -> None:
+    comfy.forget_outputs()
+    graph = TransferGraph(comfy)
+    styles = {"styles.style_0": [graph.capture, 0], "styles.style_1": [graph.capture, 0]}
+    graph.set(graph.sampler, style=[graph.add("StylusBlendStyles", **styles, weights=weights), 0])
+    run = comfy.run(graph)
+    assert "weights are" in (run.error or "")
+    assert run.failed_node in (graph.invert, graph.capture)
+    assert not run.progress
+
+
 @pytest.mark.parametrize("prefix", ["../escaped", "blocked/song"])
 def test_output_that_cannot_be_written(comfy: ComfyServer, prefix: str) -> None:
     """Outside the output folder, and in a folder that can't be made because a file has its name."""

@@ -76,6 +76,18 @@ def test_saving_again_is_noticed_by_the_loader(comfy: ComfyServer) -> None:
     assert "captured with 4 steps" in (run.error or "")
 
 
+def test_a_style_of_other_steps_is_refused_before_the_inversion(comfy: ComfyServer) -> None:
+    saved_style(comfy, TransferGraph(comfy), "of three")
+    comfy.forget_outputs()
+    graph = TransferGraph(comfy, steps=4)
+    load_into(graph, "of three.safetensors")
+
+    run = comfy.run(graph)
+
+    assert run.failed_node == graph.invert
+    assert "steps is 4 for DDIM Invert and 3 for Load Style" in (run.error or "")
+
+
 @pytest.mark.parametrize(
     ("checkpoint", "context", "lora", "words"),
     [("sd15-small", 768, 1.0, "other model weights"), ("sd15-small", 768, None, "another CONDITIONING")],

@@ -12,14 +12,15 @@ ROOT = Path(__file__).parents[2]
 CORE = ROOT / "stylus_ops"
 FLOORS: dict[str, set[str]] = {
     "dials": set(),
+    "shares": set(),
     "output_files": set(),
-    "audio": {"dials", "output_files"},
-    "diffusion": {"dials", "output_files"},
+    "audio": {"dials", "output_files", "shares"},
+    "diffusion": {"dials", "output_files", "shares"},
     "tiny": set(),
     "engine": {"audio", "diffusion", "tiny"},
-    "pipeline": {"dials", "output_files", "audio", "diffusion", "tiny", "engine"},
+    "pipeline": {"dials", "output_files", "shares", "audio", "diffusion", "tiny", "engine"},
     "evaluation": {"dials", "output_files", "audio", "diffusion", "engine", "pipeline"},
-    "__main__": {"dials", "engine", "pipeline", "evaluation"},
+    "__main__": {"dials", "shares", "engine", "pipeline", "evaluation"},
 }
 """Each room of the core and the rooms it may import."""
 

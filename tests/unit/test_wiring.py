@@ -7,6 +7,10 @@ import pytest
 from nodes.wiring import check_wiring
 
 
+def check(prompt: dict[str, Any]) -> None:
+    check_wiring(prompt, {"strings.safetensors": 20}.get)
+
+
 def graph(style: Any, **other: Any) -> dict[str, Any]:
     """A content and two styles in one blend, the second captured with a schedule of its own."""
     dials = {"steps": 50, "sites": "auto", "inversion": "fixed_point", "corrections": 1}
@@ -27,18 +31,18 @@ def test_a_style_at_other_steps_or_sites_is_refused_by_name(dial, value):
         with pytest.raises(
             ValueError, match=f"{dial} is .* for DDIM Invert and {value} for Capture Style KV: wire one"
         ):
-            check_wiring(graph(style, **{dial: value}))
+            check(graph(style, **{dial: value}))
 
 
 def test_what_fits_or_is_not_known_yet_passes():
-    check_wiring(graph(["6", 0]))
-    check_wiring(graph(["5", 0], corrections=3))
-    check_wiring(graph(["5", 0], steps=["9", 0]))
-    check_wiring(graph(["4", 0], steps=20))
-    check_wiring({})
+    check(graph(["6", 0]))
+    check(graph(["5", 0], corrections=3))
+    check(graph(["5", 0], steps=["9", 0]))
+    check(graph(["4", 0], steps=20))
+    check({})
     lost = graph(["5", 0], steps=20)
     lost["5"]["inputs"]["schedule"] = ["10", 0]
-    check_wiring(lost)
+    check(lost)
 
 
 def test_a_graph_of_many_paths_is_looked_through_once():
@@ -48,10 +52,10 @@ def test_a_graph_of_many_paths_is_looked_through_once():
         before = ["5", 0] if node == 100 else [str(node - 1), 0]
         styles = {"styles.style_0": before, "styles.style_1": before, "styles.style_2": [str(node), 0]}
         prompt[str(node)] = {"class_type": "StylusBlendStyles", "inputs": styles}
-    check_wiring(prompt)
+    check(prompt)
     prompt["2"]["inputs"]["steps"] = 20
     with pytest.raises(ValueError, match="wire one Stylus Schedule to both"):
-        check_wiring(prompt)
+        check(prompt)
 
 
 CHECKPOINT, TINY, ITSELF = "40", "41", "43"
@@ -93,7 +97,7 @@ def test_images_of_two_presets_are_refused_by_name(content, style):
         ValueError,
         match=r"preset is (sd-512|tiny-256) for DDIM Invert and (sd-512|tiny-256) for Capture Style KV: choose the model's",
     ):
-        check_wiring(drawn(content, style))
+        check(drawn(content, style))
 
 
 @pytest.mark.parametrize("model", [TINY, PATCHED_TINY])
@@ -103,21 +107,32 @@ def test_a_preset_that_is_not_stylus_tinys_is_refused_by_name(model, other):
         "preset is sd-512 for DDIM Invert and tiny-256 for Load Stylus Tiny: choose the model's in every Audio to Mel"
     )
     with pytest.raises(ValueError, match=expected):
-        check_wiring(drawn(other, other, model))
-    check_wiring(drawn(SMALL, auto(model), model))
+        check(drawn(other, other, model))
+    check(drawn(SMALL, auto(model), model))
 
 
 def test_presets_that_agree_or_are_not_known_yet_pass():
-    check_wiring(drawn(SD, SD))
-    check_wiring(drawn(SD, ALONE))
-    check_wiring(drawn(SD, auto(CHECKPOINT)))
-    check_wiring(drawn(SMALL, auto(ITSELF)))
-    check_wiring(drawn(SD, {"preset": ["50", 0]}))
+    check(drawn(SD, SD))
+    check(drawn(SD, ALONE))
+    check(drawn(SD, auto(CHECKPOINT)))
+    check(drawn(SMALL, auto(ITSELF)))
+    check(drawn(SD, {"preset": ["50", 0]}))
     for scaled in (drawn(SD, SMALL), drawn(SD, SMALL, TINY)):
         scaled["51"] = {"class_type": "ImageScale", "inputs": {"image": ["20", 0]}}
         scaled["201"]["inputs"]["pixels"] = ["51", 0]
-        check_wiring(scaled)
+        check(scaled)
     earlier = drawn(SMALL, {"audio": ["60", 0], **SMALL})
     earlier["60"] = {"class_type": "StylusPhaseDecode", "inputs": {"spectrogram": ["61", 1]}}
     earlier["61"] = {"class_type": "StylusLoadAudioMel", "inputs": SD}
-    check_wiring(earlier)
+    check(earlier)
+
+
+def test_a_saved_style_of_other_steps_is_refused_before_the_inversion():
+    prompt = graph(["8", 0])
+    prompt["8"] = {"class_type": "StylusLoadStyle", "inputs": {"name": "strings.safetensors"}}
+    with pytest.raises(ValueError, match="steps is 50 for DDIM Invert and 20 for Load Style: choose the style's steps"):
+        check(prompt)
+    prompt["8"]["inputs"]["name"] = "one that can't be read.safetensors"
+    check(prompt)
+    prompt["8"]["inputs"]["name"] = ["9", 0]
+    check(prompt)

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import subprocess
 import sys
 import time
@@ -350,7 +351,7 @@ def test_clap_columns_come_with_weights(folders: Path, clap_folder: Path, tmp_pa
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("a/folder/mistyped", "does not exist"), ("tiny", "CLAP comes as a folder"), ("clap.ckpt", "is a pickle")],
+    [("a/folder/mistyped", "does not exist"), ("tiny", "is no CLAP model"), ("clap.ckpt", "is a pickle")],
 )
 def test_clap_columns_are_skipped_in_a_line_without_weights(
     folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture, name: str, why: str
@@ -359,6 +360,22 @@ def test_clap_columns_are_skipped_in_a_line_without_weights(
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "no CLAP columns" in line]
     assert why in line
     assert not any("clap" in name for name in rows(tmp_path / "results.csv")[0])
+
+
+def test_a_clap_of_the_hub_without_network_says_so(folders: Path, tmp_path: Path):
+    """In a process of its own, whose Hub is a port where nobody listens."""
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
+    arguments = [*command(folders, tmp_path, "content"), "--clap", "owner/model"]
+    done = subprocess.run(
+        [sys.executable, "-m", "stylus_ops", *arguments],
+        cwd=Path(__file__).parents[3],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert "no CLAP columns: owner/model can't be loaded" in done.stderr
+    assert "no network" in done.stderr
 
 
 def test_clap_hears_the_average_of_the_channels(clap_folder: Path):

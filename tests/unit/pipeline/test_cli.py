@@ -22,12 +22,12 @@ from PIL import Image
 
 from stylus_ops.__main__ import main
 from stylus_ops.audio.files import read_audio, write_audio
-from stylus_ops.diffusion.features import normalised
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.batch import counts_of, is_finished, read_manifest, run_rows
 from stylus_ops.pipeline.settings import PAPER, Settings
 from stylus_ops.pipeline.share import Share
 from stylus_ops.pipeline.transfer import Transfer
+from stylus_ops.shares import normalised
 from tests.small_folder import write_small_folder
 
 from ..signals import noise, tones

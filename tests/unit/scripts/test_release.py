@@ -18,7 +18,7 @@ HEADING = "## [1.2.3] - 2026-11-24"
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
     """The repository's own description with the owner's values in it."""
-    for name in ("pyproject.toml", "CITATION.cff", "docs/icon.png", "docs/banner.png"):
+    for name in ("pyproject.toml", "CITATION.cff", "README.md", "docs/icon.png", "docs/banner.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n{HEADING}\n\n- First.\n", encoding="utf-8")
@@ -26,6 +26,9 @@ def filled(tmp_path: Path) -> Path:
     replace(tmp_path, r"^version: .*$", "version: 1.2.3", "CITATION.cff")
     replace(tmp_path, r'^PublisherId = ".*"$', 'PublisherId = "someone"')
     replace(tmp_path, r"^\[project\.scripts\]$", f'[project.urls]\nRepository = "{REPOSITORY}"\n\n[project.scripts]')
+    replace(tmp_path, "<this repository>", REPOSITORY, "README.md")
+    with (tmp_path / "CITATION.cff").open("a", encoding="utf-8") as citation:
+        citation.write(f"repository-code: {REPOSITORY}\n")
     return tmp_path
 
 
@@ -44,8 +47,13 @@ def test_with_all_values_it_is_released(filled: Path) -> None:
     [
         ("pyproject.toml", 'PublisherId = "someone"', 'PublisherId = ""', "PublisherId is ''"),
         ("pyproject.toml", 'PublisherId = "someone"', 'PublisherId = "@me"', "PublisherId is '@me'"),
-        ("pyproject.toml", REPOSITORY, "https://github.com/OWNER", "Repository is 'https://github.com/OWNER'"),
-        ("pyproject.toml", f'Repository = "{REPOSITORY}"', 'Homepage = "x"', "Repository is ''"),
+        ("README.md", f"git clone {REPOSITORY}", "git clone <this repository>", "README.md says <this repository>"),
+        (
+            "CITATION.cff",
+            "^repository-code: .*$",
+            "",
+            "repository-code in CITATION.cff is not 'https://github.com/someone",
+        ),
         ("pyproject.toml", "docs/icon.png", "docs/none.png", "Icon is 'docs/none.png'"),
         ("CHANGELOG.md", r"\[1\.2\.3\]", "[1.2.2]", "version is 1.2.3, of which CHANGELOG.md says nothing"),
         ("CITATION.cff", r"^version: .*$", "version: 0.1.0", "version in CITATION.cff is 0.1.0"),
@@ -57,6 +65,18 @@ def test_each_missing_value_refuses_the_release(filled: Path, name: str, pattern
     replace(filled, pattern, by, name)
     (sentence,) = what_is_missing(filled, {TOKEN: "a key"})
     assert sentence.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "by", "words"),
+    [
+        (REPOSITORY, "https://github.com/OWNER", "Repository is 'https://github.com/OWNER'"),
+        (f'Repository = "{REPOSITORY}"', 'Homepage = "x"', "Repository is ''"),
+    ],
+)
+def test_a_repository_without_its_address_is_not_released(filled: Path, pattern: str, by: str, words: str) -> None:
+    replace(filled, pattern, by)
+    assert what_is_missing(filled, {TOKEN: "a key"})[0].startswith(words)
 
 
 @pytest.mark.parametrize("environment", [{}, {TOKEN: ""}, {TOKEN: " \n"}])
