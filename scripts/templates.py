@@ -82,6 +82,8 @@ class Node:
         self.schema = schema
         self.bypassed = False
         self.inputs: dict[str, Any] = {}
+        self.labels: dict[str, str] = {}
+        """What is shown in place of a widget's name."""
 
     def __getitem__(self, name: str) -> Output:
         slot = self.schema["output_name"].index(name)
@@ -102,9 +104,12 @@ class Template:
     def column(self, title: str, width: int) -> None:
         self.columns.append((title, width, []))
 
-    def app(self, inputs: list[tuple[Node, str]], outputs: list[Node]) -> None:
-        """What ComfyUI's app mode shows of the graph: these widgets, and these nodes' results."""
-        shown = [[str(node.number), widget] for node, widget in inputs]
+    def app(self, inputs: Mapping[str, tuple[Node, str]], outputs: list[Node]) -> None:
+        """What ComfyUI's app mode shows of the graph: these widgets, under these names, and these nodes' results."""
+        shown = [[str(node.number), widget] for node, widget in inputs.values()]
+        for label, (node, widget) in inputs.items():
+            if label != widget:
+                node.labels[widget] = label
         self.extra = {
             "linearData": {"inputs": shown, "outputs": [str(node.number) for node in outputs]},
             "linearMode": False,
@@ -201,6 +206,8 @@ class Template:
             if name in node.schema["input"].get("optional", {}):
                 socket["shape"] = 7
             sockets.append(socket)
+        for name, label in node.labels.items():
+            sockets.append({"name": name, "type": "COMBO", "link": None, "widget": {"name": name}, "label": label})
         values = []
         for name, value in node.inputs.items():
             if not isinstance(value, Output):
@@ -364,7 +371,7 @@ def quick_start(board: Template, sd15: bool) -> None:
     sampled = sample(board, model, inversion, captured)
     result = decode(board, model, sampled["latent"], clip)
     saver = listen(board, content, style, [result], "stylus_sd15" if sd15 else "stylus")
-    board.app([(content, "audio"), (style, "audio"), (sampled, "alpha")], [saver])
+    board.app({"content": (content, "audio"), "style": (style, "audio"), "alpha": (sampled, "alpha")}, [saver])
 
 
 def quick_start_tiny(board: Template) -> None:
