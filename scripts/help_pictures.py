@@ -66,7 +66,6 @@ DRAWN: dict[str, Callable[[Template], None]] = {
 SHOWN: dict[str, dict[str, list[str]]] = {
     "quick_start_tiny": {
         "StylusLoadTiny": ["StylusLoadTiny", "StylusSchedule"],
-        "StylusLoadAudioMel": ["StylusLoadAudioMel", "StylusMatchTone"],
         "StylusAudioToMel": ["StylusMatchTone", "StylusAudioToMel", "VAEEncode"],
         "StylusDDIMInvert": ["StylusAudioToMel", "StylusDDIMInvert"],
         "StylusCaptureStyle": ["StylusCaptureStyle"],
@@ -76,6 +75,7 @@ SHOWN: dict[str, dict[str, list[str]]] = {
     },
     "blend_styles": {"StylusBlendStyles": ["StylusCaptureStyle", "StylusBlendStyles", "StylusInjectSampler"]},
     "compare": {"StylusCompare": ["StylusCompare"]},
+    "whole_song": {"StylusLoadAudioMel": ["StylusLoadAudioMel", "VAEEncode"]},
     "style_mask": {"StylusMaskFromSound": ["StylusMaskFromSound", "MaskPreview", "PreviewImage"]},
     "tone_first": {"StylusMatchTone": ["StylusMatchTone", "PreviewImage"]},
     "stock_sampler_lora": {"StylusApplyStyle": ["StylusApplyStyle", "KSamplerSelect", "SamplerCustom"]},

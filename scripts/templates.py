@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).parents[1]
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 TITLE, GAP, MARGIN, HEAD = 30, 20, 12, 40  # a node's title bar, between nodes, around a group, above its nodes
+FRAME, RESULT, CLIP = 100, 31, 0.273
+"""Of Compare after a run: each result has a socket and a button, each clip by the node's width a part of the figure."""
 HEIGHTS = {
     "MarkdownNote": 360,
     "StylusLoadTiny": 100,
@@ -43,7 +45,6 @@ HEIGHTS = {
     "SamplerCustom": 240,
     "StylusPhaseDecode": 270,
     "StylusSaveAudio": 220,
-    "StylusCompare": 750,
     "MaskPreview": 260,
     "PreviewImage": 260,
 }
@@ -81,6 +82,8 @@ class Node:
         self.number, self.kind, self.title, self.part = number, kind, title, part
         self.schema = schema
         self.bypassed = False
+        self.height: int | None = None
+        """As its kind has it, if None."""
         self.inputs: dict[str, Any] = {}
         self.labels: dict[str, str] = {}
         """What is shown in place of a widget's name."""
@@ -225,7 +228,7 @@ class Template:
             "id": node.number,
             "type": node.kind,
             "pos": list(place),
-            "size": [width, HEIGHTS[node.kind]],
+            "size": [width, node.height or HEIGHTS[node.kind]],
             "flags": {},
             "order": node.number - 1,
             "mode": 4 if node.bypassed else 0,
@@ -337,10 +340,16 @@ def decode(board: Template, model: Model, latent: Output, clip: Node, **given: A
     return sound["audio"]
 
 
-def listen(board: Template, content: Node, style: Node, results: list[Output], prefix: str, width: int = 470) -> Node:
+def listen(
+    board: Template, content: Node, style: Node, results: list[Output], prefix: str, width: int = 470, taller: int = 0
+) -> Node:
+    """Save Audio and Compare; `taller` is for titles of several lines."""
     board.column("Listen", width)
     saver = board.add("StylusSaveAudio", None, "result", audio=results[-1], filename_prefix=f"audio/{prefix}")
-    board.add("StylusCompare", None, "result", content=content["audio"], style=style["audio"], results=results)
+    compare = board.add(
+        "StylusCompare", None, "result", content=content["audio"], style=style["audio"], results=results
+    )
+    compare.height = FRAME + RESULT * len(results) + round(CLIP * width) * (2 + len(results)) + taller
     return saver
 
 
@@ -492,7 +501,7 @@ def tone_first(board: Template) -> None:
     board.column("Transfer", 250)
     sampled = sample(board, model, inversion, captured)
     result = decode(board, model, sampled["latent"], clip)
-    listen(board, content, style, [toned["audio"], result], "stylus_tone")
+    listen(board, content, style, [toned["audio"], result], "stylus_tone", taller=70)
 
 
 def stock_sampler_lora(board: Template) -> None:

@@ -199,6 +199,9 @@ def test_a_language_shows_its_words(canvas: Canvas, language: str) -> None:
         canvas.page.get_by_text(inputs["alpha"]["tooltip"], exact=True).wait_for()
         canvas.open(template("quick_start_tiny"))
         canvas.shot(f"quick_start_tiny-{language}")
+        said = json.loads((PACK / "locales" / language / "main.json").read_text(encoding="utf-8"))["stylus"]
+        assert canvas.page.locator(".stylus-compare .hint").first.inner_text() == said["run"]
+        assert canvas.page.locator(".stylus-trim").first.get_attribute("title") == said["trim"]
         assert shown == {name: node["display_name"] for name, node in words.items()}
     finally:
         canvas.set("Comfy.Locale", "en")

@@ -41,7 +41,7 @@ def message(canvas: Canvas, file: str) -> str:
     return f"Unable to find workflow in {canvas.renderer}_{file}.wav"
 
 
-@pytest.mark.parametrize("format", ["wav", "flac"])
+@pytest.mark.parametrize("format", ["wav", "flac", "mp3", "opus"])
 def test_a_saved_recording_opens_the_workflow_that_made_it(canvas: Canvas, comfy: ComfyServer, format: str) -> None:
     canvas.open(EMPTY)
     canvas.page.evaluate(LOAD_AND_SAVE, [format, f"dropped/{canvas.renderer}"])

@@ -43,6 +43,19 @@ def test_no_word_is_missing_or_left_over(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_the_scripts_have_all_their_words(language: str) -> None:
+    own, english = (
+        json.loads((LOCALES / name / "main.json").read_text(encoding="utf-8"))["stylus"] for name in (language, "en")
+    )
+    scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "web" / "js").glob("*.js"))
+    said = set(re.findall(r'say\("(\w+)"', scripts)) | {"pause", "loading"}  # those two by the player's state
+    assert own.keys() == english.keys() == said
+    for key, text in own.items():
+        assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", english[key]))
+        assert language in ("en", "fr") or text != english[key]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_every_node_is_named_once(language: str) -> None:
     names = [node["display_name"] for node in words(language).values()]
     assert words(language).keys() == NODE_IDS

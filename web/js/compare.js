@@ -1,5 +1,6 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { say } from "./words.js";
 
 // The player of Compare: every clip runs at once from one clock, and switching only turns another one up. What a run
 // found comes as `stylus_compare`: the figure, and for each clip its file, its gain and its place in the figure.
@@ -55,25 +56,25 @@ class Player {
     this.heard = Math.min(this.heard, Math.max(0, this.tracks.length - 1));
     this.element.replaceChildren();
     if (!found) {
-      this.element.append(element("div", "hint", { textContent: "Run the graph to see and hear the comparison." }));
+      this.element.append(element("div", "hint", { textContent: say("run") }));
       return;
     }
     const bar = element("div", "bar");
-    this.play = element("button", "play", { type: "button", ariaLabel: "Play" });
+    this.play = element("button", "play", { type: "button", ariaLabel: say("play") });
     this.play.onclick = () => (this.playing ? this.pause() : this.start());
     this.buttons = this.tracks.map((track, index) => {
       const button = element("button", "track", { type: "button", textContent: track.title });
-      button.title = `Hear this one (${index + 1})`;
+      button.title = say("hear", { number: index + 1 });
       button.onclick = () => this.hear(index);
       return button;
     });
-    this.loop = element("button", "loop", { type: "button", textContent: "loop", title: "Start again at the end" });
+    this.loop = element("button", "loop", { type: "button", textContent: say("loop"), title: say("again") });
     this.loop.setAttribute("aria-pressed", "false");
     this.loop.onclick = () => this.loop.setAttribute("aria-pressed", String(!this.looping));
     this.clock = element("span", "clock");
     bar.append(this.play, ...this.buttons, this.loop, this.clock);
 
-    const image = element("img", "", { src: fileUrl(found.figure), alt: "Mel spectrograms of the clips", draggable: false });
+    const image = element("img", "", { src: fileUrl(found.figure), alt: say("figure"), draggable: false });
     image.style.aspectRatio = `${this.size[0]} / ${this.size[1]}`;
     this.figure = element("div", "figure");
     this.outline = element("div", "heard");
@@ -106,7 +107,7 @@ class Player {
       await Promise.all([this.context.resume(), ...this.tracks.map((track) => this.load(track))]);
     } catch (error) {
       this.showState("play");
-      this.clock.textContent = `can't be played: ${error.message}`;
+      this.clock.textContent = say("unplayable", { reason: error.message });
       return;
     }
     if (this.wanted !== token) return; // paused, or another run, in the meantime
@@ -133,14 +134,14 @@ class Player {
   showState(state) {
     if (this.play.dataset.state === state) return;
     this.play.dataset.state = state;
-    this.play.ariaLabel = { play: "Play", pause: "Pause", loading: "Loading" }[state];
+    this.play.ariaLabel = say(state);
     this.play.innerHTML = `<svg width="12" height="12" viewBox="0 0 12 12" fill="currentColor"><path d="${ICONS[state]}"/></svg>`;
   }
 
   async load(track) {
     if (track.buffer) return;
     const response = await fetch(fileUrl(track.file));
-    if (!response.ok) throw new Error("the file is gone, run the graph again");
+    if (!response.ok) throw new Error(say("gone"));
     track.buffer = await this.context.decodeAudioData(await response.arrayBuffer());
   }
 

@@ -1,5 +1,6 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { say } from "./words.js";
 
 // The strip under the player of Load Audio to Mel: the recording's level over time, and two handles that write `start`
 // and `duration`. A handle at the recording's end writes duration 0, which reads to the end whatever the recording.
@@ -18,7 +19,7 @@ class Strip {
   /** @param widgets the node's `start` and `duration` */
   constructor(widgets) {
     this.widgets = widgets;
-    this.element = Object.assign(document.createElement("div"), { className: "stylus-trim", title: "Drag an edge to trim, the middle to move; double-click to take all" });
+    this.element = Object.assign(document.createElement("div"), { className: "stylus-trim", title: say("trim") });
     Object.assign(this.element.style, { position: "relative", width: "100%", height: "100%", minHeight: "48px", touchAction: "none" });
     this.canvas = document.createElement("canvas");
     Object.assign(this.canvas.style, { position: "absolute", inset: "0", width: "100%", height: "100%", borderRadius: "4px" });
@@ -49,7 +50,7 @@ class Strip {
       if (response.ok) ({ seconds: this.seconds, levels: this.levels } = found);
       else this.message = found.error;
     } catch {
-      if (this.name === name) this.message = "can't be shown";
+      if (this.name === name) this.message = say("unseen");
     }
     this.draw();
   }
@@ -158,7 +159,8 @@ class Strip {
       pen.fillRect(Math.min(Math.max(x - 1, 0), width - 2), 0, 2, height);
       pen.fillRect(Math.min(Math.max(x - 3, 0), width - 6), height / 2 - 8, 6, 16);
     }
-    const label = `${words(this.start)} to ${words(this.end)} (${words(this.end - this.start)} of ${words(this.seconds)})`;
+    const times = { start: this.start, end: this.end, length: this.end - this.start, whole: this.seconds };
+    const label = say("part", Object.fromEntries(Object.entries(times).map(([name, seconds]) => [name, words(seconds)])));
     const room = pen.measureText(label).width;
     pen.fillStyle = "#ddd";
     pen.fillText(label, Math.min(Math.max(left + 6, 6), Math.max(6, width - room - 6)), 12, width - 12);
