@@ -1,6 +1,6 @@
-"""Installed as users install today: a fresh environment for each Python, and ComfyUI's requirements as they resolve now.
+"""Installed as users install today: a fresh environment for each Python, the package alone, and ComfyUI's requirements as they resolve now.
 
-Each environment goes through three states, by the commands that a user would type. Where ComfyUI itself does not start without
+Each environment then goes through three states, by the commands that a user would type. Where ComfyUI itself does not start without
 the pack, the pack can't register; that it is ComfyUI is asked of ComfyUI alone, and the pack's command line must work.
 
 Downloads gigabytes: `make installs`. STYLUS_PYTHONS names the interpreters, separated as PATH is; else python3.10 and
@@ -43,20 +43,28 @@ def run(*command: str | Path, cwd: Path) -> None:
     subprocess.run(list(map(str, command)), cwd=cwd, check=True)
 
 
+SCRIPTS, SUFFIX = ("Scripts", ".exe") if sys.platform == "win32" else ("bin", "")
+
+
 @pytest.fixture(scope="module", params=interpreters().items(), ids=lambda item: item[0])
-def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyInstall]:
-    """A ComfyUI with an empty virtual environment, gone when the module ends."""
+def empty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The scripts of an empty virtual environment, gone when the module ends."""
     name, interpreter = request.param
     if interpreter is None:
         pytest.skip(f"{name} is not installed")
+    folder = tmp_path_factory.mktemp("environment")
+    run(interpreter, "-m", "venv", folder, cwd=folder)
+    yield folder / SCRIPTS
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def environment(empty: Path) -> ComfyInstall:
+    """A ComfyUI in that environment."""
     installs = find_installs()
     if not installs:
         pytest.skip("no ComfyUI found: set COMFYUI_PATH to its folder")
-    folder = tmp_path_factory.mktemp("environment")
-    run(interpreter, "-m", "venv", folder, cwd=folder)
-    scripts = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
-    yield ComfyInstall(installs[0].path, folder / scripts)
-    shutil.rmtree(folder)
+    return ComfyInstall(installs[0].path, empty / f"python{SUFFIX}")
 
 
 def why_comfyui_does_not_start(install: ComfyInstall, folder: Path) -> str | None:
@@ -67,6 +75,19 @@ def why_comfyui_does_not_start(install: ComfyInstall, folder: Path) -> str | Non
             return None
     except ComfyUnavailable as reason:
         return str(reason).strip().splitlines()[-1]
+
+
+def test_the_package_alone_gives_a_command_that_works_anywhere(empty: Path, tmp_path: Path) -> None:
+    """With what the wheel itself requires, and no ComfyUI."""
+    source = tmp_path / "source"
+    shutil.copytree(PACK, source, ignore=shutil.ignore_patterns(".*", "tests", "*.egg-info", "build"))
+    run(empty / f"python{SUFFIX}", "-m", "pip", "install", "--quiet", source, cwd=tmp_path)
+    shutil.rmtree(source)
+    content, style, output = RECORDINGS / "melody.flac", RECORDINGS / "style_a.flac", tmp_path / "out.flac"
+    arguments = ("transfer", content, style, "-o", output, "--steps", "2", "--quiet")
+    run(empty / f"stylus{SUFFIX}", *arguments, cwd=tmp_path)
+    assert soundfile.info(output).frames == soundfile.info(content).frames
+    run(empty / f"python{SUFFIX}", "-m", "pip", "uninstall", "--quiet", "--yes", "stylus-audio", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("state", STATES)
