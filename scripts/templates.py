@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stylus_ops.pipeline.settings import PAPER
+
 ROOT = Path(__file__).parents[1]
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 TITLE, GAP, MARGIN, HEAD = 30, 20, 12, 40  # a node's title bar, between nodes, around a group, above its nodes
@@ -356,7 +358,7 @@ def listen(
 def quick_start(board: Template, sd15: bool) -> None:
     board.column("Model", 290)
     model = stable_diffusion(board) if sd15 else bundled(board)
-    schedule = board.add("StylusSchedule")
+    schedule = board.add("StylusSchedule", **({"steps": PAPER["steps"]} if sd15 else {}))
     text = (
         "## Music in the timbre of other music\n\nPress **Run**, then listen in *Compare*.\n\n"
         "The *content* keeps melody and rhythm, the *style* gives its sound: choose others in the two blue and red loaders, or "
@@ -423,11 +425,11 @@ def _parts(content: Node, *styles: Node) -> list[tuple[str, Node]]:
     return [("content", content), *(("style", style) for style in styles)]
 
 
-def single(board: Template, note: str, steps: int = 50) -> tuple[Model, Node, Node, Node, Node, Node]:
+def single(board: Template, note: str) -> tuple[Model, Node, Node, Node, Node, Node]:
     """The bundled prior, a content and a style, ready to be inverted: as most templates begin."""
     board.column("Model", 290)
     model = bundled(board)
-    schedule = board.add("StylusSchedule", steps=steps)
+    schedule = board.add("StylusSchedule")
     board.note(note + "\n\nThe model comes with the pack: nothing to download.")
     board.column("Recordings", 270)
     content = recording(board, "content", "Content: melody and rhythm", "melody", model=model.model)
@@ -442,10 +444,8 @@ def whole_song(board: Template) -> None:
         board,
         "## A whole stereo song\n\nChoose your song in the blue loader: any length, rate and channel count. It is cut into "
         "overlapping windows of 5 seconds and joined again; stereo, sample rate and length come back to the sample.\n\n"
-        "Set for minutes of music: 10 **steps** in *Stylus Schedule*, and **features** **recompute** in DDIM Invert and "
-        "Capture Style KV, which keeps almost nothing in memory.\n\nTry 10 seconds first: drag the handles below the "
+        "Set for minutes of music: **features** **recompute** in DDIM Invert and Capture Style KV, which keeps almost nothing in memory.\n\nTry 10 seconds first: drag the handles below the "
         "player, or set **duration**.",
-        steps=10,
     )
     inversion = invert(board, model, schedule, content, latent, features="recompute")
     captured = capture(board, model, schedule, style, style_latent, features="recompute")
@@ -507,7 +507,7 @@ def tone_first(board: Template) -> None:
 def stock_sampler_lora(board: Template) -> None:
     board.column("Model", 290)
     model = stable_diffusion(board, lora=True)
-    schedule = board.add("StylusSchedule")
+    schedule = board.add("StylusSchedule", steps=PAPER["steps"])
     board.note(
         "## The style as a patch on the MODEL\n\n*Apply Style to Model* works with stock samplers: with **euler**, add_noise off, "
         "cfg 1 and DDIM Invert's SIGMAS it equals *Inject Attention Sampler*.\n\nThe LoRA is bypassed until you choose one: "

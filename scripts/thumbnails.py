@@ -46,7 +46,7 @@ TEMPLATES = {
     "quick_start_tiny": Template("Quick start", "nothing to download", results={"result": Settings(tone=1)}),
     "quick_start_sd15": Template("Quick start, SD 1.5", "the paper's setting; 2 GB to download", results={}),
     "blend_styles": Template("Blend styles", "any number, with weights", ("style_a", "style_b")),
-    "whole_song": Template("A whole stereo song", "any length, little memory", results={"result": Settings(steps=10)}),
+    "whole_song": Template("A whole stereo song", "any length, little memory"),
     "style_mask": Template("Style by a mask", "where it is white", masked=True),
     "tone_first": Template("Tone first", "an equaliser, then the model", ("style_b",), {"result": Settings(tone=1)}),
     "stock_sampler_lora": Template("Stock sampler, LoRA", "the style as a patch; 2 GB to download", results={}),
