@@ -74,7 +74,7 @@ def check_name(path: Path) -> None:
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, of the same ending, then put it in its place.
 
-    What earlier processes were killed over in this folder is removed.
+    Temporary files that killed processes left in this folder are removed.
     """
     remove_leftovers(path.parent)
     temporary, created = _create_beside(path)

@@ -166,7 +166,7 @@ def _words_for(name: str) -> Iterator[None]:
         reason = f" ({error.strerror})" if isinstance(error, (av.FFmpegError, OSError)) and error.strerror else ""
         if isinstance(error, av.ArgumentError):  # FFmpeg's word for a container that is not on the lists above
             reason = " (no known kind of recording; playlists are not followed)"
-        raise AudioFileError(f"{name!r} cannot be read as audio{reason}: {OTHER_FILE}") from error
+        raise AudioFileError(f"{name!r} can't be read as audio{reason}: {OTHER_FILE}") from error
 
 
 def _read(path: Path, start: float, duration: float, gather: Gather[Samples]) -> Samples:
@@ -484,7 +484,7 @@ def write_audio(
         ) from error
     except (av.FFmpegError, ValueError) as error:
         raise ValueError(
-            f"{path.name!r} cannot be written as {name} at {rate} Hz with {waveform.shape[0]} channels: choose another format"
+            f"{path.name!r} can't be written as {name} at {rate} Hz with {waveform.shape[0]} channels: choose another format"
         ) from error
 
 

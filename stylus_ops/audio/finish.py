@@ -26,6 +26,9 @@ def finish(
     Returns:
         `[C, T]` with a true peak of at most the larger of -1 dBFS and the content's own; the content itself at mix 0.
 
+    Raises:
+        ValueError: a dial is outside its range.
+
     An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """
     LOUDNESS.check(loudness)

@@ -57,7 +57,10 @@ def mel_to_image(mel: Tensor, peak: Tensor, params: SpectrogramParams) -> Tensor
 
 
 def image_to_mel(image: Tensor, peak: Tensor, params: SpectrogramParams) -> Tensor:
-    """The inverse of `mel_to_image`; values outside 0..1 are clamped."""
+    """The inverse of `mel_to_image`; values outside 0..1 are clamped.
+
+    Shape: image `[B, n_mels, frames]`, peak `[B]` -> `[B, n_mels, frames]`
+    """
     return (1 - image.float().clamp(0, 1)).flip(-2).pow(1 / params.power) * peak[:, None, None]
 
 

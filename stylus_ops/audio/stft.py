@@ -43,6 +43,7 @@ def frame_blocks(frames: int, channels: int) -> Iterator[slice]:
 
 @lru_cache
 def hann_window(win_length: int) -> Tensor:
+    """The periodic Hann window `[win_length]`, made once for each length."""
     return torch.hann_window(win_length)
 
 

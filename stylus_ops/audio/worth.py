@@ -10,6 +10,7 @@ logger = logging.getLogger("stylus")
 
 
 def warn_of_silence(name: str) -> None:
+    """Tell of a recording without sound."""
     logger.warning("%s is silent: choose a recording, or a part of it, with sound", name)
 
 

@@ -60,7 +60,7 @@ def ddim_sigmas(sigma_table: Tensor, steps: int) -> Tensor:
 
 
 def sigmas_from_alphas_cumprod(alphas_cumprod: Tensor) -> Tensor:
-    """`sqrt((1 - alpha_bar) / alpha_bar)` for every training timestep, same shape."""
+    """`sqrt((1 - alpha_bar) / alpha_bar)` for every training timestep: `[T]` to `[T]`."""
     return ((1 - alphas_cumprod) / alphas_cumprod).sqrt()
 
 

@@ -7,7 +7,7 @@ import torch
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether that is what an error says: of the host's own memory torch says so in a RuntimeError's words alone."""
+    """Whether memory ran out. Of the host's own memory torch tells so only by the words of a RuntimeError."""
     told = "allocate memory" in str(error) or "not enough memory" in str(error)
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (isinstance(error, RuntimeError) and told)
 

@@ -32,7 +32,7 @@ class Restyled(NamedTuple):
 
 
 def style_itself(content: Tensor, style: Tensor, sample_rate: int) -> Restyled:
-    """The style's own recording, looped or cut to the content's length."""
+    """The style's own recording, looped or cut to the content's length and at its loudness. Waveforms `[C, T]` at `sample_rate` Hz."""
     samples = content.shape[-1]
     repeated = style[:, torch.arange(samples) % style.shape[-1]]
     repeated = repeated * loudness_gain(repeated, content, sample_rate)
@@ -43,6 +43,7 @@ def eq_match(content: Tensor, style: Tensor, sample_rate: int, amount: float = 1
     """The content through the equaliser of `match_tone`, bounded at 24 dB.
 
     Args:
+        content, style: waveforms `[C, T]` at `sample_rate` Hz.
         amount: share of the curve in dB, 0 (content) to 1.
     """
     return Restyled(
@@ -56,6 +57,7 @@ def cross_synthesis(content: Tensor, style: Tensor, sample_rate: int, amount: fl
     Statistics are those of (mel amplitude / peak) ** 0.25, the values of the images that a transfer works on.
 
     Args:
+        content, style: waveforms `[C, T]` at `sample_rate` Hz.
         amount: share of the change, 0 (content) to 1.
     """
     (mel, spectrogram), (style_mel, _) = _mel(content, sample_rate), _mel(style, sample_rate)
@@ -70,7 +72,7 @@ def cross_synthesis(content: Tensor, style: Tensor, sample_rate: int, amount: fl
 
 
 def truths_mel(content: Tensor, truth: Tensor, sample_rate: int) -> Restyled:
-    """The truth's own mel with the content's phase."""
+    """The truth's own mel with the content's phase. Waveforms `[C, T]` of one length at `sample_rate` Hz."""
     (mel, _), (_, spectrogram) = _mel(truth, sample_rate), _mel(content, sample_rate)
     return _decode(mel, spectrogram)
 

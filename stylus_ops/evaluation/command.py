@@ -87,7 +87,7 @@ def plan_of(args: argparse.Namespace, settings: Settings) -> Plan:
     elif args.contents and args.styles and not args.pairs:
         pairs, refused = every_pair(args.contents, args.styles), []
     else:
-        raise ValueError("evaluate needs a table of pairs, or both --contents and --styles")
+        raise ValueError("the pairs are not clear: name a table of pairs, or both --contents and --styles")
     known_truths = all(pair.truth for pair in pairs)
     chosen = args.methods or ((*TRUTH_METHODS, *METHODS) if known_truths else METHODS)
     methods = [parse_method(text, settings) for text in dict.fromkeys(chosen)]

@@ -28,7 +28,7 @@ def spectral_convergence(requested: Tensor, waveform: Tensor, sample_rate: int, 
 
 
 def clipped_share(waveform: Tensor) -> float:
-    """Share of the samples at or beyond full scale."""
+    """Share of the samples of a waveform `[C, T]` at or beyond full scale."""
     return float((waveform.abs() >= FULL_SCALE).float().mean())
 
 

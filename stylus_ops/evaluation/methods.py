@@ -74,7 +74,7 @@ class Recordings:
 
     def transfer(self, settings: Settings) -> Transfer:
         if self.engine is None:
-            raise ValueError("this method needs a model")
+            raise ValueError("no model is loaded and this method needs one: choose it with --model")
         return Transfer(self.engine, settings, quiet=True)
 
     def inverted(self, settings: Settings) -> tuple[list[Clip], list[Inversion]]:
@@ -88,22 +88,27 @@ class Recordings:
 
 
 def untouched(pair: Recordings, settings: Settings) -> Restyled:
+    """The content itself."""
     return Restyled(pair.content)
 
 
 def raw_style(pair: Recordings, settings: Settings) -> Restyled:
+    """The style itself."""
     return style_itself(pair.content, pair.style, pair.sample_rate)
 
 
 def equalised(pair: Recordings, settings: Settings) -> Restyled:
+    """`eq_match`, alpha being its amount."""
     return eq_match(pair.content, pair.style, pair.sample_rate, settings.alpha)
 
 
 def cross_synthesised(pair: Recordings, settings: Settings) -> Restyled:
+    """`cross_synthesis`, alpha being its amount."""
     return cross_synthesis(pair.content, pair.style, pair.sample_rate, settings.alpha)
 
 
 def mosaicked(pair: Recordings, settings: Settings) -> Restyled:
+    """`musaicing`."""
     return musaicing(pair.content, pair.style, pair.sample_rate)
 
 
@@ -137,6 +142,7 @@ def autoencoded(pair: Recordings, settings: Settings) -> Restyled:
 
 
 def transferred(pair: Recordings, settings: Settings) -> Restyled:
+    """The transfer by attention injection, every dial from `settings`."""
     (content, _), (inversion, capture) = pair.inverted(settings)
     run = pair.transfer(settings)
     latents = run.restyle(inversion, Style((capture,), (1.0,)))
@@ -178,9 +184,11 @@ def parse_method(text: str, settings: Settings) -> Method:
     changed = {}
     for change in filter(None, changes.split(",")):
         name, _, value = change.partition("=")
-        known = ["alpha"] if kind not in NEED_MODEL else [field.name for field in fields(Settings)]
-        if kind not in ADJUSTABLE or name not in known:
-            raise ValueError(f"method {text!r}: {kind} has no setting {name!r}")
+        known = [field.name for field in fields(Settings)] if kind in NEED_MODEL else ["alpha"]
+        known = known if kind in ADJUSTABLE else []
+        if name not in known:
+            choice = ", ".join(known) or "the method alone"
+            raise ValueError(f"method {text!r}: {kind} has no setting {name!r}: choose {choice}")
         changed[name] = value
     if kind == "adain" and "alpha" in changed:
         changed["adain"] = changed.pop("alpha")

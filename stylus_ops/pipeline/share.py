@@ -20,7 +20,7 @@ LOCAL_RANK = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "MV
 CLAIM = ".claim-"
 DIGITS = 16
 YOUNG = 3600.0
-"""Seconds for which a claim that nobody holds is let be: its process may be about to hold it."""
+"""Seconds before a claim that nobody holds is removed: its process may be about to hold it."""
 
 
 class Share(NamedTuple):
@@ -56,7 +56,7 @@ def launched_alone() -> bool:
 def claimed(output: Path) -> Iterator[bool]:
     """Yields whether this process may write `output`; while it may, no other process may. See `held`.
 
-    What processes were killed over in this folder is removed afterwards: its rows may never run again.
+    Claims that killed processes left in this folder are removed afterwards, since their rows may never run again.
     """
     name = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:DIGITS]
     with held(output.with_name(f"{CLAIM}{name}")) as mine:
