@@ -27,7 +27,9 @@ BOXES = """() => app.canvas.graph.nodes.map(node => {
 DROP = """([name, content, place]) => {
   const bytes = Uint8Array.from(atob(content), character => character.charCodeAt(0));
   const dataTransfer = new DataTransfer();
-  dataTransfer.items.add(new File([bytes], name, {type: `audio/${name.split(".").pop()}`}));
+  const suffix = name.split(".").pop();
+  const type = {mp3: "audio/mpeg", opus: "audio/ogg"}[suffix] ?? `audio/${suffix}`;  // as Chromium tells of a file
+  dataTransfer.items.add(new File([bytes], name, {type}));
   const [clientX, clientY] = place;
   const below = document.elementFromPoint(clientX, clientY);
   for (const kind of ["dragenter", "dragover", "drop"])
