@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ..output_files import check_writable, write_atomically
 from .folders import make_folder
 from .settings import Settings
-from .share import Share, claimed
+from .share import Share, claim_of, claimed
 from .table import read_table
 from .transfer_files import check_paths, transfer_files
 
@@ -104,6 +104,12 @@ def read_manifest(manifest: Path, out: Path, settings: Settings) -> Manifest:
                     f"manifest {manifest}, line {row.line}: out {target} is a {kind} that line {line} reads: "
                     "choose another name"
                 )
+    for row in [*rows.values()]:
+        # In this order: a process that has let go of its claim has written its report.
+        if row.output.exists() and not claim_of(row.output).exists() and not row.report.exists():
+            told = f"out {row.output} exists and no batch made it: choose another name, or move it away"
+            refused.append(Failure(row.line, str(row.output), told))
+            del rows[row.output]
     return Manifest(list(rows.values()), refused)
 
 

@@ -52,14 +52,19 @@ def launched_alone() -> bool:
     return "MASTER_ADDR" in os.environ and not any(name in os.environ for name in SIZE)
 
 
+def claim_of(output: Path) -> Path:
+    """The file that is there while a process writes `output`, and after it was killed over it."""
+    name = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:DIGITS]
+    return output.with_name(f"{CLAIM}{name}")
+
+
 @contextmanager
 def claimed(output: Path) -> Iterator[bool]:
     """Yields whether this process may write `output`; while it may, no other process may. See `held`.
 
     Claims that killed processes left in this folder are removed afterwards, since their rows may never run again.
     """
-    name = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:DIGITS]
-    with held(output.with_name(f"{CLAIM}{name}")) as mine:
+    with held(claim_of(output)) as mine:
         yield mine
     for claim in output.parent.glob(CLAIM + "[0-9a-f]" * DIGITS):
         with suppress(OSError):

@@ -25,7 +25,7 @@ from stylus_ops.audio.files import read_audio, write_audio
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.batch import counts_of, is_finished, read_manifest, run_rows
 from stylus_ops.pipeline.settings import PAPER, Settings
-from stylus_ops.pipeline.share import Share
+from stylus_ops.pipeline.share import Share, claim_of
 from stylus_ops.pipeline.transfer import Transfer
 from stylus_ops.shares import normalised
 from tests.small_folder import write_small_folder
@@ -553,6 +553,27 @@ def test_a_bad_row_is_told_and_the_others_are_done(clips, model, engine, monkeyp
     told = capsys.readouterr()
     assert [failure["line"] for failure in json.loads(told.out)["failed"]] == [2, 3, 4, 5]
     assert names(clips / "results") == results_of("5.flac")
+
+
+def test_what_no_batch_made_is_not_overwritten(clips, engine):
+    """A sound that a killed process left, whose claim is still there, is."""
+    rows = [
+        {"content": "content.wav", "style": "style.flac", "out": name} for name in ("mine.wav", "left.wav", "done.wav")
+    ]
+    manifest = write_manifest(clips / "pairs.csv", rows)
+    results = clips / "results"
+    results.mkdir()
+    for row in rows:
+        (results / row["out"]).write_bytes(b"a sound")
+    claim_of((results / "left.wav").resolve()).touch()
+    (results / "done.wav.json").write_text("{}")
+    found, refused = read_manifest(manifest, results, FAST_SETTINGS)
+    assert [row.output.name for row in found] == ["left.wav", "done.wav"]
+    assert [failure.line for failure in refused] == [2]
+    assert "exists and no batch made it: choose another name" in refused[0].error
+    run_rows(engine, found, Share(0, 1, 0), quiet=True)
+    assert [(results / row["out"]).read_bytes() == b"a sound" for row in rows] == [True, False, False]
+    assert all(is_finished(row, engine.name, engine.model.digest()) for row in found)
 
 
 @pytest.mark.parametrize(
