@@ -40,10 +40,9 @@ class LongTransfer:
 
     def restyle(self, style: Style, mask: Tensor | None = None) -> Tensor:
         """Latents `[windows, 4, h, w]` of the content in the style's timbre."""
-        policy = self.run.settings.features
         latents = self._encode()
         trajectory = OnDisk(self.folder, (self.run.settings.steps, *latents.shape))
-        inversion = self.run.invert_latents(latents, "recompute" if policy == "auto" else policy, trajectory)
+        inversion = self.run.invert_latents(latents, largest_bank=0, trajectory=trajectory)
         return self.run.restyle(inversion, style, mask, trajectory)
 
     def decode(self, latents: Tensor) -> Waveform:

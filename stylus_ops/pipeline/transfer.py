@@ -187,7 +187,7 @@ class Transfer:
             largest_bank: bytes of features that are kept where that is not asked for.
         """
         counts = [len(clip.images) for clip in clips]
-        together = self.invert_latents(self._encode(clips), largest_bank=largest_bank)
+        together = self.invert_latents(self._encode(clips), largest_bank)
         width = together.noise.shape[-1]
         ends = torch.tensor(counts).cumsum(0).tolist()
         return [
@@ -196,22 +196,16 @@ class Transfer:
         ]
 
     def invert_latents(
-        self,
-        latents: Tensor,
-        features: str | None = None,
-        trajectory: OnDisk | None = None,
-        largest_bank: float = math.inf,
+        self, latents: Tensor, largest_bank: float = math.inf, trajectory: OnDisk | None = None
     ) -> Inversion:
         """Latents [B, 4, h, w] up the noise levels, as one clip without padding.
 
         Args:
-            features: in place of the setting of that name.
-            trajectory: where that is kept; in memory if None.
             largest_bank: as for `invert`.
+            trajectory: where that is kept; in memory if None.
         """
         sigmas = ddim_sigmas(self.engine.model.sigmas, self.settings.steps)
-        policy = self._feature_policy(latents, features or self.settings.features, largest_bank)
-        recorder = Recorder(sigmas, self.sites, policy)
+        recorder = Recorder(sigmas, self.sites, self._feature_policy(latents, largest_bank))
         per_pass = self._windows_per_pass(latents)
         with self.stage("inversion", len(sigmas)) as bar:
             return record(
@@ -289,12 +283,10 @@ class Transfer:
                 bar.update()
         return torch.cat(latents)
 
-    def _feature_policy(self, latents: Tensor, requested: str, largest_bank: float) -> str:
+    def _feature_policy(self, latents: Tensor, largest_bank: float) -> str:
         per_window = feature_bytes(self.engine.decoder, self.sites, self.engine.dtype, *latents.shape[-2:])
         needed = self.settings.steps * len(latents) * per_window
-        if requested == "auto" and needed > largest_bank:
-            requested = "recompute"
-        policy = choose_policy(requested, needed, psutil.virtual_memory().available)
+        policy = choose_policy(self.settings.features, needed, psutil.virtual_memory().available, largest_bank)
         self.chosen["features"] = policy
         return policy
 
