@@ -12,6 +12,7 @@ from ..stylus_ops.dials import GROUPS
 from ..stylus_ops.diffusion.features import Inversion
 from ..stylus_ops.diffusion.schedule import Schedule
 from . import sockets
+from .graph import Prompt
 from .host import runs
 from .inputs import check_weights, widgets
 from .style_library import kept_steps
@@ -39,6 +40,12 @@ def inversion_inputs() -> list[io.Input]:
             tooltip="Of the same clip. Keeps the padding of a clip shorter than one window out of the statistics.",
         ),
     ]
+
+
+def check_graph(prompt: Prompt) -> None:
+    """Raises ValueError for what a graph shows to be wrong, before anything is inverted."""
+    check_wiring(prompt, kept_steps)
+    check_weights(prompt)
 
 
 def invert(
@@ -99,7 +106,6 @@ class DDIMInvert(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: ModelPatcher, **shared: Any) -> io.NodeOutput:
-        check_wiring(cls.hidden.prompt, kept_steps)
-        check_weights(cls.hidden.prompt)
+        check_graph(cls.hidden.prompt)
         result = invert(model, **shared)
         return io.NodeOutput(result, runs.noise_latent(model, result), runs.host_sigmas(result))

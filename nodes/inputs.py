@@ -9,6 +9,7 @@ from ..stylus_ops.shares import normalised, parse_weights
 from .graph import Prompt, linked
 
 MOST_STYLES = 16
+WEIGHING = {"StylusBlendStyles", "StylusMatchTone"}
 
 
 def widget(dial: Dial) -> io.Input:
@@ -53,8 +54,10 @@ def weighted_styles(one: io.Input, least: int, styles: str, weights: str) -> lis
 
 
 def check_weights(prompt: Prompt) -> None:
-    """Raises ValueError if nodes of a graph have more or fewer weights than styles, or weights that are none."""
+    """Raises ValueError if nodes with `weighted_styles` have more or fewer weights than styles, or weights that are none."""
     for node in prompt.values():
+        if node["class_type"] not in WEIGHING:
+            continue
         styles = [value for name, value in node["inputs"].items() if name.startswith("styles.") and linked(value)]
         weights = node["inputs"].get("weights")
         if styles and isinstance(weights, str):

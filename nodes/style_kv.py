@@ -12,10 +12,8 @@ from ..stylus_ops.dials import STYLE_WINDOWS
 from ..stylus_ops.diffusion.features import Style, blend
 from ..stylus_ops.shares import parse_weights
 from . import sockets
-from .ddim_invert import check_same_clip, inversion_inputs, invert
-from .inputs import check_weights, weighted_styles, weights_can_be_read, widget
-from .style_library import kept_steps
-from .wiring import check_wiring
+from .ddim_invert import check_graph, check_same_clip, inversion_inputs, invert
+from .inputs import weighted_styles, weights_can_be_read, widget
 
 
 class CaptureStyle(io.ComfyNode):
@@ -43,8 +41,7 @@ class CaptureStyle(io.ComfyNode):
     def execute(
         cls, latent: dict, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
     ) -> io.NodeOutput:
-        check_wiring(cls.hidden.prompt, kept_steps)
-        check_weights(cls.hidden.prompt)
+        check_graph(cls.hidden.prompt)
         STYLE_WINDOWS.check(style_windows)
         if spectrogram is not None:
             check_same_clip(spectrogram, latent)

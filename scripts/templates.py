@@ -444,8 +444,8 @@ def whole_song(board: Template) -> None:
         board,
         "## A whole stereo song\n\nChoose your song in the blue loader: any length, rate and channel count. It is cut into "
         "overlapping windows of 5 seconds and joined again; stereo, sample rate and length come back to the sample.\n\n"
-        "Set for minutes of music: **features** **recompute** in DDIM Invert and Capture Style KV, which keeps almost nothing in memory.\n\nTry 10 seconds first: drag the handles below the "
-        "player, or set **duration**.",
+        "Set for minutes of music: **features** **recompute** in DDIM Invert and Capture Style KV, which keeps almost "
+        "nothing in memory.\n\nTry 10 seconds first: drag the handles below the player, or set **duration**.",
     )
     inversion = invert(board, model, schedule, content, latent, features="recompute")
     captured = capture(board, model, schedule, style, style_latent, features="recompute")

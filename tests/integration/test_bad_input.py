@@ -364,6 +364,13 @@ def test_weights_that_do_not_fit_are_refused_before_an_inversion(comfy: ComfySer
     assert not run.progress
 
 
+def test_weights_of_other_packs_are_left_alone(comfy: ComfyServer) -> None:
+    comfy.forget_outputs()
+    graph = TransferGraph(comfy)
+    graph.add("EmptyImage", **{"styles.style_0": [graph.capture, 0], "weights": "heavy"})
+    assert comfy.run(graph).error is None
+
+
 @pytest.mark.parametrize("prefix", ["../escaped", "blocked/song"])
 def test_output_that_cannot_be_written(comfy: ComfyServer, prefix: str) -> None:
     """Outside the output folder, and in a folder that can't be made because a file has its name."""
