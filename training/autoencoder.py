@@ -20,24 +20,27 @@ from torch import Tensor
 from stylus_ops.audio.metrics import psnr
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
-from .windows import WIDTH, Recordings, Values, equaliser, mix, random_start, to_images
+from .windows import Places, Recordings, equalisers, mix, to_images
 
 CONFIG = {"encoder_width": 96, "encoder_depth": 3, "decoder_width": 192, "decoder_depth": 5}
 BATCH = 8
 
 
-def random_window(recordings: Recordings, rng: np.random.Generator) -> Values:
-    """One window, at times a mixture of two recordings, at times equalised."""
-    piece = recordings.piece(rng)
-    rendering, start = int(rng.integers(len(piece))), random_start(rng, piece)
-    values = piece[rendering, :, start : start + WIDTH].astype(np.float32)
-    if rng.random() < 0.4:
-        values = mix(values, random_window(recordings, rng), rng.uniform(0.4, 1.2))
-    return values * equaliser(rng) if rng.random() < 0.6 else values
-
-
 def random_images(recordings: Recordings, rng: np.random.Generator, count: int) -> Tensor:
-    return to_images(np.stack([random_window(recordings, rng) for _ in range(count)]))
+    """Windows as images [count, 3, 256, 256], at times mixtures of two recordings, at times equalised."""
+
+    def windows() -> Tensor:
+        pieces = recordings.pieces(rng, 0.2, count)
+        rendering = rng.integers(recordings.renderings, size=count)
+        return recordings.windows(Places(pieces, rendering, recordings.starts(rng, count)[0]))
+
+    def chosen(share: float) -> Tensor:
+        return torch.from_numpy(rng.random(count) < share)[:, None, None]
+
+    values = mix(
+        windows(), windows(), torch.from_numpy(rng.uniform(0.4, 1.2, count)).float()[:, None, None] * chosen(0.4)
+    )
+    return to_images(torch.where(chosen(0.6), values * equalisers(rng, count, recordings.device), values))
 
 
 @torch.no_grad()

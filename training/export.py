@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     args = parser.parse_args()
     codec = torch.load(args.folder / "autoencoder.pt")
-    prior = torch.load(args.folder / "prior.pt")
+    prior = torch.load(args.folder / "prior.pt", map_location="cpu")
     names = [name for name, _ in make_unet().named_parameters()]
     *averages, context = prior["averages"]
     tensors = {UNET + ldm_key(name): average for name, average in zip(names, averages, strict=True)}

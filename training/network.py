@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 
+from stylus_ops.dials import ALPHA
 from stylus_ops.engine.tiny_unet import diffusers_config
 
 UNET_CONFIG: dict[str, Any] = {
@@ -28,11 +31,18 @@ UNET_CONFIG: dict[str, Any] = {
 INJECTED = ("up_blocks.2.", "up_blocks.3.")  # decoder blocks 6 to 11
 
 
-class WindowAttention:
-    """Self-attention whose keys and values come from the rows `sources`; attention to the one-token context.
+class Reading(NamedTuple):
+    """What injected attention reads."""
 
-    Written out in matrix products, which bfloat16 hardware runs faster than the fused CPU kernel's backward pass.
-    """
+    sources: Tensor
+    """[B] the row whose keys and values each row of the batch takes."""
+    gamma: Tensor | None = None
+    """[P] in a transfer, whose last P rows are samples and the P before them their contents: the share of the content's query in
+    the sample's (Stylus Eq. 1), which then takes its content's keys and values too, guided by the default alpha (Eq. 3)."""
+
+
+class WindowAttention:
+    """Self-attention whose keys and values come from the rows that it reads; attention to the one-token context."""
 
     def __init__(self, injected: bool):
         self.injected = injected
@@ -44,17 +54,26 @@ class WindowAttention:
         encoder_hidden_states: Tensor | None = None,
         attention_mask: None = None,
         temb: None = None,
-        sources: Tensor | None = None,
+        reading: Reading | None = None,
     ) -> Tensor:
         if encoder_hidden_states is not None:  # a softmax over one token is 1
             return attn.to_out[0](attn.to_v(encoder_hidden_states)).expand_as(hidden_states)
-        kept = hidden_states.index_select(0, sources) if self.injected and sources is not None else hidden_states
+        reading = reading if self.injected else None
+        queries = hidden_states
+        if reading is not None and reading.gamma is not None:
+            *others, content, sample = hidden_states.split(len(reading.gamma))
+            queries = torch.cat([*others, content, sample.lerp(content, reading.gamma[:, None, None].to(sample.dtype))])
         q, k, v = (
             layer(x).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for layer, x in ((attn.to_q, hidden_states), (attn.to_k, kept), (attn.to_v, kept))
+            for layer, x in ((attn.to_q, queries), (attn.to_k, hidden_states), (attn.to_v, hidden_states))
         )
-        weights = ((q * attn.scale) @ k.transpose(-1, -2)).softmax(-1, dtype=q.dtype)
-        return attn.to_out[0]((weights @ v).transpose(1, 2).flatten(2))
+        kept = (k, v) if reading is None else (k.index_select(0, reading.sources), v.index_select(0, reading.sources))
+        read = scaled_dot_product_attention(q, *kept)
+        if reading is not None and reading.gamma is not None:
+            pairs = len(reading.gamma)
+            own = scaled_dot_product_attention(q[-pairs:], *(x[-2 * pairs : -pairs] for x in (k, v)))
+            read = torch.cat([read[:-pairs], own.lerp(read[-pairs:], ALPHA.default)])
+        return attn.to_out[0](read.transpose(1, 2).flatten(2))
 
 
 def make_unet() -> Any:

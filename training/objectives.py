@@ -1,7 +1,8 @@
 """What the prior is trained to do: to denoise, and to carry a transfer out.
 
 Rows of a batch: 0..P-1 are style windows, which attend to themselves; P..2P-1 are the windows to be restyled, whose injected
-attention reads the rows `sources`. Sigma is the noise level of the variance-exploding form that `stylus_ops.diffusion` works in.
+attention reads the rows `sources`. In a transfer P..2P-1 are contents, which attend to themselves too, and 2P..3P-1 the samples,
+which read both as the pack's own sampler does. Sigma is the noise level of the variance-exploding form that `stylus_ops.diffusion` works in.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stylus_ops.dials import GAMMA
 from stylus_ops.diffusion.adain import adain
 from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.schedule import TRAIN_STEPS
 from stylus_ops.engine.loading import sd_sigmas
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
-from .examples import random_example
+from .examples import random_examples
+from .network import Reading
 from .windows import Recordings, to_images
 
 OWN = 0.2  # share of windows that attend to themselves
 NODES = (4, 12)  # of a transfer
+USUAL_GAMMA = 0.7  # share of transfers with the default gamma; others have any
 SIGMAS = sd_sigmas()
 
 
@@ -49,9 +53,7 @@ def random_batch(
     Args:
         kinds: probability of each kind of example.
     """
-    names = rng.choice(list(kinds), size=pairs, p=list(kinds.values()))
-    examples = [random_example(recordings, rng, str(name)) for name in names]
-    images = to_images(np.concatenate([np.stack(group) for group in zip(*examples, strict=True)]))
+    images = to_images(torch.cat(random_examples(recordings, rng, pairs, kinds)))
     start = int(rng.integers(images.shape[-1] - width + 1))
     images = images[..., start : start + width].contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
@@ -59,8 +61,13 @@ def random_batch(
     return Batch(content, target, style)
 
 
-Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Noisy latents [B, 4, h, w], timesteps [B] and the rows [B] that injected attention reads, to the noise eps in the latents."""
+Predict = Callable[[Tensor, Tensor, Reading], Tensor]
+"""Noisy latents [B, 4, h, w], timesteps [B] and what injected attention reads, to the noise eps in the latents."""
+
+
+def sigma_at(timesteps: Tensor) -> Tensor:
+    """[B] to [B, 1, 1, 1]."""
+    return SIGMAS.to(timesteps.device)[timesteps][:, None, None, None]
 
 
 @dataclass(frozen=True)
@@ -71,17 +78,17 @@ class Predictor:
     context: Tensor
     """[1, 1, C]"""
     bfloat16: bool = False
-    """Evaluate in it, for CPUs with matrix units for it."""
+    """Evaluate in it, for devices with matrix units for it."""
 
-    def __call__(self, noisy: Tensor, timesteps: Tensor, sources: Tensor) -> Tensor:
-        sigma = SIGMAS[timesteps][:, None, None, None]
-        inputs = (noisy / (1 + sigma**2).sqrt()).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+    def __call__(self, noisy: Tensor, timesteps: Tensor, reading: Reading) -> Tensor:
+        inputs = noisy / (1 + sigma_at(timesteps) ** 2).sqrt()
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(noisy.device.type, torch.bfloat16, enabled=self.bfloat16):
             eps = self.unet(
                 inputs,
                 timesteps,
                 self.context.expand(len(noisy), -1, -1),
-                cross_attention_kwargs={"sources": sources},
+                cross_attention_kwargs={"reading": reading},
                 return_dict=False,
             )[0]
         return eps.float()
@@ -98,24 +105,24 @@ class Task(NamedTuple):
     """[2P] the row that each row's injected attention reads."""
 
 
-def random_task(pairs: int, generator: torch.Generator | None = None) -> Task:
+def random_task(pairs: int, device: torch.device | str = "cpu") -> Task:
     """The share is 1 half of the time and anything below otherwise, at every noise level: in a transfer the sample still has the
     content's timbre at low noise, as far as the steps before have left it."""
-    timesteps = torch.randint(1, TRAIN_STEPS, (pairs,), generator=generator)
-    share = torch.rand(pairs, generator=generator).mul(2).clamp(max=1)
-    own = torch.rand(pairs, generator=generator) < OWN
-    rows = torch.arange(pairs)
+    timesteps = torch.randint(1, TRAIN_STEPS, (pairs,), device=device)
+    share = torch.rand(pairs, device=device).mul(2).clamp(max=1)
+    own = torch.rand(pairs, device=device) < OWN
+    rows = torch.arange(pairs, device=device)
     return Task(timesteps, torch.where(own, 0.0, share), torch.cat([rows, torch.where(own, rows + pairs, rows)]))
 
 
 def denoising_loss(predict: Predict, batch: Batch, task: Task) -> Tensor:
     """Weighted squared error per row, [2P], of the noise that leads from noisy latents to the style and to the target."""
     timesteps = task.timesteps.repeat(2)
-    sigma = SIGMAS[timesteps][:, None, None, None]
+    sigma = sigma_at(timesteps)
     clean = torch.cat([batch.style, torch.lerp(batch.target, batch.content, task.share[:, None, None, None])])
     wanted = torch.cat([batch.style, batch.target])
     noisy = clean + sigma * torch.randn_like(clean)
-    error = (predict(noisy, timesteps, task.sources) - (noisy - wanted) / sigma).square().mean((1, 2, 3))
+    error = (predict(noisy, timesteps, Reading(task.sources)) - (noisy - wanted) / sigma).square().mean((1, 2, 3))
     return denoising_weight(sigma.flatten()) * error
 
 
@@ -131,38 +138,53 @@ def random_nodes(generator: torch.Generator | None = None) -> Tensor:
     return 1 + ((TRAIN_STEPS - 2) * (torch.arange(count) + offset) / count).long()
 
 
+def random_gamma(pairs: int, device: torch.device | str = "cpu") -> Tensor:
+    """[P], mostly the default."""
+    anything = torch.rand(pairs, device=device)
+    return torch.where(torch.rand(pairs, device=device) < USUAL_GAMMA, GAMMA.default, anything)
+
+
 class Points(NamedTuple):
-    """Where examples are on their way through a transfer, one row each."""
+    """Where examples are on their way through a transfer, one row each; latents [P, 4, h, w]."""
 
     timesteps: Tensor
     """[P]"""
+    gamma: Tensor
+    """[P] query preservation."""
     style: Tensor
-    """[P, 4, h, w], on the style's own way up."""
+    """On the style's own way up."""
+    content: Tensor
+    """On the content's own way up."""
     sample: Tensor
-    """[P, 4, h, w], on its way down."""
+    """On its way down."""
     target: Tensor
-    """[P, 4, h, w], where it should go."""
+    """Where it should go."""
 
 
 @torch.no_grad()
-def transfer(predict: Predict, batch: Batch, timesteps: Tensor) -> tuple[list[Points], Tensor]:
+def transfer(predict: Predict, batch: Batch, timesteps: Tensor, gamma: Tensor) -> tuple[list[Points], Tensor]:
     """The points of a transfer of every example, from the last node down, and the results [P, 4, h, w].
 
     Args:
         timesteps: [N] ascending, of the nodes.
+        gamma: [P] query preservation.
     """
-    sigmas, pairs = SIGMAS[timesteps], len(batch.content)
+    clips, pairs = torch.cat([batch.style, batch.content]), len(batch.content)
+    timesteps = timesteps.to(clips.device)
+    sigmas = sigma_at(timesteps).flatten()
+    own = Reading(torch.arange(2 * pairs, device=clips.device))
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
         timestep = timesteps[(sigmas - sigma).abs().argmin()].expand(len(x))
-        return x - sigma * predict(x, timestep, torch.arange(len(x)))
+        return x - sigma * predict(x, timestep, own)
 
-    inverted = invert(denoise, torch.cat([batch.style, batch.content]), sigmas)
+    inverted = invert(denoise, clips, sigmas, evaluated=clips.new_empty(len(sigmas), *clips.shape))
     styles, contents = inverted.noise.split(pairs)
     sample = torch.cat([adain(c[None], [s[None]], [1.0]) for c, s in zip(contents, styles, strict=True)])
     passed = []
     for node in reversed(range(len(sigmas))):
-        points = Points(timesteps[node].expand(pairs), inverted.evaluated[node, :pairs], sample, batch.target)
+        style, content = inverted.evaluated[node].split(pairs)
+        points = Points(timesteps[node].expand(pairs), gamma, style, content, sample, batch.target)
         passed.append(points)
         below = sigmas[node - 1] if node else sigmas.new_zeros(())
         sample = sample + (below - sigmas[node]) * styled_eps(predict, points)
@@ -170,10 +192,12 @@ def transfer(predict: Predict, batch: Batch, timesteps: Tensor) -> tuple[list[Po
 
 
 def styled_eps(predict: Predict, points: Points) -> Tensor:
-    """The noise in the samples, [P, 4, h, w], with injected attention that reads the styles."""
+    """The noise in the samples, [P, 4, h, w], with injected attention that reads contents and styles."""
     pairs = len(points.sample)
-    rows = torch.arange(pairs).repeat(2)
-    return predict(torch.cat([points.style, points.sample]), points.timesteps.repeat(2), rows)[pairs:]
+    rows = torch.arange(2 * pairs, device=points.sample.device)
+    reading = Reading(torch.cat([rows, rows[:pairs]]), points.gamma)
+    noisy = torch.cat([points.style, points.content, points.sample])
+    return predict(noisy, points.timesteps.repeat(3), reading)[2 * pairs :]
 
 
 def transfer_loss(predict: Predict, points: Points) -> Tensor:
@@ -183,7 +207,7 @@ def transfer_loss(predict: Predict, points: Points) -> Tensor:
     above have left of that timbre is no fixed share. So the network is trained where transfers really lead it (the idea of
     DAgger, Ross et al. 2011).
     """
-    sigma = SIGMAS[points.timesteps][:, None, None, None]
+    sigma = sigma_at(points.timesteps)
     denoised = points.sample - sigma * styled_eps(predict, points)
     return transfer_weight(sigma.flatten()) * (denoised - points.target).square().mean((1, 2, 3))
 

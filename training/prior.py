@@ -3,8 +3,7 @@
     python -m training.prior --folder FOLDER --minutes 90
 
 reads FOLDER/data and FOLDER/autoencoder.pt, writes FOLDER/prior.pt every five minutes and goes on from it when started again;
-`--start WEIGHTS` begins with weights in the bundled format, whose autoencoder it unpacks. On one thread, with --width 128, a step
-of 8 pairs takes 3.5 s in float32 with AVX2; with --bfloat16 and --compile 0.8 s on a CPU with AMX.
+`--start WEIGHTS` begins with weights in the bundled format, whose autoencoder it unpacks.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from stylus_ops.dials import GAMMA
 from stylus_ops.engine.tiny_unet import diffusers_unet
 from stylus_ops.tiny import load
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
@@ -36,37 +36,44 @@ from .objectives import (
     Task,
     denoising_loss,
     random_batch,
+    random_gamma,
     random_nodes,
     random_task,
     transfer,
     transfer_loss,
 )
-from .windows import Recordings
+from .windows import Recordings, on_device
 
 LEARNING_RATE = 5e-4
-EMA = 0.998
-TRANSFERRED = {"equalised": 0.1, "replayed": 0.35, "rolled": 0.35, "matched": 0.2}
+EMA = 0.999
+TRANSFERRED = {"equalised": 0.05, "processed": 0.1, "replayed": 0.4, "rolled": 0.25, "matched": 0.2}
 """Kinds of examples whose transfer is trained."""
 CHECKED = ("replayed", "rolled")
 KEPT = 24
 """Transfers whose points are kept to be trained on."""
 ROUND = 16
 """Losses before the next transfer."""
+REPORT, SAVE = 120.0, 300.0
+"""Seconds between."""
 
 
 class Passed:
     """Points that the last transfers went through. Neighbours on one way are alike, so they are drawn at random from many."""
 
     def __init__(self, transfers: int):
-        self.rows: deque[list[Points]] = deque(maxlen=transfers)
+        self.transfers: deque[Points] = deque(maxlen=transfers)
 
     def add(self, points: Sequence[Points]) -> None:
-        self.rows.append([Points(*(t[row : row + 1] for t in at)) for at in points for row in range(len(at.sample))])
+        self.transfers.append(_joined(points))
+        self.all = _joined(self.transfers)
 
     def draw(self, count: int, rng: np.random.Generator) -> Points:
-        rows = [row for transfer in self.rows for row in transfer]
-        drawn = [rows[i] for i in rng.integers(len(rows), size=count)]
-        return Points(*(torch.cat(values) for values in zip(*drawn, strict=True)))
+        rows = on_device(rng.integers(len(self.all.sample), size=count), self.all.sample.device)
+        return Points(*(values[rows] for values in self.all))
+
+
+def _joined(points: Iterable[Points]) -> Points:
+    return Points(*(torch.cat(values) for values in zip(*points, strict=True)))
 
 
 def losses(
@@ -89,13 +96,17 @@ def losses(
 
     while True:
         if share > 0:
-            for _ in range(1 if passed.rows else KEPT // 2):
-                passed.add(transfer(predict, examples(TRANSFERRED), random_nodes())[0])
+            for _ in range(1 if passed.transfers else KEPT // 2):
+                gamma = random_gamma(pairs, recordings.device)
+                passed.add(transfer(predict, examples(TRANSFERRED), random_nodes(), gamma)[0])
         for _ in range(ROUND):
             if rng.random() < share:
                 yield "transfer", transfer_loss(predict, passed.draw(pairs, rng)).mean()
             else:
-                yield "denoising", denoising_loss(predict, examples(KINDS), random_task(pairs)).mean()
+                yield (
+                    "denoising",
+                    denoising_loss(predict, examples(KINDS), random_task(pairs, recordings.device)).mean(),
+                )
 
 
 @torch.no_grad()
@@ -104,17 +115,20 @@ def report(predict: Predict, batches: dict[str, Batch]) -> str:
     far a transfer of 10 steps ends from its target (root mean square in latents, of the content's)."""
     lines = []
     for kind, batch in batches.items():
-        pairs = len(batch.content)
-        rows = torch.arange(pairs)
+        pairs, device = len(batch.content), batch.content.device
+        rows = torch.arange(pairs, device=device)
         readers = {"own": rows + pairs, "style": rows, "stranger": rows.roll(1)}
         for timestep in (500, 800):
             by_reader = {}
             for reader, source in readers.items():
                 torch.manual_seed(0)
-                task = Task(torch.full((pairs,), timestep), torch.ones(pairs), torch.cat([rows, source]))
+                task = Task(
+                    rows.new_full((pairs,), timestep), torch.ones(pairs, device=device), torch.cat([rows, source])
+                )
                 by_reader[reader] = float(denoising_loss(predict, batch, task)[pairs:].mean())
             lines.append(f"  {kind} t={timestep} " + " ".join(f"{r} {x:.3f}" for r, x in by_reader.items()))
-        _, result = transfer(predict, batch, 1 + 100 * torch.arange(10))
+        gamma = torch.full((pairs,), GAMMA.default, device=device)
+        _, result = transfer(predict, batch, 1 + 100 * torch.arange(10), gamma)
         before, after = ((x - batch.target).square().mean().sqrt() for x in (batch.content, result))
         lines.append(f"  {kind} transfer: {after:.3f} off, of {before:.3f}")
     torch.seed()
@@ -132,6 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--width", type=int, default=256, help="frames of a training window; fewer make faster steps")
@@ -140,39 +155,30 @@ def main() -> None:
     parser.add_argument(
         "--transfers", type=float, default=0.6, help="share of steps on the ways of transfers, 0 to 0.9"
     )
-    parser.add_argument(
-        "--injected-only",
-        action="store_true",
-        help="train decoder blocks 6 to 11 alone, for three quarters of the time",
-    )
-    parser.add_argument("--bfloat16", action="store_true", help="for CPUs with matrix units for it; slow on others")
+    parser.add_argument("--bfloat16", action="store_true", help="for devices with matrix units for it; slow on others")
     parser.add_argument("--compile", action="store_true", help="minutes of compiling first, faster steps after")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    torch.set_float32_matmul_precision("high")
     if args.start is not None and not (args.folder / "prior.pt").exists():
         unpack_autoencoder(args.start, args.folder)
     saved = torch.load(args.folder / "autoencoder.pt")
     autoencoder = TinyAutoencoder(**saved["config"])
     autoencoder.load_state_dict(saved["model"])
-    recordings = Recordings(args.folder / "data" / "train")
-    held_out = Recordings(args.folder / "data" / "held_out")
+    autoencoder.to(args.device)
+    recordings, held_out = (Recordings(args.folder / "data" / part, args.device) for part in ("train", "held_out"))
     checks = {
         kind: random_batch(autoencoder, held_out, np.random.default_rng(1), args.pairs, args.width, {kind: 1.0})
         for kind in CHECKED
     }
 
-    unet = make_unet().to(memory_format=torch.channels_last)
-    context = torch.nn.Parameter(torch.randn(1, 1, UNET_CONFIG["context_dim"]))
+    unet = make_unet().to(args.device, memory_format=torch.channels_last)
+    context = torch.nn.Parameter(torch.randn(1, 1, UNET_CONFIG["context_dim"], device=args.device))
     parameters = [*unet.parameters(), context]
-    if args.injected_only:
-        unet.requires_grad_(False)
-        for block in (*unet.up_blocks[2:], unet.conv_norm_out, unet.conv_out):
-            block.requires_grad_(True)
-    trained = [p for p in parameters if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, args.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(parameters, args.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     step, seconds, path = 0, 0.0, args.folder / "prior.pt"
     if path.exists():
-        state = torch.load(path)
+        state = torch.load(path, map_location=args.device)
         unet.load_state_dict(state["unet"])
         context.data = state["context"]
         optimizer.load_state_dict(state["optimizer"])
@@ -181,7 +187,7 @@ def main() -> None:
         if args.start is not None:
             bundled = load(path=args.start)
             unet.load_state_dict(diffusers_unet(bundled).state_dict())
-            context.data = bundled.context
+            context.data = bundled.context.to(args.device)
         averages = [p.detach().clone() for p in parameters]
     print(f"{sum(p.numel() for p in parameters) / 1e6:.2f} M parameters, from step {step}", flush=True)
     compiled = torch.compile(unet, dynamic=False) if args.compile else unet
@@ -199,8 +205,8 @@ def main() -> None:
         torch.save(state, path.with_suffix(".part"))
         os.replace(path.with_suffix(".part"), path)
 
-    begin = last_save = time.monotonic()
-    recent: dict[str, list[float]] = {"denoising": [], "transfer": []}
+    begin = last_report = last_save = time.monotonic()
+    recent: dict[str, list[Tensor]] = {"denoising": [], "transfer": []}
     predict = Predictor(compiled, context, args.bfloat16)
     if step == 0:
         print(report(predict, checks), flush=True)
@@ -212,20 +218,19 @@ def main() -> None:
         for group in optimizer.param_groups:
             group["lr"] = rate
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        recent[name].append(loss.item())
+        recent[name].append(loss.detach())
         step += 1
         decay = min(EMA, (1 + step) / (10 + step))
         torch._foreach_lerp_(averages, [p.detach() for p in parameters], 1 - decay)
-        if step % 50 == 0:
-            means = ", ".join(f"{kind} {np.mean(values):.4f}" for kind, values in recent.items() if values)
-            print(f"{elapsed:.0f} s, step {step}: {means}", flush=True)
+        if time.monotonic() - last_report > REPORT:
+            means = ", ".join(f"{kind} {torch.stack(rows).mean():.4f}" for kind, rows in recent.items() if rows)
+            print(f"{elapsed:.0f} s, step {step}: {means}\n{report(predict, checks)}", flush=True)
             recent = {kind: [] for kind in recent}
-        if step % 250 == 0:
-            print(report(predict, checks), flush=True)
-        if time.monotonic() - last_save > 300:
+            last_report = time.monotonic()
+        if time.monotonic() - last_save > SAVE:
             last_save = time.monotonic()
             save()
     save()

@@ -1,12 +1,13 @@
 """Random training windows from the rendered recordings.
 
-Values are (mel amplitude) ** 0.25 with low frequencies first, [256, frames]; `to_images` makes the images of the
-`tiny-256` preset from them.
+Values are (mel amplitude) ** 0.25 with low frequencies first, [P, 256, frames]; `to_images` makes the images of the
+`tiny-256` preset from them. Choices come from numpy's generator, values are tensors on one device.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,44 +18,80 @@ from stylus_ops.audio.geometry import PRESETS
 
 PARAMS = PRESETS["tiny-256"]
 WIDTH = PARAMS.width
-Values = NDArray[np.float32]
+POWER = 2 / PARAMS.power
+"""Values to this are powers."""
+Integers = NDArray[np.int64]
+
+
+class Places(NamedTuple):
+    """Where windows are, [P] each."""
+
+    pieces: Integers
+    renderings: Integers
+    starts: Integers
 
 
 class Recordings:
-    """The renderings in a folder of `training.data`, held in memory as float16; each is at least three windows long."""
+    """The renderings in a folder of `training.data`, held as float16; each is at least three windows long.
 
-    def __init__(self, folder: Path):
-        self.music = [np.load(path) for path in sorted(folder.glob("music_*.npy"))]
-        self.textures = [np.load(path) for path in sorted(folder.glob("texture_*.npy"))]
-        if not self.music or not self.textures:
+    Args:
+        device: holds them all.
+    """
+
+    def __init__(self, folder: Path, device: torch.device | str = "cpu"):
+        music, textures = (
+            [np.load(path) for path in sorted(folder.glob(f"{kind}_*.npy"))] for kind in ("music", "texture")
+        )
+        if not music or not textures:
             raise ValueError(f"{folder} holds no training data: run `python -m training.data` first")
+        self.music, self.renderings = len(music), len(music[0])
+        repeated = [np.broadcast_to(texture, music[0].shape) for texture in textures]
+        self.values = torch.from_numpy(np.stack(music + repeated)).to(device)
+        """[pieces, renderings, 256, frames], the textures last."""
+        self.device = self.values.device
 
-    def piece(self, rng: np.random.Generator, textures: float = 0.2) -> NDArray[np.float16]:
-        """All renderings of one piece [renderings, 256, frames]; a texture with the given probability."""
-        pool = self.textures if rng.random() < textures else self.music
-        return pool[rng.integers(len(pool))]
+    def pieces(self, rng: np.random.Generator, textures: NDArray[np.float64] | float, count: int) -> Integers:
+        """[count] random pieces, which are textures with the given probability."""
+        music = rng.integers(self.music, size=count)
+        return np.where(rng.random(count) < textures, rng.integers(self.music, len(self.values), size=count), music)
+
+    def starts(self, rng: np.random.Generator, count: int) -> tuple[Integers, Integers]:
+        """Starts of two windows each, [count], that do not overlap."""
+        last = self.values.shape[-1] - WIDTH
+        first = rng.integers(last + 1, size=count)
+        before, after = (first - WIDTH + 1).clip(0), (last - WIDTH - first + 1).clip(0)
+        other = rng.integers(before + after)
+        return first, np.where(other < before, other, first + WIDTH + other - before)
+
+    def windows(self, places: Places) -> Tensor:
+        """[P, 256, WIDTH] float32."""
+        pieces, renderings, starts = (on_device(index, self.device) for index in places)
+        return self.values.unfold(-1, WIDTH, 1)[pieces, renderings, :, starts].float()
 
 
-def random_start(rng: np.random.Generator, piece: NDArray[np.float16]) -> int:
-    return int(rng.integers(piece.shape[-1] - WIDTH + 1))
+def equalisers(rng: np.random.Generator, count: int, device: torch.device) -> Tensor:
+    """Random smooth equaliser curves with a tilt, [count, 256, 1], about +-15 dB: factors on (mel amplitude) ** 0.25."""
+    place = np.linspace(0, 1, PARAMS.n_mels)
+    knots, used = rng.normal(0, 6, (count, 9)), rng.integers(4, 10, (count, 1))
+    at = place * (used - 1)
+    left = np.minimum(at.astype(int), used - 2)
+    low, high = (np.take_along_axis(knots, left + k, 1) for k in (0, 1))
+    decibels = low + (at - left) * (high - low) + rng.normal(0, 8, (count, 1)) * (2 * place - 1)
+    return on_device(10 ** (decibels / 20 * PARAMS.power), device)[:, :, None]
 
 
-def equaliser(rng: np.random.Generator, strength: float = 1.0) -> Values:
-    """A random smooth equaliser curve with a tilt, [256, 1], about +-15 dB: a factor on (mel amplitude) ** 0.25."""
-    knots = rng.normal(0, 6 * strength, int(rng.integers(4, 10)))
-    curve = np.interp(np.linspace(0, 1, PARAMS.n_mels), np.linspace(0, 1, len(knots)), knots)
-    decibels = curve + rng.normal(0, 8 * strength) * np.linspace(-1, 1, PARAMS.n_mels)
-    return (10 ** (decibels / 20 * PARAMS.power)).astype(np.float32)[:, None]
+def on_device(values: NDArray[Any], device: torch.device) -> Tensor:
+    """Numbers that were drawn, floats as float32, without waiting for the device."""
+    tensor = torch.from_numpy(values)
+    return (tensor.float() if tensor.is_floating_point() else tensor).to(device, non_blocking=True)
 
 
-def mix(first: Values, second: Values, gain: float) -> Values:
+def mix(first: Tensor, second: Tensor, gains: Tensor | float) -> Tensor:
     """Two sounds at once: their powers add."""
-    power = 2 / PARAMS.power
-    return ((first**power + (gain * second) ** power) ** (1 / power)).astype(np.float32)
+    return (first**POWER + (gains * second) ** POWER) ** (1 / POWER)
 
 
-def to_images(values: Values) -> Tensor:
-    """Values [B, 256, W] to images [B, 3, 256, W] in -1..1, each normalised by its own peak."""
-    v = torch.from_numpy(values)
-    v = v / v.amax((1, 2), keepdim=True).clamp(min=1e-4)
-    return (1 - 2 * v.flip(1))[:, None].expand(-1, 3, -1, -1)
+def to_images(values: Tensor) -> Tensor:
+    """Values [P, 256, W] to images [P, 3, 256, W] in -1..1, each normalised by its own peak."""
+    values = values / values.amax((1, 2), keepdim=True).clamp(min=1e-4)
+    return (1 - 2 * values.flip(1))[:, None].expand(-1, 3, -1, -1)

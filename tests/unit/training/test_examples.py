@@ -1,14 +1,20 @@
 """What the prior is trained on: the examples mean what they say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
 
-from training.examples import KINDS, match_statistics, random_example
+from training.examples import KINDS, Examples, envelopes, match_statistics, random_examples
+from training.processing import random_processing
 from training.textures import TEXTURES, texture
 from training.windows import WIDTH, Recordings, mix, to_images
+
+COUNT = 6
 
 
 @pytest.fixture
@@ -21,52 +27,112 @@ def recordings(tmp_path: Path) -> Recordings:
     return Recordings(tmp_path)
 
 
+def examples(recordings: Recordings, kind: str) -> Examples:
+    return random_examples(recordings, np.random.default_rng(1), COUNT, {kind: 1.0})
+
+
+def is_turned(style: Tensor, target: Tensor) -> bool:
+    return any(torch.allclose(style.roll(k, 1), target, atol=1e-4) for k in range(WIDTH))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_examples_are_three_windows(recordings: Recordings, kind: str) -> None:
-    example = random_example(recordings, np.random.default_rng(1), kind)
-    for window in example:
-        assert window.shape == (256, WIDTH)
-        assert np.isfinite(window).all()
-        assert (window >= 0).all()
+    for windows in examples(recordings, kind):
+        assert windows.shape == (COUNT, 256, WIDTH)
+        assert torch.isfinite(windows).all()
+        assert (windows >= 0).all()
+
+
+def test_kinds_are_drawn_as_often_as_asked_for(recordings: Recordings) -> None:
+    drawn = random_examples(recordings, np.random.default_rng(0), 60, {"same": 0.5, "rolled": 0.5})
+    same = (drawn.content == drawn.target).all((1, 2))
+    assert 15 < int(same.sum()) < 45
 
 
 def test_same_asks_for_what_enters(recordings: Recordings) -> None:
-    example = random_example(recordings, np.random.default_rng(2), "same")
-    assert np.array_equal(example.content, example.target)
-    assert not np.array_equal(example.style, example.target)
+    drawn = examples(recordings, "same")
+    assert torch.equal(drawn.content, drawn.target)
+    assert not torch.equal(drawn.style, drawn.target)
 
 
 def test_equalised_differs_from_its_target_by_a_curve_over_frequency(recordings: Recordings) -> None:
-    example = random_example(recordings, np.random.default_rng(4), "equalised")
-    curve = example.content / example.target
-    assert np.allclose(curve, curve[:, :1], rtol=1e-2)
-    assert not np.allclose(curve, 1, rtol=0.05)
+    drawn = examples(recordings, "equalised")
+    curves = drawn.content / drawn.target
+    assert torch.allclose(curves, curves[:, :, :1].expand_as(curves), rtol=1e-3)
+    for curve in curves:
+        assert not torch.allclose(curve, torch.ones(()), rtol=0.05)
+
+
+def test_processed_asks_for_another_sound_than_what_enters(recordings: Recordings) -> None:
+    drawn = examples(recordings, "processed")
+    assert not torch.allclose(drawn.content, drawn.target, rtol=0.01)
 
 
 def test_rolled_reads_its_target_at_another_place(recordings: Recordings) -> None:
-    example = random_example(recordings, np.random.default_rng(3), "rolled")
-    assert not np.allclose(example.content, example.target)
-    offsets = [k for k in range(WIDTH) if np.allclose(np.roll(example.style, k, axis=1), example.target)]
-    assert offsets
+    for content, target, style in zip(*examples(recordings, "rolled"), strict=True):
+        assert not torch.allclose(content, target)
+        assert is_turned(style, target)
+
+
+def test_replayed_reads_other_notes_of_what_its_target_sounds_like(recordings: Recordings) -> None:
+    for content, target, style in zip(*examples(recordings, "replayed"), strict=True):
+        assert not torch.allclose(content, target, rtol=0.01)
+        assert not is_turned(style, target)
 
 
 def test_matched_takes_the_style_s_envelope_and_keeps_the_notes() -> None:
     rng = np.random.default_rng(3)
-    content, style = (rng.random((256, WIDTH)).astype(np.float32) + level for level in (1.0, 3.0))
+    content, style = (torch.from_numpy(rng.random((2, 256, WIDTH)) + level).float() for level in (1.0, 3.0))
     matched = match_statistics(content, style)
-    envelopes = [gaussian_filter1d(v, 10.0, axis=0, mode="nearest").mean(1) for v in (matched, style)]
-    assert np.abs(envelopes[0] - envelopes[1]).max() < 0.1
-    notes = [(v - gaussian_filter1d(v, 10.0, axis=0, mode="nearest")).ravel() for v in (matched, content)]
-    assert np.corrcoef(*notes)[0, 1] > 0.99
+    assert (envelopes(matched) - envelopes(style)).mean(2).abs().max() < 0.1
+    notes = [(values - envelopes(values)).flatten() for values in (matched, content)]
+    assert torch.corrcoef(torch.stack(notes))[0, 1] > 0.99
+
+
+def test_an_envelope_is_a_gaussian_s() -> None:
+    values = np.random.default_rng(0).random((2, 256, 5)).astype(np.float32)
+    wanted = gaussian_filter1d(values, 10.0, axis=1, mode="nearest")
+    assert np.allclose(envelopes(torch.from_numpy(values)), wanted, atol=1e-4)
+
+
+def test_windows_of_a_recording_do_not_overlap(recordings: Recordings) -> None:
+    first, second = recordings.starts(np.random.default_rng(0), 500)
+    assert (abs(first - second) >= WIDTH).all()
+    assert min(first.min(), second.min()) >= 0
+    assert max(first.max(), second.max()) <= 800 - WIDTH
+
+
+def test_pieces_are_textures_as_often_as_asked_for(recordings: Recordings) -> None:
+    assert set(recordings.pieces(np.random.default_rng(0), 0.0, 100)) == {0, 1}
+    assert set(recordings.pieces(np.random.default_rng(0), 1.0, 100)) == {2}
+
+
+def test_what_is_not_chosen_is_not_processed() -> None:
+    values = torch.rand(40, 256, 32, generator=torch.Generator().manual_seed(0)) + 0.05
+    chosen = np.arange(40) < 20
+    processed = random_processing(np.random.default_rng(0), chosen, torch.device("cpu"))(values)
+    assert torch.allclose(processed[20:], values[20:], rtol=1e-4)
+    changed = (processed - values).abs().amax((1, 2)) > 0.01
+    assert changed[:20].sum() >= 10
+    assert torch.allclose(processed.amax((1, 2)), values.amax((1, 2)), rtol=1e-4)
+
+
+def test_a_tail_rings_on_exponentially() -> None:
+    values = torch.full((1, 256, 64), 1e-3)
+    values[:, :, 8] = 1.0
+    processing = random_processing(np.random.default_rng(0), np.array([False]), torch.device("cpu"))
+    tail = replace(processing, decays=torch.tensor([10.0]))(values)[0, 0].double() ** 8
+    assert float(tail[28] / tail[8]) == pytest.approx(np.exp(-2), rel=1e-3)
+    assert float(tail[7] / tail[8]) < 1e-6
 
 
 def test_mixing_adds_powers() -> None:
-    one = np.ones((256, WIDTH), np.float32)
-    assert np.allclose(mix(one, one, 1.0), 2 ** (1 / 8))  # values are amplitude ** 0.25: twice the power
+    one = torch.ones(1, 256, WIDTH)
+    assert torch.allclose(mix(one, one, 1.0), one * 2 ** (1 / 8))  # values are amplitude ** 0.25: twice the power
 
 
 def test_images_are_quiet_bright_and_low_notes_below() -> None:
-    values = np.zeros((1, 256, WIDTH), np.float32)
+    values = torch.zeros(1, 256, WIDTH)
     values[:, 0] = 3.0
     images = to_images(values)
     assert images.shape == (1, 3, 256, WIDTH)

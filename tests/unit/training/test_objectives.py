@@ -4,7 +4,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.network import make_unet
+from stylus_ops import tiny
+from stylus_ops.dials import GAMMA
+from stylus_ops.diffusion.attention import Steering
+from stylus_ops.diffusion.features import Inversion, Style
+from stylus_ops.diffusion.recorder import Recorder, record
+from stylus_ops.diffusion.sampling import sample
+from stylus_ops.diffusion.sites import resolve_sites
+from stylus_ops.diffusion.stylizer import Stylizer
+from stylus_ops.engine.engine import Engine
+from stylus_ops.engine.tiny_unet import diffusers_unet
+from training.network import Reading, make_unet
 from training.objectives import (
     NODES,
     Batch,
@@ -12,6 +22,7 @@ from training.objectives import (
     Predictor,
     Task,
     denoising_loss,
+    random_gamma,
     random_nodes,
     random_task,
     sd_sigmas,
@@ -29,10 +40,11 @@ def batch() -> Batch:
 
 
 def knows(answers: Tensor):
-    """A network whose denoised prediction is the answer, in every row."""
+    """A network whose denoised prediction is the answer, in every row; of samples that of their contents."""
 
-    def predict(noisy: Tensor, timesteps: Tensor, sources: Tensor) -> Tensor:
-        return (noisy - answers) / sd_sigmas()[timesteps][:, None, None, None]
+    def predict(noisy: Tensor, timesteps: Tensor, reading: Reading) -> Tensor:
+        known = answers if reading.gamma is None else torch.cat([answers, answers[PAIRS:]])
+        return (noisy - known) / sd_sigmas()[timesteps][:, None, None, None]
 
     return predict
 
@@ -47,7 +59,7 @@ def test_a_network_that_knows_the_answer_has_no_loss() -> None:
 def test_a_transfer_ends_at_the_target_where_the_network_knows_it() -> None:
     examples = batch()
     predict = knows(torch.cat([examples.style, examples.target]))
-    passed, result = transfer(predict, examples, 1 + 100 * torch.arange(10))
+    passed, result = transfer(predict, examples, 1 + 100 * torch.arange(10), torch.ones(PAIRS))
     assert [int(points.timesteps[0]) for points in passed] == list(range(901, 0, -100))
     for points in passed:
         assert torch.allclose(transfer_loss(predict, points), torch.zeros(PAIRS), atol=1e-5)
@@ -58,13 +70,15 @@ def test_a_transfer_that_does_nothing_ends_at_the_content() -> None:
     """Of the content in its own style: what inversion goes up, sampling comes down."""
     examples = batch()
     same = examples._replace(style=examples.content, target=examples.content)
-    _, result = transfer(knows(torch.cat([same.style, same.content])), same, 1 + 50 * torch.arange(20))
+    _, result = transfer(
+        knows(torch.cat([same.style, same.content])), same, 1 + 50 * torch.arange(20), torch.ones(PAIRS)
+    )
     assert torch.allclose(result, examples.content, atol=1e-4)
 
 
 def test_points_are_drawn_from_all_transfers_that_are_kept() -> None:
     def points(number: int) -> Points:
-        return Points(torch.full((PAIRS,), number), *torch.full((3, PAIRS, 4, 8, 8), float(number)))
+        return Points(torch.full((PAIRS,), number), torch.rand(PAIRS), *torch.full((4, PAIRS, 4, 8, 8), float(number)))
 
     passed = Passed(2)
     for number in range(3):
@@ -80,7 +94,8 @@ def test_gradients_reach_the_layers_that_read_the_style() -> None:
     torch.manual_seed(0)
     unet, examples = make_unet(), batch()
     predict = Predictor(unet, torch.randn(1, 1, 64))
-    loss = transfer_loss(predict, Points(torch.full((PAIRS,), 500), *examples))
+    points = Points(torch.full((PAIRS,), 500), torch.full((PAIRS,), 0.75), examples.style, *examples)
+    loss = transfer_loss(predict, points)
     loss.mean().backward()
     projection = unet.get_parameter("up_blocks.2.attentions.0.transformer_blocks.0.attn1.to_v.weight")
     assert projection.grad is not None
@@ -92,8 +107,8 @@ def test_injected_attention_reads_the_rows_it_is_told_to() -> None:
     predict = Predictor(make_unet(), torch.randn(1, 1, 64))
     noisy, timesteps = torch.randn(4, 4, 8, 8), torch.full((4,), 500)
     with torch.no_grad():
-        own = predict(noisy, timesteps, torch.arange(4))
-        swapped = predict(noisy, timesteps, torch.tensor([0, 1, 0, 3]))
+        own = predict(noisy, timesteps, Reading(torch.arange(4)))
+        swapped = predict(noisy, timesteps, Reading(torch.tensor([0, 1, 0, 3])))
     changed = (own - swapped).abs().amax((1, 2, 3)) > 1e-4
     assert changed.tolist() == [False, False, True, False]
 
@@ -101,7 +116,7 @@ def test_injected_attention_reads_the_rows_it_is_told_to() -> None:
 def test_a_share_of_one_lets_the_content_enter() -> None:
     examples, entered = batch(), []
 
-    def predict(noisy: Tensor, timesteps: Tensor, sources: Tensor) -> Tensor:
+    def predict(noisy: Tensor, timesteps: Tensor, reading: Reading) -> Tensor:
         entered.append(noisy[PAIRS:])
         return torch.zeros_like(noisy)
 
@@ -119,3 +134,33 @@ def test_nodes_go_up_and_stay_within_the_model_s_noise_levels() -> None:
         assert NODES[0] <= len(nodes) <= NODES[1]
         assert (nodes.diff() > 0).all()
         assert 1 <= nodes[0] <= nodes[-1] <= 999
+
+
+def test_gamma_is_mostly_the_default_and_at_times_anything() -> None:
+    gamma = random_gamma(1000)
+    assert 600 < int((gamma == GAMMA.default).sum()) < 800
+    assert gamma.min() < 0.1
+    assert gamma.max() > 0.9
+
+
+def test_a_transfer_is_the_one_of_the_pack() -> None:
+    """With its defaults and the bundled weights: what is trained is what will run."""
+    engine = Engine.load("tiny", "cpu", "float32")
+    timesteps = 1 + 250 * torch.arange(4)
+    latents = torch.randn(2, 1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    content, style = latents
+    sigmas, sites = sd_sigmas()[timesteps], resolve_sites("auto", engine.decoder)
+
+    def inverted(clip: Tensor) -> Inversion:
+        recorder = Recorder(sigmas, sites, "recompute")
+        return record(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, 1), clip)
+
+    stylizer = Stylizer(inverted(content), Style((inverted(style),), (1.0,)), Steering())
+    wanted = sample(lambda x, sigma: stylizer(engine.evaluate, x, sigma, 1), stylizer.start_latents(), sigmas)
+
+    unet = make_unet()
+    unet.load_state_dict(diffusers_unet(tiny.load()).state_dict())
+    predict = Predictor(unet, tiny.load().context)
+    batch = Batch(content, content, style)
+    _, result = transfer(predict, batch, timesteps, torch.tensor([GAMMA.default]))
+    assert torch.allclose(result, wanted, atol=1e-3)

@@ -1,0 +1,75 @@
+"""Random processing of a sound in the mel domain: what rooms, effects and playing do to its decays, valleys and dynamics.
+
+It varies what the instruments of one soundfont do not: a network that saw them alone would know them by heart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from .windows import POWER, on_device
+
+DECAYS = (2.0, 40.0)
+"""Frames in which a tail's power falls to 1/e, at the lowest band."""
+BLURS = (0.5, 5.0)
+"""Mel bands, standard deviation: fills the valleys between harmonics, as breath and noise do."""
+EXPONENTS = (0.7, 1.4)
+"""Below 1 quiet frames come up, above 1 they go down."""
+
+
+@dataclass(frozen=True)
+class Processing:
+    """One processing for each of P sounds; what a sound does not get is 0, 0 and 1."""
+
+    decays: Tensor
+    """[P] frames."""
+    blurs: Tensor
+    """[P] bands."""
+    exponents: Tensor
+    """[P]"""
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Values [P, 256, W], with the peak that they had."""
+        peak = values.amax((1, 2), keepdim=True).clamp(min=1e-4)
+        power = (values / peak) ** POWER
+        power = self._tails(self._blurred(power))
+        level = power.mean(1, keepdim=True)
+        loudness = level / level.amax(2, keepdim=True).clamp(min=1e-12)
+        power = power * loudness.clamp(min=1e-6) ** (self.exponents[:, None, None] - 1)
+        return peak * (power / power.amax((1, 2), keepdim=True).clamp(min=1e-12)) ** (1 / POWER)
+
+    def _blurred(self, power: Tensor) -> Tensor:
+        bands = torch.arange(power.shape[1], device=power.device, dtype=torch.float32)
+        width = self.blurs.clamp(min=0.05)[:, None, None]
+        weights = torch.exp(-0.5 * ((bands[:, None] - bands) / width) ** 2)
+        return (weights / weights.sum(2, keepdim=True)) @ power
+
+    def _tails(self, power: Tensor) -> Tensor:
+        """Every band rings on exponentially, the highest half as long as the lowest."""
+        bands, frames = power.shape[1:]
+        lengths = self.decays[:, None] * torch.linspace(1, 0.5, bands, device=power.device)
+        ring = torch.exp(-1 / lengths.clamp(min=0.01))[:, :, None]
+        power, reach = power * (1 - ring), 1
+        while (
+            reach < frames
+        ):  # the tails so far, once more behind themselves: exact where a Fourier transform would leave a floor
+            power = power + ring**reach * pad(power, (reach, 0))[:, :, :frames]
+            reach *= 2
+        return power
+
+
+def random_processing(rng: np.random.Generator, chosen: np.ndarray, device: torch.device) -> Processing:
+    """A processing for each sound, of the sounds not `chosen` [P] one that leaves them alone."""
+
+    def drawn(span: tuple[float, float], share: float, otherwise: float) -> Tensor:
+        low, high = np.log(span)
+        values = np.exp(rng.uniform(low, high, size=len(chosen)))
+        kept = np.where(chosen & (rng.random(len(chosen)) < share), values, otherwise)
+        return on_device(kept, device)
+
+    return Processing(drawn(DECAYS, 0.5, 0.0), drawn(BLURS, 0.4, 0.0), drawn(EXPONENTS, 0.4, 1.0))
