@@ -60,7 +60,8 @@ def random_sd15(options: argparse.Namespace) -> Engine:
     device, dtype = choose_device(options.device), DTYPES[options.dtype]
     config = json.loads((CONFIGS / "sd1" / "unet" / "config.json").read_text())
     torch.set_default_dtype(dtype)
-    unet = UNet2DConditionModel.from_config(config).eval().requires_grad_(False).to(device)
+    with device:
+        unet = UNet2DConditionModel.from_config(config).eval().requires_grad_(False)
     torch.set_default_dtype(torch.float32)
     context = torch.randn(1, 77, config["cross_attention_dim"]).to(device, dtype)
     model = LoadedModel(unet, None, context, sd_sigmas(), "epsilon", "sd-512")  # type: ignore[arg-type]

@@ -1,0 +1,77 @@
+"""A transfer on a CUDA device, where there is one, against the same on the processor."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.diffusion.features import Style
+from stylus_ops.engine.engine import Engine
+from stylus_ops.pipeline.settings import Settings
+from stylus_ops.pipeline.transfer import Clip, Transfer
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+RATE = 44100
+
+
+def clip(hertz: float, brightness: float, transfer: Transfer) -> Clip:
+    """Eight seconds, two windows."""
+    time = torch.arange(8 * RATE) / RATE
+    beats = torch.exp(-3 * (time % 0.5))
+    sound = sum(beats * torch.sin(2 * torch.pi * hertz * n * time) * brightness**n for n in range(1, 12))
+    return Clip("tone", *audio_to_windows(0.1 * torch.as_tensor(sound)[None, None], RATE, transfer.params))
+
+
+@pytest.fixture(scope="module")
+def restyled() -> Callable[..., tuple[Tensor, Tensor]]:
+    """Latents and sound of one transfer on the bundled prior."""
+
+    def run(device: str, dtype: str = "float32", **dials: object) -> tuple[Tensor, Tensor]:
+        transfer = Transfer(Engine.load("tiny", device, dtype), Settings(steps=4, **dials), quiet=True)  # type: ignore[arg-type]
+        content, style = clip(220, 0.5, transfer), clip(330, 0.9, transfer)
+        inversion, capture = transfer.invert([content, style])
+        latents = transfer.restyle(inversion, Style((capture,), (1.0,)))
+        sound, _ = transfer.decode(latents, content)
+        return latents.float().cpu(), sound.cpu()
+
+    return run
+
+
+def decibels(difference: Tensor, reference: Tensor) -> float:
+    return float(20 * torch.log10(difference.norm() / reference.norm()))
+
+
+@pytest.fixture(scope="module")
+def on_processor(restyled: Callable[..., tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    return restyled("cpu")
+
+
+@pytest.mark.parametrize(("dtype", "most"), [("float32", -40.0), ("float16", -25.0), ("bfloat16", -10.0)])
+def test_a_transfer_is_the_processor_s(
+    restyled: Callable[..., tuple[Tensor, Tensor]], on_processor: tuple[Tensor, Tensor], dtype: str, most: float
+) -> None:
+    latents, sound = restyled("cuda", dtype)
+    print(f"{dtype}: latents {decibels(latents - on_processor[0], on_processor[0]):.1f} dB, ", end="")
+    print(f"sound {decibels(sound - on_processor[1], on_processor[1]):.1f} dB off the processor's")
+    assert torch.isfinite(sound).all()
+    assert decibels(latents - on_processor[0], on_processor[0]) < most
+
+
+@pytest.mark.parametrize("per_pass", [1, 8])
+def test_kept_features_and_those_evaluated_again_are_the_same(
+    restyled: Callable[..., tuple[Tensor, Tensor]], per_pass: int
+) -> None:
+    kept, again = (restyled("cuda", features=policy, windows_per_pass=per_pass)[0] for policy in ("cache", "recompute"))
+    print(f"{per_pass} a pass: {decibels(kept - again, kept):.1f} dB")
+    assert decibels(kept - again, kept) < -40
+
+
+def test_memory_on_the_device_is_given_back(restyled: Callable[..., tuple[Tensor, Tensor]]) -> None:
+    restyled("cuda")
+    before = torch.cuda.memory_allocated()
+    for _ in range(3):
+        restyled("cuda")
+    assert torch.cuda.memory_allocated() <= before + 2**20
