@@ -9,6 +9,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -77,16 +78,14 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Temporary files that killed processes left in this folder are removed.
     """
     remove_leftovers(path.parent)
-    temporary, created = _create_beside(path)
-    descriptor: int | None = created
+    temporary, holding = _create_beside(path)
     try:
         write(temporary)
         if sys.platform == "win32":  # an open file can't be renamed there
-            os.close(created)
-            descriptor = None
+            holding.close()
         os.replace(temporary, path)
     finally:
-        _let_go(temporary, descriptor)
+        _let_go(temporary, holding)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -115,75 +114,93 @@ def held(path: Path, create: bool = True) -> Iterator[bool]:
     Yields:
         Whether this process holds it.
     """
-    descriptor = _hold(path, create)
+    opened: list[FileIO] = []
     try:
-        yield descriptor is not None
+        yield from _holding(path, create, opened)
+    except KeyboardInterrupt:  # it can come while the file is made or removed
+        for file in opened:
+            file.close()
+        if create:
+            remove_unheld(path)
+        raise
+
+
+def _holding(path: Path, create: bool, opened: list[FileIO]) -> Iterator[bool]:
+    holding = _hold(path, create, opened)
+    try:
+        yield holding is not None
     finally:
-        if descriptor is not None:
-            _let_go(path, descriptor)
+        if holding is not None:
+            _let_go(path, holding)
 
 
-def _create_beside(path: Path) -> tuple[Path, int]:
-    """A new, empty file under a name that can't be foreseen, and the descriptor by which it is held."""
+def _create_beside(path: Path) -> tuple[Path, FileIO]:
+    """A new, empty file under a name that can't be foreseen, and what holds it."""
     while True:
         temporary = path.with_name(f"{MARK}{secrets.token_hex(8)}{path.suffix}")
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        if _lock(temporary, descriptor) is not False:
-            return temporary, descriptor
-        os.close(descriptor)  # taken for a leftover in the moment before it was locked
+        holding = FileIO(temporary, "x+")
+        if _lock(temporary, holding) is not False:
+            return temporary, holding
+        holding.close()  # taken for a leftover in the moment before it was locked
 
 
 if sys.platform == "win32":
 
-    def _hold(path: Path, create: bool) -> int | None:
+    def _hold(path: Path, create: bool, opened: list[FileIO]) -> FileIO | None:
         with suppress(OSError):
             path.unlink(missing_ok=True)
             if create:
-                return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+                opened.append(FileIO(path, "x+"))
+                return opened[-1]
         return None
 
-    def _lock(path: Path, descriptor: int) -> bool:
+    def _lock(path: Path, holding: FileIO) -> bool:
         return True
 
 else:
 
-    def _hold(path: Path, create: bool) -> int | None:
+    def _hold(path: Path, create: bool, opened: list[FileIO]) -> FileIO | None:
+        """What holds the file, if anything; all that was opened is added to `opened` before it is locked."""
+
+        def opener(name: str, flags: int) -> int:
+            return os.open(name, flags | os.O_NOFOLLOW | (os.O_CREAT if create else 0), 0o666)
+
         while True:
             try:
-                descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0), 0o666)
+                holding = FileIO(path, "r+", opener=opener)
             except FileNotFoundError:
                 if create:
                     raise
                 return None
-            locked = _lock(path, descriptor)
+            opened.append(holding)
+            locked = _lock(path, holding)
             if locked or (create and locked is None):
-                return descriptor
-            there = _is_at(path, descriptor)
-            os.close(descriptor)
+                return holding
+            there = _is_at(path, holding)
+            holding.close()
             if there:
                 return None
 
-    def _lock(path: Path, descriptor: int) -> bool | None:
+    def _lock(path: Path, holding: FileIO) -> bool | None:
         """Whether the file of this name is locked by now; None where the file system knows no locks."""
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(holding, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError:
             return None
-        return _is_at(path, descriptor)
+        return _is_at(path, holding)
 
-    def _is_at(path: Path, descriptor: int) -> bool:
+    def _is_at(path: Path, holding: FileIO) -> bool:
         with suppress(FileNotFoundError):
-            return os.path.samestat(os.fstat(descriptor), path.lstat())
+            return os.path.samestat(os.fstat(holding.fileno()), path.lstat())
         return False
 
 
-def _let_go(path: Path, descriptor: int | None) -> None:
+def _let_go(path: Path, holding: FileIO) -> None:
     """Remove the file and no longer hold it; on POSIX in this order, or it could be another's by then."""
     if sys.platform != "win32":
         path.unlink(missing_ok=True)
-    if descriptor is not None:
-        os.close(descriptor)
+    holding.close()
     if sys.platform == "win32":
         path.unlink(missing_ok=True)

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from stylus_ops import output_files
 from stylus_ops.output_files import MARK, check_name, check_writable, held, remove_leftovers, write_atomically
 
 ROOT = Path(__file__).parents[2]
 WRITE_AND_WAIT = """
 import sys, time
 from pathlib import Path
+from stylus_ops import output_files
 from stylus_ops.output_files import write_atomically
 
 def write(temporary):
@@ -28,6 +30,7 @@ write_atomically(Path(sys.argv[1]), write)
 WRITE_TOO_MUCH = """
 import resource, sys
 from pathlib import Path
+from stylus_ops import output_files
 from stylus_ops.output_files import write_atomically
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
@@ -228,3 +231,39 @@ def test_what_a_killed_process_held_is_free(tmp_path):
     with held(claim) as mine:
         assert mine
     assert names(tmp_path) == []
+
+
+def test_an_interrupt_at_any_moment_leaves_nothing_that_is_held(tmp_path):
+    """Ctrl-C comes between any two lines, and as a call returns."""
+    claim, moments = tmp_path / ".claim", 0
+
+    def trace(left: int):
+        def count(frame, event, _):
+            nonlocal left
+            if frame.f_code.co_filename != output_files.__file__:
+                return None
+            if event == "line" or (
+                event == "return" and frame.f_code.co_name in ("_hold", "_lock", "_is_at", "opener")
+            ):
+                left -= 1
+                if left < 0:
+                    raise KeyboardInterrupt
+            return count
+
+        return count
+
+    earlier = sys.gettrace()
+    while True:
+        try:
+            sys.settrace(trace(moments))
+            with held(claim):
+                pass
+            break
+        except KeyboardInterrupt:
+            moments += 1
+        finally:
+            sys.settrace(earlier)
+        assert names(tmp_path) == []
+        with held(claim) as mine:
+            assert mine
+    assert moments > 10
