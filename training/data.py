@@ -34,7 +34,7 @@ HELD_OUT = json.loads(Path(__file__).with_name("held_out.json").read_text())
 PARAMS = PRESETS["tiny-256"]
 SECONDS = 26.0
 RENDERINGS = 3
-TRAIN_MUSIC, TRAIN_TEXTURES = 220, 72
+TRAIN_MUSIC, TRAIN_TEXTURES = 800, 54
 
 
 def render(score: Score, programs: list[int], folder: Path, wet: bool, soundfont: Path = SOUNDFONT) -> np.ndarray:
