@@ -126,6 +126,34 @@ def test_the_trim_handles_write_start_and_duration(canvas: Canvas) -> None:
     assert duration == pytest.approx(0.3 * seconds, abs=0.1)
 
 
+def test_the_part_between_the_trim_handles_moves_and_a_double_click_takes_all(canvas: Canvas) -> None:
+    canvas.open(template("quick_start_tiny"))
+    strip = canvas.page.locator(".stylus-trim").first
+    strip.wait_for(state="visible")
+    canvas.page.wait_for_timeout(2000)
+    canvas.page.wait_for_function("() => document.querySelector('.stylus-trim').getBoundingClientRect().width > 50")
+    values = """() => app.graph.nodes.filter(node => node.type === 'StylusLoadAudioMel').map(
+      node => node.widgets.filter(w => ['start', 'duration'].includes(w.name)).map(w => w.value))"""
+    box = strip.bounding_box()
+    middle, seconds = box["y"] + box["height"] / 2, soundfile.info(RECORDINGS / "melody.flac").duration
+
+    def drag(begin: float, end: float) -> list[float]:
+        canvas.page.mouse.move(box["x"] + box["width"] * begin, middle)
+        canvas.page.mouse.down()
+        canvas.page.mouse.move(box["x"] + box["width"] * end, middle, steps=5)
+        canvas.page.mouse.up()
+        return max(canvas.page.evaluate(values))
+
+    drag(0.01, 0.3)
+    start, duration = drag(0.99, 0.5)
+    moved = drag(0.4, 0.6)
+    assert moved == [pytest.approx(start + 0.2 * seconds, abs=0.1), pytest.approx(duration, abs=0.02)]
+    at_the_end = drag(0.6, 1.0)
+    assert at_the_end[0] == pytest.approx(seconds - duration, abs=0.05)
+    canvas.page.mouse.dblclick(box["x"] + box["width"] * 0.5, middle)
+    assert canvas.page.evaluate(values) == [[0, 0], [0, 0]]
+
+
 def test_an_uploaded_recording_is_chosen(canvas: Canvas, comfy: ComfyServer) -> None:
     canvas.open(template("quick_start_tiny"))
     if canvas.renderer == "classic":

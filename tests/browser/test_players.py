@@ -1,5 +1,7 @@
 """The quick start after a run: what can be heard of it, and how."""
 
+from typing import Any
+
 import pytest
 import soundfile
 
@@ -54,6 +56,17 @@ SWITCH = """async order => {
   }
   find(".play").click();
   return heard;
+}"""
+STATE = """() => {
+  const find = name => document.querySelector(`.stylus-compare ${name}`);
+  return {at: parseFloat(find(".clock").textContent), plays: find(".play").ariaLabel === "Pause",
+          heard: [...document.querySelectorAll(".stylus-compare .track")].findIndex(track => track.ariaPressed === "true")};
+}"""
+PRESS = """([x, y]) => {
+  const figure = document.querySelector(".stylus-compare .figure"), box = figure.getBoundingClientRect();
+  figure.setPointerCapture = () => {};  // there is no such pointer
+  const [clientX, clientY] = [box.left + x * box.width, box.top + y * box.height];
+  figure.dispatchEvent(new PointerEvent("pointerdown", {clientX, clientY, bubbles: true, cancelable: true, buttons: 1}));
 }"""
 COMPARE = "() => app.nodeOutputs[app.graph.nodes.find(node => node.type === 'StylusCompare').id].stylus_compare[0]"
 HEIGHTS = """() => {
@@ -114,3 +127,58 @@ def test_compare_switches_while_it_plays_and_the_playhead_goes_on(canvas: Canvas
     times = [moment["at"] for moment in heard]
     assert times == sorted(times)
     assert 0.8 < times[-1] - times[0] < SECONDS
+
+
+def test_compare_obeys_the_keyboard(canvas: Canvas) -> None:
+    canvas.page.evaluate("() => document.querySelector('.stylus-compare').focus({preventScroll: true})")
+
+    def after(key: str) -> dict[str, Any]:
+        canvas.page.keyboard.press(key)
+        canvas.page.wait_for_timeout(200)
+        return canvas.page.evaluate(STATE)
+
+    for key, track in (("2", 1), ("3", 2), ("1", 0)):
+        assert after(key)["heard"] == track
+    for _ in range(8):
+        state = after("ArrowLeft")
+    assert state == {"at": 0, "plays": False, "heard": 0}
+    assert after("ArrowRight")["at"] == 1
+    assert after("ArrowRight")["at"] == 2
+    assert after("ArrowLeft")["at"] == 1
+    assert after("Space")["plays"]
+    state = after("Space")
+    assert not state["plays"]
+    assert 1 < state["at"] < 3
+    assert app_node_count(canvas) == len(template("quick_start_tiny")["nodes"])  # no key reached the graph
+
+
+def test_compare_begins_again_where_it_is_asked_to(canvas: Canvas) -> None:
+    canvas.page.evaluate("() => document.querySelector('.stylus-compare').focus({preventScroll: true})")
+    for loops in (False, True):
+        if loops:
+            canvas.page.evaluate("() => document.querySelector('.stylus-compare .loop').click()")
+        for _ in range(8):
+            canvas.page.keyboard.press("ArrowRight")
+        canvas.page.keyboard.press("ArrowLeft")
+        canvas.page.keyboard.press("Space")
+        canvas.page.wait_for_timeout(2000)
+        state = canvas.page.evaluate(STATE)
+        assert state["plays"] == loops
+        assert state["at"] < SECONDS - 1
+        assert (state["at"] > 0) == loops
+    canvas.page.keyboard.press("Space")
+
+
+def test_a_press_on_a_panel_of_compare_plays_that_clip_from_there(canvas: Canvas) -> None:
+    plots = [track["plot"] for track in canvas.page.evaluate(COMPARE)["tracks"]]
+    size = canvas.page.evaluate(COMPARE)["size"]
+    for index, (left, top, right, bottom) in enumerate(plots):
+        place = [(left + 0.4 * (right - left)) / size[0], (top + bottom) / 2 / size[1]]
+        canvas.page.evaluate(PRESS, place)
+        state = canvas.page.evaluate(STATE)
+        assert state["heard"] == index
+        assert state["at"] == pytest.approx(0.4 * SECONDS, abs=0.06)
+
+
+def app_node_count(canvas: Canvas) -> int:
+    return canvas.page.evaluate("() => app.graph.nodes.length")
