@@ -19,8 +19,8 @@ import torch
 from stylus_ops.audio.files import read_audio, write_audio
 
 RATE = 48000
-BY_SOUNDFILE = ("wav", "flac", "ogg")
-BY_FFMPEG = ("mp3", "opus", "m4a")
+BY_SOUNDFILE = ("wav", "flac", "ogg", "opus")
+BY_FFMPEG = ("mp3", "m4a")
 REPEATS = 5
 
 
