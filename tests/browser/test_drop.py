@@ -43,6 +43,8 @@ def message(canvas: Canvas, file: str) -> str:
 
 @pytest.mark.parametrize("format", ["wav", "flac", "mp3", "opus"])
 def test_a_saved_recording_opens_the_workflow_that_made_it(canvas: Canvas, comfy: ComfyServer, format: str) -> None:
+    if format in ("mp3", "opus"):
+        canvas.skip_where_missing(f"reader of the workflow in an {format}")
     canvas.open(EMPTY)
     canvas.page.evaluate(LOAD_AND_SAVE, [format, f"dropped/{canvas.renderer}"])
     saved = canvas.run(comfy.output / "dropped", canvas.renderer)

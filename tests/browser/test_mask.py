@@ -39,6 +39,7 @@ def test_only_what_is_painted_takes_the_style(canvas: Canvas, comfy: ComfyServer
     page.keyboard.press("Control+v")
     page.wait_for_function("() => app.graph.nodes.find(node => node.type === 'LoadImage')?.widgets[0].value")
     page.wait_for_timeout(1000)
+    canvas.skip_where_missing("mask editor that a test could paint in")
     page.evaluate("() => app.canvas.selectNode(app.graph.nodes.find(node => node.type === 'LoadImage'))")
     page.get_by_role("button", name="Open Mask Editor for Selected Node").click()
     save = page.locator("button:visible", has_text=re.compile(r"^\s*Save\s*$"))
