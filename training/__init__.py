@@ -1,5 +1,7 @@
-"""How the bundled prior is made. FOLDER is any folder outside the repository; every step goes on where it was stopped. The last
-training needs a GPU; to improve the prior, lengthen it and judge it with `python -m training.truth`.
+"""How the bundled prior is made. FOLDER is any folder outside the repository; every step goes on where it was stopped. The UNet
+wants a GPU. Today's weights were trained on from earlier ones (the model card tells their way): to improve them, begin with
+`--start stylus_ops/tiny/prior.safetensors` in a new folder with the same data, which needs no step of the autoencoder, and judge
+the result with `python -m training.truth`.
 
 apt-get install fluidsynth fluid-soundfont-gm
 python -m pip install '.[training]'
