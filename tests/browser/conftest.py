@@ -119,7 +119,8 @@ class Canvas:
     def _heard(self, message: Any) -> None:
         """Keep an error, unless it is ComfyUI's own that it can't reach the network, or ask how large a model is."""
         told = f"{message.text} ({message.location.get('url', '')})"
-        if message.type == "error" and "net::" not in told and "missingModelMetadata" not in told:
+        its_own = ("net::", "missingModelMetadata", "Content Security Policy")
+        if message.type == "error" and not any(words in told for words in its_own):
             self.errors.append(told)
 
     def ready(self) -> None:
