@@ -106,22 +106,20 @@ def single(capture: Inversion) -> Style:
     return Style((capture,), (1.0,))
 
 
-def seconds(engine: Engine, work: Callable[[], Any]) -> float:
-    """What one call costs: processor seconds on a CPU, where others' work would show in wall time; else wall seconds."""
+def clock(engine: Engine) -> float:
+    """Processor seconds on a CPU, where others' work would show in wall time; else wall seconds, once the device is done."""
     if engine.device.type == "cpu":
-        began = time.process_time()
-        work()
-        return time.process_time() - began
-    _synchronize(engine)
-    began = time.perf_counter()
-    work()
-    _synchronize(engine)
-    return time.perf_counter() - began
-
-
-def _synchronize(engine: Engine) -> None:
+        return time.process_time()
     if engine.device.type == "cuda":
         torch.cuda.synchronize(engine.device)
+    return time.perf_counter()
+
+
+def seconds(engine: Engine, work: Callable[[], Any]) -> float:
+    """What one call costs by the `clock`."""
+    began = clock(engine)
+    work()
+    return clock(engine) - began
 
 
 class PeakMemory:

@@ -1,7 +1,8 @@
-"""A whole song on a model of Stable Diffusion 1.5's shape: seconds, memory, and what the method adds to bare evaluations.
+"""A whole song on a model of Stable Diffusion 1.5's shape: seconds by stage, memory, and what the method adds to bare evaluations.
 
 `python -m benchmarks.song --device cuda --dtype float16` restyles three minutes of stereo by ten seconds of another recording, a
-section at a time as the command line does, without files. Weights are random: what is heard is noise, what it costs is not.
+section at a time as the command line does, without files. Bare evaluations are the same passes of the same rows without a hook,
+taken after the transfer. Weights are random: what is heard is noise, what it costs is not.
 """
 
 from __future__ import annotations
@@ -9,33 +10,49 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from functools import partial
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
+from tqdm import tqdm
 
 from stylus_ops.audio.lazy import blocks
 from stylus_ops.audio.sections import LongRecording
 from stylus_ops.audio.spool import Spool
-from stylus_ops.diffusion.features import Inversion, Style
-from stylus_ops.engine.engine import Engine
-from stylus_ops.engine.loading import CONFIGS, ScaledAutoencoder
+from stylus_ops.diffusion.features import Style
+from stylus_ops.engine.engine import DTYPES, Engine
+from stylus_ops.engine.loading import CONFIGS, AutoencoderKL, ScaledAutoencoder
 from stylus_ops.pipeline.long import LongTransfer
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.pipeline.transfer import Transfer
 from stylus_ops.pipeline.transfer_files import LARGEST_BANK
 
-from .common import MB, PeakMemory, Rows, arguments, latents, random_sd15, report, seconds, title
+from .common import MB, PeakMemory, Rows, clock, options_of, random_sd15, report
 
 RATE = 44100
 STYLE_SECONDS = 10
-BARE_PASSES = 5
+
+
+class TimedTransfer(Transfer):
+    """A transfer whose stages are timed by the benchmarks' clock."""
+
+    def __init__(self, engine: Engine, settings: Settings):
+        super().__init__(engine, settings, quiet=True)
+        self.spent: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[tqdm]:
+        began = clock(self.engine)
+        with super().stage(name, total) as bar:
+            yield bar
+        self.spent[name] += clock(self.engine) - began
 
 
 def random_model(options: argparse.Namespace) -> Engine:
-    """U-Net and autoencoder with random weights."""
+    """U-Net and autoencoder with random weights, the autoencoder in float32 as it always is."""
     engine = random_sd15(options)
     config = json.loads((CONFIGS / "sd1" / "vae" / "config.json").read_text())
     with engine.device:
@@ -50,53 +67,69 @@ def beats(seconds: float, seed: int) -> Tensor:
     return 0.1 * torch.randn(2, len(time), generator=torch.Generator().manual_seed(seed)) * torch.exp(-6 * (time % 0.5))
 
 
+def bare(engine: Engine, shape: torch.Size, passes: int) -> float:
+    """Seconds of so many evaluations of latents of this shape."""
+    x, sigma = torch.randn(shape).to(engine.device), torch.tensor(1.0)
+    engine.evaluate(x, sigma)  # the first use of a batch size chooses kernels
+    began = clock(engine)
+    for _ in range(passes):
+        engine.evaluate(x, sigma)
+    return clock(engine) - began
+
+
 def main() -> None:
-    parser = arguments(__doc__, [10])
-    parser.add_argument("--minutes", type=float, default=3.0)
+    parser = options_of(__doc__)
+    parser.add_argument("--minutes", type=float, default=3.0, help="of the song")
+    parser.add_argument("--steps", type=int, default=10, help="noise levels N")
+    parser.add_argument("--dtype", default="float32", choices=DTYPES, help="of the U-Net")
     options = parser.parse_args()
     engine = random_model(options)
-    engine.evaluate(latents(engine, options, seed=0), torch.tensor(1.0))
-    run = Transfer(engine, Settings(steps=options.steps), quiet=True)
+    capturing, run = (TimedTransfer(engine, Settings(steps=options.steps)) for _ in range(2))
+    bare(engine, torch.Size((1, 4, run.params.n_mels // 8, run.params.width // 8)), 0)
     before = engine.evaluations
-    with tempfile.TemporaryDirectory() as name, PeakMemory(engine) as peak:
+    passes: Counter[torch.Size] = Counter()
+    watch = engine.model.unet.register_forward_pre_hook(lambda unet, inputs: passes.update([inputs[0].shape]))
+    with tempfile.TemporaryDirectory() as name, watch:
         folder = Path(name)
         song = Spool(folder, 2, RATE).extend([beats(60 * options.minutes, seed=1)])
-        style = run.clip(Path("style"), beats(STYLE_SECONDS, seed=2), RATE, "loop")
-        content = LongRecording(song, RATE, run.params, run.settings.overlap)
-        transfer = LongTransfer(run, content, folder)
-        captures: list[Inversion] = []
-        restyled: list[Tensor] = []
-
-        def capture() -> None:
-            captures.extend(run.invert([style], LARGEST_BANK))
-
-        def restyle() -> None:
-            restyled.append(transfer.restyle(Style(tuple(captures), (1.0,))))
-
-        def hear() -> None:
-            for _ in blocks(transfer.decode(*restyled)):
-                pass
-
-        spent = {work.__name__: seconds(engine, work) for work in (capture, restyle, hear)}
-    evaluations, per_pass = engine.evaluations - before, run.chosen["windows_per_pass"]
-    rows_of_noise = latents(engine, options, seed=3, windows=per_pass)
-    engine.evaluate(rows_of_noise, torch.tensor(1.0))
-    bare = partial(engine.evaluate, rows_of_noise, torch.tensor(1.0))
-    a_row = seconds(engine, lambda: [bare() for _ in range(BARE_PASSES)]) / (BARE_PASSES * per_pass)
-    model_seconds = spent["capture"] + spent["restyle"] - run.seconds["encode"]
+        recording = beats(STYLE_SECONDS, seed=2)
+        with PeakMemory(engine) as peak:
+            with run.stage("read", 1):
+                style = run.clip(Path("style"), recording, RATE, "loop")
+                content = LongRecording(song, RATE, run.params, run.settings.overlap)
+            captures = capturing.invert([style], LARGEST_BANK)
+            transfer = LongTransfer(run, content, folder)
+            output = transfer.decode(transfer.restyle(Style(tuple(captures), (1.0,))))
+            with run.stage("write", 1):
+                for _ in blocks(output):
+                    pass
+    evaluations = engine.evaluations - before
+    alone = sum(bare(engine, *of_one_shape) for of_one_shape in passes.items())
+    spent = {
+        "sound to images": run.spent["read"],
+        "encode": run.spent["encode"] + capturing.spent["encode"],
+        "inversion": run.spent["inversion"],
+        "capture": capturing.spent["inversion"],
+        "sampling": run.spent["sampling"],
+        "decode, images to sound": run.spent["decode"] + run.spent["write"],
+    }
+    total = sum(spent.values())
     rows: Rows = [
-        ("song", options.minutes, "min"),
         ("windows", len(content.starts), ""),
-        ("windows in a pass", per_pass, ""),
-        ("all of it", sum(spent.values()), "s"),
-        ("of that the images encoded", run.seconds["encode"], "s"),
-        ("of that inversion, capture and sampling", model_seconds, "s"),
-        ("of that images decoded and heard", spent["hear"], "s"),
+        ("windows in a pass, at most", max(shape[0] for shape in passes), ""),
         ("evaluations of a window", evaluations, ""),
-        ("inversion, capture and sampling / bare evaluations", model_seconds / (evaluations * a_row), ""),
-        ("peak above the model", peak.bytes / MB, "MB"),
+        *((name, value, "s") for name, value in spent.items()),
+        ("all of it", total, "s"),
+        ("a minute of the song", total / options.minutes, "s"),
+        ("bare evaluations", alone, "s"),
+        (
+            "inversion, capture and sampling / bare evaluations",
+            (spent["inversion"] + spent["capture"] + spent["sampling"]) / alone,
+            "",
+        ),
+        ("peak memory above the model", peak.bytes / MB, "MB"),
     ]
-    report(title(options), options, rows)
+    report(f"SD 1.5 shape, {options.minutes:g} min of stereo", options, rows)
 
 
 if __name__ == "__main__":
