@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import av
@@ -18,10 +17,11 @@ import torch
 
 from stylus_ops.audio.files import read_audio, write_audio
 
+from .common import cpu_seconds
+
 RATE = 48000
 BY_SOUNDFILE = ("wav", "flac", "ogg", "opus")
 BY_FFMPEG = ("mp3", "m4a")
-REPEATS = 5
 
 
 def write(path: Path, waveform: torch.Tensor) -> None:
@@ -50,15 +50,6 @@ def by_ffmpeg(path: Path) -> None:
         np.concatenate([frame.to_ndarray() for frame in file.decode(audio=0)], axis=1)
 
 
-def cpu_seconds(read: Callable[[Path], object], path: Path) -> float:
-    took = []
-    for _ in range(REPEATS):
-        began = time.process_time()
-        read(path)
-        took.append(time.process_time() - began)
-    return min(took)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=120)
@@ -69,8 +60,8 @@ def main() -> None:
         for suffix in (*BY_SOUNDFILE, *BY_FFMPEG):
             path = Path(folder, f"noise.{suffix}")
             write(path, noise)
-            bare = cpu_seconds(by_soundfile if suffix in BY_SOUNDFILE else by_ffmpeg, path)
-            ours = cpu_seconds(read_audio, path)
+            bare = cpu_seconds(partial(by_soundfile if suffix in BY_SOUNDFILE else by_ffmpeg, path))
+            ours = cpu_seconds(partial(read_audio, path))
             print(f"{suffix:4} {ours:6.3f} s, bare {bare:6.3f} s, {ours / bare:.2f} times", flush=True)
 
 

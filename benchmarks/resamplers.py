@@ -8,12 +8,13 @@ between the filterbanks.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from benchmarks.common import cpu_seconds
 from benchmarks.roundtrip import below, snr
 from stylus_ops.audio.backend import mel_filterbank, mel_filterbank_with_librosa, resample, resample_with_soxr
 
@@ -21,15 +22,6 @@ RATES = ((48000, 44100), (44100, 48000), (96000, 44100), (22050, 44100), (44100,
 SECONDS = 30
 EDGE = slice(2000, -2000)
 Resampler = Callable[[Tensor, int, int], Tensor]
-
-
-def cpu_seconds(resampler: Resampler, waveform: Tensor, from_rate: int, to_rate: int) -> float:
-    took = []
-    for _ in range(4):
-        began = time.process_time()
-        resampler(waveform, from_rate, to_rate)
-        took.append(time.process_time() - began)
-    return min(took)
 
 
 def sine(frequency: float, rate: int) -> Tensor:
@@ -62,7 +54,7 @@ def main() -> None:
         columns = [f"{rates[0]} to {rates[1]}", f"apart {-apart:.0f} dB"]
         for name, resampler in resamplers.items():
             edges = "/".join(f"{gain_db(resampler, share * min(rates) / 2, *rates):.2f}" for share in (0.9, 0.95))
-            seconds, stop = cpu_seconds(resampler, noise, *rates), stop_band_db(resampler, *rates)
+            seconds, stop = cpu_seconds(partial(resampler, noise, *rates)), stop_band_db(resampler, *rates)
             columns.append(f"{name} {seconds:.2f} s, stop band {stop:.0f} dB, edge {edges} dB")
         print("; ".join(columns), flush=True)
     for n_mels in (256, 512):
