@@ -52,6 +52,8 @@ ALPHA = """() => {
   const {scale, offset} = app.canvas.ds;
   return [(node.pos[0] + 50 + offset[0]) * scale, (node.pos[1] + node.widgets[0].last_y + 10 + offset[1]) * scale];
 }"""
+TRIMMED = """() => app.graph.nodes.filter(node => node.type === 'StylusLoadAudioMel').map(
+  node => node.widgets.filter(w => ['start', 'duration'].includes(w.name)).map(w => w.value))"""
 LOADER = "() => app.graph.nodes.find(node => node.type === 'StylusLoadAudioMel')"
 
 
@@ -102,59 +104,53 @@ def test_values_survive_being_saved_and_opened_again(canvas: Canvas) -> None:
         assert kept.get(node["id"], [])[: len(mine)] == mine
 
 
+class Strip:
+    """The first trim strip of the quick start."""
+
+    def __init__(self, canvas: Canvas):
+        canvas.open(template("quick_start_tiny"))
+        self.page = canvas.page
+        strip = self.page.locator(".stylus-trim").first
+        strip.wait_for(state="visible")
+        self.page.wait_for_timeout(2000)
+        self.page.wait_for_function("() => document.querySelector('.stylus-trim').getBoundingClientRect().width > 50")
+        self.box = strip.bounding_box()
+        self.middle = self.box["y"] + self.box["height"] / 2
+
+    def at(self, share: float) -> tuple[float, float]:
+        return self.box["x"] + self.box["width"] * share, self.middle
+
+    def values(self) -> list[list[float]]:
+        """Start and duration of both loaders; the renderers draw the two in different order."""
+        return self.page.evaluate(TRIMMED)
+
+    def drag(self, begin: float, end: float) -> list[float]:
+        """From one share of the width to another; returns the start and duration that this wrote."""
+        self.page.mouse.move(*self.at(begin))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.at(end), steps=5)
+        self.page.mouse.up()
+        return max(self.values())
+
+
 def test_the_trim_handles_write_start_and_duration(canvas: Canvas) -> None:
-    canvas.open(template("quick_start_tiny"))
-    strip = canvas.page.locator(".stylus-trim").first
-    strip.wait_for(state="visible")
-    canvas.page.wait_for_timeout(2000)
-    values = """() => app.graph.nodes.filter(node => node.type === 'StylusLoadAudioMel').map(
-      node => node.widgets.filter(w => ['start', 'duration'].includes(w.name)).map(w => w.value))"""
-    assert canvas.page.evaluate(values) == [[0, 0], [0, 0]]
-    canvas.page.wait_for_function("() => document.querySelector('.stylus-trim').getBoundingClientRect().width > 50")
-    box = strip.bounding_box()
-    middle = box["y"] + box["height"] / 2
-    canvas.page.mouse.move(box["x"] + 3, middle)
-    canvas.page.mouse.down()
-    canvas.page.mouse.move(box["x"] + box["width"] * 0.4, middle, steps=5)
-    canvas.page.mouse.up()
-    seconds = soundfile.info(RECORDINGS / "melody.flac").duration
-    # the renderers draw the two in different order
-    assert max(canvas.page.evaluate(values)) == [pytest.approx(0.4 * seconds, abs=0.1), 0]
-    canvas.page.mouse.move(box["x"] + box["width"] - 3, middle)
-    canvas.page.mouse.down()
-    canvas.page.mouse.move(box["x"] + box["width"] * 0.7, middle, steps=5)
-    canvas.page.mouse.up()
-    start, duration = max(canvas.page.evaluate(values))
+    strip, seconds = Strip(canvas), soundfile.info(RECORDINGS / "melody.flac").duration
+    assert strip.values() == [[0, 0], [0, 0]]
+    assert strip.drag(0.01, 0.4) == [pytest.approx(0.4 * seconds, abs=0.1), 0]
+    start, duration = strip.drag(0.99, 0.7)
     assert start == pytest.approx(0.4 * seconds, abs=0.1)
     assert duration == pytest.approx(0.3 * seconds, abs=0.1)
 
 
 def test_the_part_between_the_trim_handles_moves_and_a_double_click_takes_all(canvas: Canvas) -> None:
-    canvas.open(template("quick_start_tiny"))
-    strip = canvas.page.locator(".stylus-trim").first
-    strip.wait_for(state="visible")
-    canvas.page.wait_for_timeout(2000)
-    canvas.page.wait_for_function("() => document.querySelector('.stylus-trim').getBoundingClientRect().width > 50")
-    values = """() => app.graph.nodes.filter(node => node.type === 'StylusLoadAudioMel').map(
-      node => node.widgets.filter(w => ['start', 'duration'].includes(w.name)).map(w => w.value))"""
-    box = strip.bounding_box()
-    middle, seconds = box["y"] + box["height"] / 2, soundfile.info(RECORDINGS / "melody.flac").duration
-
-    def drag(begin: float, end: float) -> list[float]:
-        canvas.page.mouse.move(box["x"] + box["width"] * begin, middle)
-        canvas.page.mouse.down()
-        canvas.page.mouse.move(box["x"] + box["width"] * end, middle, steps=5)
-        canvas.page.mouse.up()
-        return max(canvas.page.evaluate(values))
-
-    drag(0.01, 0.3)
-    start, duration = drag(0.99, 0.5)
-    moved = drag(0.4, 0.6)
+    strip, seconds = Strip(canvas), soundfile.info(RECORDINGS / "melody.flac").duration
+    strip.drag(0.01, 0.3)
+    start, duration = strip.drag(0.99, 0.5)
+    moved = strip.drag(0.4, 0.6)
     assert moved == [pytest.approx(start + 0.2 * seconds, abs=0.1), pytest.approx(duration, abs=0.02)]
-    at_the_end = drag(0.6, 1.0)
-    assert at_the_end[0] == pytest.approx(seconds - duration, abs=0.05)
-    canvas.page.mouse.dblclick(box["x"] + box["width"] * 0.5, middle)
-    assert canvas.page.evaluate(values) == [[0, 0], [0, 0]]
+    assert strip.drag(0.6, 1.0)[0] == pytest.approx(seconds - duration, abs=0.05)
+    canvas.page.mouse.dblclick(*strip.at(0.5))
+    assert strip.values() == [[0, 0], [0, 0]]
 
 
 def test_an_uploaded_recording_is_chosen(canvas: Canvas, comfy: ComfyServer) -> None:

@@ -149,7 +149,8 @@ def test_compare_obeys_the_keyboard(canvas: Canvas) -> None:
     state = after("Space")
     assert not state["plays"]
     assert 1 < state["at"] < 3
-    assert app_node_count(canvas) == len(template("quick_start_tiny")["nodes"])  # no key reached the graph
+    nodes = canvas.page.evaluate("() => app.graph.nodes.length")
+    assert nodes == len(template("quick_start_tiny")["nodes"])  # no key reached the graph
 
 
 def test_compare_begins_again_where_it_is_asked_to(canvas: Canvas) -> None:
@@ -178,7 +179,3 @@ def test_a_press_on_a_panel_of_compare_plays_that_clip_from_there(canvas: Canvas
         state = canvas.page.evaluate(STATE)
         assert state["heard"] == index
         assert state["at"] == pytest.approx(0.4 * SECONDS, abs=0.06)
-
-
-def app_node_count(canvas: Canvas) -> int:
-    return canvas.page.evaluate("() => app.graph.nodes.length")
