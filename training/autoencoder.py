@@ -20,7 +20,7 @@ from torch import Tensor
 from stylus_ops.audio.metrics import psnr
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
-from .windows import Places, Recordings, equalisers, mix, to_images
+from .windows import Places, Recordings, equalisers, mix, on_device, to_images
 
 CONFIG = {"encoder_width": 96, "encoder_depth": 3, "decoder_width": 192, "decoder_depth": 5}
 BATCH = 8
@@ -35,11 +35,10 @@ def random_images(recordings: Recordings, rng: np.random.Generator, count: int) 
         return recordings.windows(Places(pieces, rendering, recordings.starts(rng, count)[0]))
 
     def chosen(share: float) -> Tensor:
-        return torch.from_numpy(rng.random(count) < share)[:, None, None]
+        return on_device(rng.random(count) < share, recordings.device)[:, None, None]
 
-    values = mix(
-        windows(), windows(), torch.from_numpy(rng.uniform(0.4, 1.2, count)).float()[:, None, None] * chosen(0.4)
-    )
+    gains = on_device(rng.uniform(0.4, 1.2, count), recordings.device)[:, None, None]
+    values = mix(windows(), windows(), gains * chosen(0.4))
     return to_images(torch.where(chosen(0.6), values * equalisers(rng, count, recordings.device), values))
 
 

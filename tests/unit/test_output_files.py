@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[2]
 WRITE_AND_WAIT = """
 import sys, time
 from pathlib import Path
-from stylus_ops import output_files
 from stylus_ops.output_files import write_atomically
 
 def write(temporary):
@@ -30,7 +29,6 @@ write_atomically(Path(sys.argv[1]), write)
 WRITE_TOO_MUCH = """
 import resource, sys
 from pathlib import Path
-from stylus_ops import output_files
 from stylus_ops.output_files import write_atomically
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
