@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from stylus_ops.dials import Steering
 from stylus_ops.diffusion.adain import adain
-from stylus_ops.diffusion.attention import Steering
 from stylus_ops.diffusion.sites import Site
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from stylus_ops.dials import Schedule
 from stylus_ops.diffusion.features import Inversion, Style
 from stylus_ops.diffusion.recorder import Recorder, record
 from stylus_ops.diffusion.sampling import sample
@@ -84,7 +85,7 @@ def sites(engine: Engine) -> tuple[Site, ...]:
 def inverted(engine: Engine, clip: Tensor, sigmas: Tensor, features: str, per_pass: int = 1) -> Inversion:
     """The clip's inversion with its features under the policy `features`."""
     recorder = Recorder(sigmas, sites(engine), features)
-    return record(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, per_pass), clip)
+    return record(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, per_pass), clip, Schedule())
 
 
 def restyled(

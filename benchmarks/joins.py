@@ -20,7 +20,7 @@ from torch import Tensor
 from stylus_ops.audio.backend import resample
 from stylus_ops.audio.files import read_audio, write_audio
 from stylus_ops.audio.mel import mel_amplitudes
-from stylus_ops.audio.windows import Spectrogram, audio_to_windows
+from stylus_ops.audio.windows import Recording, Spectrogram
 from stylus_ops.diffusion.features import Style
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.settings import Settings
@@ -59,12 +59,11 @@ def measure(engine: Engine, content: Path, style: Path, options: argparse.Namesp
     run = Transfer(engine, Settings(steps=options.steps), quiet=True)
     clips = []
     for path, seconds, short_clip in ((content, options.seconds, "pad"), (style, 5.0, "loop")):
-        clips.append(
-            Clip(path.name, *audio_to_windows(*read_audio(path, 0, seconds), run.params, short_clip=short_clip))
-        )
+        waveform, rate = read_audio(path, 0, seconds)
+        clips.append(Clip(path.name, Recording.cut(waveform[0], rate, run.params, run.settings.overlap, short_clip)))
     inversion, capture = run.invert(clips)
-    output, _ = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), clips[0])
-    spectrogram = clips[0].spectrogram
+    output = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), clips[0])[:, :]
+    spectrogram = clips[0].recording.part(slice(None))
     if len(spectrogram.starts) < 2:
         raise SystemExit(f"{content} is one window long and has no joins: give a longer recording")
     if options.out:

@@ -11,7 +11,7 @@ import gc
 import torch
 from torch import Tensor
 
-from stylus_ops.diffusion.attention import Steering
+from stylus_ops.dials import Steering
 from stylus_ops.diffusion.features import Inversion, bank_bytes
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine

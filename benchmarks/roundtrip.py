@@ -26,6 +26,7 @@ from stylus_ops.audio.files import read_audio
 from stylus_ops.audio.geometry import PRESETS, SpectrogramParams
 from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
 from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.dials import Decoding
 from stylus_ops.engine.memory import peak_memory
 
 COLUMNS = ("phase", "gain", "pinv", "codec", "mel 0", "mel 16", "seams", "speed", "MB")
@@ -56,7 +57,7 @@ def main() -> None:
 
 
 def warm_up(params: SpectrogramParams) -> None:
-    decode(*audio_to_windows(torch.ones(1, 2, 44100), 44100, params))
+    decode(*audio_to_windows(torch.ones(1, 2, 44100), 44100, params), Decoding())
 
 
 def measure(file: Path, options: argparse.Namespace, params: SpectrogramParams) -> dict[str, float]:
@@ -64,7 +65,7 @@ def measure(file: Path, options: argparse.Namespace, params: SpectrogramParams) 
     result: dict[str, float] = {"Hz": rate, "channels": clip.shape[1], "duration": clip.shape[-1] / rate}
     began = time.perf_counter()
     images, spectrogram = audio_to_windows(clip, rate, params)
-    phase = decode(images, spectrogram, "phase")
+    phase = decode(images, spectrogram, Decoding())
     result["speed"] = result["duration"] / (time.perf_counter() - began)
     result["MB"] = peak_memory() / 1e6
     if options.speed_only:
@@ -72,11 +73,11 @@ def measure(file: Path, options: argparse.Namespace, params: SpectrogramParams) 
 
     top = min(params.f_max, rate / 2)
     result["phase"] = snr(clip, phase)
-    pinv = decode(images, spectrogram, "phase_pinv")
+    pinv = decode(images, spectrogram, Decoding("phase_pinv"))
     result["pinv"] = snr(below(clip, rate, top), below(pinv, rate, top))
-    result["gain"] = snr(clip, decode(images, spectrogram, "gain"))
+    result["gain"] = snr(clip, decode(images, spectrogram, Decoding("gain")))
     wide = replace(params, width=max(params.width, spectrogram.frames))
-    result["seams"] = -snr(decode(*audio_to_windows(clip, rate, wide), "phase_pinv"), pinv)
+    result["seams"] = -snr(decode(*audio_to_windows(clip, rate, wide), Decoding("phase_pinv")), pinv)
 
     at_mel_rate = resample(clip, rate, params.sample_rate)[0]
     mel = mel_amplitudes(at_mel_rate[None], params)[0]

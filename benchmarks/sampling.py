@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from stylus_ops.diffusion.attention import Capture, Steering
+from stylus_ops.dials import Steering
+from stylus_ops.diffusion.attention import Capture
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
 

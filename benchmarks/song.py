@@ -20,15 +20,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stylus_ops.audio.lazy import blocks
-from stylus_ops.audio.sections import LongRecording
 from stylus_ops.audio.spool import Spool
+from stylus_ops.audio.windows import Recording
 from stylus_ops.diffusion.features import Style
 from stylus_ops.engine.engine import DTYPES, Engine
 from stylus_ops.engine.loading import CONFIGS, AutoencoderKL, ScaledAutoencoder
-from stylus_ops.pipeline.long import LongTransfer
 from stylus_ops.pipeline.settings import Settings
-from stylus_ops.pipeline.transfer import Transfer
-from stylus_ops.pipeline.transfer_files import LARGEST_BANK
+from stylus_ops.pipeline.transfer import Clip, Transfer
 
 from .common import MB, PeakMemory, Rows, clock, options_of, random_sd15, report
 
@@ -39,8 +37,8 @@ STYLE_SECONDS = 10
 class TimedTransfer(Transfer):
     """A transfer whose stages are timed by the benchmarks' clock."""
 
-    def __init__(self, engine: Engine, settings: Settings):
-        super().__init__(engine, settings, quiet=True)
+    def __init__(self, engine: Engine, settings: Settings, folder: Path):
+        super().__init__(engine, settings, folder, quiet=True)
         self.spent: dict[str, float] = defaultdict(float)
 
     @contextmanager
@@ -84,22 +82,22 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", choices=DTYPES, help="of the U-Net")
     options = parser.parse_args()
     engine = random_model(options)
-    capturing, run = (TimedTransfer(engine, Settings(steps=options.steps)) for _ in range(2))
-    bare(engine, torch.Size((1, 4, run.params.n_mels // 8, run.params.width // 8)), 0)
     before = engine.evaluations
     passes: Counter[torch.Size] = Counter()
     watch = engine.model.unet.register_forward_pre_hook(lambda unet, inputs: passes.update([inputs[0].shape]))
     with tempfile.TemporaryDirectory() as name, watch:
         folder = Path(name)
+        run = TimedTransfer(engine, Settings(steps=options.steps), folder)
         song = Spool(folder, 2, RATE).extend([beats(60 * options.minutes, seed=1)])
-        recording = beats(STYLE_SECONDS, seed=2)
         with PeakMemory(engine) as peak:
             with run.stage("read", 1):
-                style = run.clip(Path("style"), recording, RATE, "loop")
-                content = LongRecording(song, RATE, run.params, run.settings.overlap)
-            captures = capturing.invert([style], LARGEST_BANK)
-            transfer = LongTransfer(run, content, folder)
-            output = transfer.decode(transfer.restyle(Style(tuple(captures), (1.0,))))
+                sounds = ((song, "pad"), (beats(STYLE_SECONDS, seed=2), "loop"))
+                content, style = (
+                    Clip("", Recording.cut(sound, RATE, run.params, run.settings.overlap, short))
+                    for sound, short in sounds
+                )
+            inversion, capture = run.invert([content, style])
+            output = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), content)
             with run.stage("write", 1):
                 for _ in blocks(output):
                     pass
@@ -107,15 +105,14 @@ def main() -> None:
     alone = sum(bare(engine, *of_one_shape) for of_one_shape in passes.items())
     spent = {
         "sound to images": run.spent["read"],
-        "encode": run.spent["encode"] + capturing.spent["encode"],
-        "inversion": run.spent["inversion"],
-        "capture": capturing.spent["inversion"],
+        "encode": run.spent["encode"],
+        "inversion and capture": run.spent["inversion"],
         "sampling": run.spent["sampling"],
         "decode, images to sound": run.spent["decode"] + run.spent["write"],
     }
     total = sum(spent.values())
     rows: Rows = [
-        ("windows", len(content.starts), ""),
+        ("windows", len(content.recording.starts), ""),
         ("windows in a pass, at most", max(shape[0] for shape in passes), ""),
         ("evaluations of a window", evaluations, ""),
         *((name, value, "s") for name, value in spent.items()),
@@ -124,7 +121,7 @@ def main() -> None:
         ("bare evaluations", alone, "s"),
         (
             "inversion, capture and sampling / bare evaluations",
-            (spent["inversion"] + spent["capture"] + spent["sampling"]) / alone,
+            (spent["inversion and capture"] + spent["sampling"]) / alone,
             "",
         ),
         ("peak memory above the model", peak.bytes / MB, "MB"),

@@ -10,7 +10,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..stylus_ops.audio.files import read_audio
-from ..stylus_ops.dials import FIRST, MOST
+from ..stylus_ops.dials import Album
 from .audio_mel import recording_path
 from .host.messages import tell
 from .host.runs import check_interrupt
@@ -35,7 +35,7 @@ class LoadAudioFolder(io.ComfyNode):
                     options=subfolders(),
                     tooltip="A folder in ComfyUI's input folder; . is the input folder itself. R refreshes the list.",
                 ),
-                *widgets(FIRST, MOST),
+                *widgets(Album),
             ],
             outputs=[
                 io.Audio.Output("audio", tooltip="The recordings in the order of their names.", is_output_list=True),
@@ -83,7 +83,7 @@ def subfolders() -> list[str]:
 
 def known_so_far(folder: str, first: int | None, most: int | None) -> list[Path]:
     """`chosen`, at the default of a number that comes out of another node and is not known yet (None)."""
-    return chosen(folder, FIRST.default if first is None else first, MOST.default if most is None else most)
+    return chosen(folder, Album.first if first is None else first, Album.most if most is None else most)
 
 
 def chosen(folder: str, first: int, most: int) -> list[Path]:
@@ -93,8 +93,7 @@ def chosen(folder: str, first: int, most: int) -> list[Path]:
         ValueError: no folder of ComfyUI's input folder, no recording left, one that is a link out of that folder, or a number
             outside its range.
     """
-    FIRST.check(first)
-    MOST.check(most)
+    Album(first, most)
     if folder not in subfolders():
         raise ValueError(f"folder {folder!r} is not in ComfyUI's input folder: make it there, or choose another")
     root = Path(folder_paths.get_input_directory(), folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import folder_paths
 from aiohttp import web
@@ -17,7 +18,7 @@ from ..stylus_ops.audio.geometry import PRESETS, SpectrogramParams
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import Spectrogram, audio_to_windows, check_overlap
 from ..stylus_ops.audio.worth import warn_of_silence
-from ..stylus_ops.dials import DURATION, OVERLAP, PRESET, SHORT_CLIP, START
+from ..stylus_ops.dials import Excerpt, Images
 from ..stylus_ops.tiny import RECORDINGS
 from . import sockets
 from .host.model import preset_of
@@ -30,14 +31,13 @@ BUNDLED_PREFIX = "stylus/"
 def window_inputs() -> list[io.Input]:
     """How both nodes turn sound into images."""
     return [
-        *widgets(PRESET, OVERLAP, SHORT_CLIP),
+        *widgets(Images),
         io.Model.Input("model", optional=True, tooltip="For the preset auto: the MODEL whose images are wanted."),
     ]
 
 
 def params_of(preset: str, model: ModelPatcher | None) -> SpectrogramParams:
     """The geometry of a preset; `auto` is that of the MODEL, or Stable Diffusion's without one."""
-    PRESET.check(preset)
     if preset == "auto":
         preset = preset_of(model) if model else "sd-512"
     return PRESETS[preset]
@@ -71,12 +71,10 @@ class AudioToMel(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, audio: dict | None, preset: str, overlap: int, short_clip: str, model: ModelPatcher | None = None
-    ) -> io.NodeOutput:
-        audio = wired(audio)
-        params = params_of(preset, model)
-        return io.NodeOutput(*_windows(audio["waveform"], audio["sample_rate"], params, overlap, short_clip))
+    def execute(cls, audio: dict | None, model: ModelPatcher | None = None, **dials: Any) -> io.NodeOutput:
+        audio, images = wired(audio), Images(**dials)
+        params = params_of(images.preset, model)
+        return io.NodeOutput(*_windows(audio["waveform"], audio["sample_rate"], params, images))
 
 
 class LoadAudioMel(io.ComfyNode):
@@ -96,7 +94,7 @@ class LoadAudioMel(io.ComfyNode):
                     upload=io.UploadType.audio,
                     tooltip="A recording or video in ComfyUI's input folder; those under stylus/ come with this pack.",
                 ),
-                *widgets(START, DURATION),
+                *widgets(Excerpt),
                 *window_inputs(),
             ],
             outputs=[
@@ -111,15 +109,14 @@ class LoadAudioMel(io.ComfyNode):
         audio: str,
         start: float,
         duration: float,
-        preset: str,
-        overlap: int,
-        short_clip: str,
         model: ModelPatcher | None = None,
+        **dials: Any,
     ) -> io.NodeOutput:
-        params = params_of(preset, model)
-        check_overlap(overlap, params)
+        drawn = Images(**dials)
+        params = params_of(drawn.preset, model)
+        check_overlap(drawn.overlap, params)
         waveform, sample_rate = read_audio(recording_path(audio), start, duration)
-        images, spectrogram = _windows(waveform, sample_rate, params, overlap, short_clip)
+        images, spectrogram = _windows(waveform, sample_rate, params, drawn)
         return io.NodeOutput(images, spectrogram, {"waveform": waveform, "sample_rate": sample_rate})
 
     @classmethod
@@ -140,11 +137,11 @@ class LoadAudioMel(io.ComfyNode):
 
 
 def _windows(
-    waveform: Tensor, sample_rate: int, params: SpectrogramParams, overlap: int, short_clip: str
+    waveform: Tensor, sample_rate: int, params: SpectrogramParams, drawn: Images
 ) -> tuple[Tensor, Spectrogram]:
     """The clip in windows; silence is warned of on the node."""
     with between_blocks(check_interrupt):
-        images, spectrogram = audio_to_windows(waveform, sample_rate, params, overlap, short_clip)
+        images, spectrogram = audio_to_windows(waveform, sample_rate, params, drawn.overlap, drawn.short_clip)
     if not spectrogram.peak.any():
         warn_of_silence("the recording")
     return images, spectrogram

@@ -18,12 +18,11 @@ from ..stylus_ops.audio.files import write_audio
 from ..stylus_ops.audio.loudness import equal_loudness_gains
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import check_waveform
-from ..stylus_ops.dials import ADAIN, ALPHA, DECODE, GAMMA, STEPS, TEMPERATURE
 from .graph import Prompt, linked, upstream
 from .host.runs import check_interrupt
 from .inputs import wired
 
-SHOWN_DIALS = tuple(dial.name for dial in (ALPHA, GAMMA, TEMPERATURE, ADAIN, STEPS, DECODE))
+SHOWN_DIALS = ("alpha", "gamma", "temperature", "adain", "steps", "decode")
 """Widgets above a result that its title tells of; those that all results share stand in the figure's title."""
 MOST_RESULTS = 12
 FLAC_CHANNELS = 8

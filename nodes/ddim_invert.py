@@ -8,9 +8,8 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ..stylus_ops.audio.windows import Spectrogram
-from ..stylus_ops.dials import GROUPS
+from ..stylus_ops.dials import Memory, Schedule
 from ..stylus_ops.diffusion.features import Inversion
-from ..stylus_ops.diffusion.schedule import Schedule
 from . import sockets
 from .graph import Prompt
 from .host import runs
@@ -32,7 +31,7 @@ def inversion_inputs() -> list[io.Input]:
         sockets.Schedule.Input(
             "schedule", tooltip="From Stylus Schedule, the same one for DDIM Invert and every Capture Style KV."
         ),
-        *widgets(*GROUPS["memory"]),
+        *widgets(Memory),
         sockets.Spectrogram.Input(
             "spectrogram",
             optional=True,
@@ -53,9 +52,8 @@ def invert(
     conditioning: list,
     latent: dict,
     schedule: Schedule,
-    features: str,
-    windows_per_pass: int,
     spectrogram: Spectrogram | None = None,
+    **dials: Any,
 ) -> Inversion:
     """Invert with the inputs of `inversion_inputs`; see `runs.invert_latent`.
 
@@ -66,15 +64,7 @@ def invert(
     if spectrogram is not None:
         check_same_clip(spectrogram, latent)
         valid_width = spectrogram.valid_columns(latent["samples"].shape[-1])
-    return runs.invert_latent(
-        model,
-        conditioning,
-        latent,
-        schedule,
-        features=features,
-        windows_per_pass=windows_per_pass,
-        valid_width=valid_width,
-    )
+    return runs.invert_latent(model, conditioning, latent, schedule, Memory(**dials), valid_width)
 
 
 def check_same_clip(spectrogram: Spectrogram, latent: dict) -> None:

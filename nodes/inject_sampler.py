@@ -8,14 +8,13 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stylus_ops.dials import END_PERCENT, GROUPS, START_PERCENT, WINDOWS_PER_PASS, check_span
-from ..stylus_ops.diffusion.attention import Steering
+from ..stylus_ops.dials import DIALS, Memory, Steering
 from ..stylus_ops.diffusion.features import Inversion, Style
 from ..stylus_ops.diffusion.stylizer import Stylizer
 from . import sockets
 from .host import runs
 from .host.identity import check_same_conditioning
-from .inputs import widgets
+from .inputs import widget, widgets
 
 
 def style_inputs() -> list[io.Input]:
@@ -23,7 +22,8 @@ def style_inputs() -> list[io.Input]:
     return [
         sockets.Inversion.Input("inversion", tooltip="The content, from DDIM Invert: melody, rhythm and structure."),
         sockets.Style.Input("style", tooltip="From Capture Style KV or Blend Styles: timbre and texture."),
-        *widgets(*GROUPS["style"], WINDOWS_PER_PASS),
+        *widgets(Steering),
+        widget(DIALS["windows_per_pass"]),
         io.Mask.Input(
             "mask",
             optional=True,
@@ -37,27 +37,21 @@ def apply_style(
     model: ModelPatcher,
     inversion: Inversion,
     style: Style,
-    alpha: float,
-    gamma: float,
-    temperature: float,
-    adain: float,
-    adain_mode: str,
-    start_percent: float,
-    end_percent: float,
     windows_per_pass: int,
     mask: Tensor | None = None,
+    **dials: Any,
 ) -> tuple[ModelPatcher, dict, Stylizer]:
     """Apply the inputs of `style_inputs`: the styled MODEL, the LATENT to start from, and the MODEL's Stylizer; see `runs.apply_style`."""
-    stylizer = Stylizer(inversion, style, Steering(alpha, gamma, temperature, mask), start_percent, end_percent)
-    return *runs.apply_style(model, stylizer, adain_mode, adain, windows_per_pass), stylizer
+    stylizer = Stylizer(inversion, style, Steering(**dials), mask)
+    return *runs.apply_style(model, stylizer, Memory(windows_per_pass=windows_per_pass)), stylizer
 
 
 def validate_span(start_percent: float | None, end_percent: float | None) -> bool | str:
     """As `validate_inputs` answers. A number that comes out of another node is not known yet (None)."""
     try:
-        check_span(
-            START_PERCENT.low if start_percent is None else start_percent,
-            END_PERCENT.high if end_percent is None else end_percent,
+        Steering(
+            start_percent=Steering.start_percent if start_percent is None else start_percent,
+            end_percent=Steering.end_percent if end_percent is None else end_percent,
         )
     except ValueError as error:
         return str(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..stylus_ops.dials import Choice, Dial, Number, Whole
+from ..stylus_ops.dials import Choice, Dial, Group, Number, Whole, dials_of
 from ..stylus_ops.shares import normalised, parse_weights
 from .graph import Prompt, linked
 
@@ -23,8 +23,8 @@ def widget(dial: Dial) -> io.Input:
     return io.String.Input(dial.name, **common)
 
 
-def widgets(*dials: Dial) -> list[io.Input]:
-    return [widget(dial) for dial in dials]
+def widgets(group: type[Group]) -> list[io.Input]:
+    return [widget(dial) for dial in dials_of(group)]
 
 
 def wired(audio: dict | None) -> dict:

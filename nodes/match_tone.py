@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +13,10 @@ from ..stylus_ops.audio.figure import draw_curve
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.tone import Reference, match_tone
 from ..stylus_ops.audio.windows import check_waveform
-from ..stylus_ops.dials import TONE, TONE_DB, TONE_RESOLUTION
+from ..stylus_ops.dials import Tone, dials_of
 from ..stylus_ops.shares import normalised, parse_weights
 from .host.runs import check_interrupt
-from .inputs import weighted_styles, weights_can_be_read, widgets, wired
+from .inputs import weighted_styles, weights_can_be_read, widget, wired
 
 
 class MatchTone(io.ComfyNode):
@@ -36,7 +37,7 @@ class MatchTone(io.ComfyNode):
                     styles="Recordings whose tone is matched.",
                     weights="One number a style from the top down, such as 2, 1. Empty: equal parts.",
                 ),
-                *widgets(replace(TONE, default=1.0), TONE_RESOLUTION, TONE_DB),
+                *(widget(replace(dial, default=1.0) if dial.name == "tone" else dial) for dial in dials_of(Tone)),
             ],
             outputs=[
                 io.Audio.Output(
@@ -52,9 +53,7 @@ class MatchTone(io.ComfyNode):
         audio: dict | None,
         styles: dict[str, dict],
         weights: str,
-        tone: float,
-        tone_resolution: float,
-        tone_db: float,
+        **dials: Any,
     ) -> io.NodeOutput:
         audio = wired(audio)
         rate = audio["sample_rate"]
@@ -67,8 +66,7 @@ class MatchTone(io.ComfyNode):
         ]
         with between_blocks(check_interrupt):
             tones = [
-                match_tone(clip, rate, references, tone, tone_resolution, tone_db)
-                for clip in check_waveform(audio["waveform"], rate)
+                match_tone(clip, rate, references, Tone(**dials)) for clip in check_waveform(audio["waveform"], rate)
             ]
         curves = [np.asarray(draw_curve(matched.frequencies, matched.decibels)) for matched in tones]
         curve = torch.from_numpy(np.stack(curves)).float() / 255

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..stylus_ops.audio.decode import decode as decode_images
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import Spectrogram
-from ..stylus_ops.dials import GROUPS
+from ..stylus_ops.dials import Decoding
 from . import sockets
 from .host.runs import check_interrupt
 from .inputs import widgets
@@ -26,7 +28,7 @@ class PhaseDecode(io.ComfyNode):
             inputs=[
                 io.Image.Input("images", tooltip="VAE Decode of the stylised latent."),
                 sockets.Spectrogram.Input("spectrogram", tooltip="Of the content, from its Audio to Mel."),
-                *widgets(*GROUPS["decode"]),
+                *widgets(Decoding),
                 io.Image.Input(
                     "reference",
                     optional=True,
@@ -44,28 +46,9 @@ class PhaseDecode(io.ComfyNode):
         cls,
         images: Tensor,
         spectrogram: Spectrogram,
-        decode: str,
-        loudness: str,
-        dynamics: float,
-        mix: float,
-        phase_iters: int,
-        gain_db: float,
-        above_band_db: float,
-        noise: float,
         reference: Tensor | None = None,
+        **dials: Any,
     ) -> io.NodeOutput:
         with between_blocks(check_interrupt):
-            waveform = decode_images(
-                images,
-                spectrogram,
-                decode,
-                reference,
-                phase_iters=phase_iters,
-                gain_db=gain_db,
-                above_band_db=above_band_db,
-                loudness=loudness,
-                dynamics=dynamics,
-                noise=noise,
-                mix=mix,
-            )
+            waveform = decode_images(images, spectrogram, Decoding(**dials), reference)
         return io.NodeOutput({"waveform": waveform, "sample_rate": spectrogram.sample_rate})

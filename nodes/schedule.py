@@ -6,8 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..stylus_ops.dials import GROUPS
-from ..stylus_ops.diffusion.schedule import Schedule
+from ..stylus_ops.dials import Schedule
 from . import sockets
 from .inputs import widgets
 
@@ -21,12 +20,10 @@ class StylusSchedule(io.ComfyNode):
             category="audio/stylus",
             description="How content and style are inverted. Wire it to DDIM Invert and to every Capture Style KV.",
             search_aliases=["steps", "inversion settings", "ddim", "sites", "stylus"],
-            inputs=widgets(*GROUPS["schedule"]),
+            inputs=widgets(Schedule),
             outputs=[sockets.Schedule.Output("schedule", tooltip="For DDIM Invert and Capture Style KV alike.")],
         )
 
     @classmethod
     def execute(cls, **dials: Any) -> io.NodeOutput:
-        schedule = Schedule(**dials)
-        schedule.check()
-        return io.NodeOutput(schedule)
+        return io.NodeOutput(Schedule(**dials))

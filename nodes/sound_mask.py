@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 
 from ..stylus_ops.audio.mask import sound_mask
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import Spectrogram, check_waveform
-from ..stylus_ops.dials import SOUND_MASK
+from ..stylus_ops.dials import SoundMask
 from . import sockets
 from .host.runs import check_interrupt
 from .inputs import widgets
@@ -27,7 +29,7 @@ class MaskFromSound(io.ComfyNode):
                 sockets.Spectrogram.Input(
                     "spectrogram", tooltip="Of the content: the mask has its size and its windows."
                 ),
-                *widgets(*SOUND_MASK),
+                *widgets(SoundMask),
                 io.Audio.Input(
                     "audio",
                     optional=True,
@@ -43,17 +45,9 @@ class MaskFromSound(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls,
-        spectrogram: Spectrogram,
-        what: str,
-        low_hz: float,
-        high_hz: float,
-        smooth: float,
-        audio: dict | None = None,
-    ) -> io.NodeOutput:
+    def execute(cls, spectrogram: Spectrogram, audio: dict | None = None, **dials: Any) -> io.NodeOutput:
         sound = None
         if audio is not None:
             sound = check_waveform(audio["waveform"], audio["sample_rate"]), audio["sample_rate"]
         with between_blocks(check_interrupt):
-            return io.NodeOutput(sound_mask(spectrogram, what, low_hz, high_hz, smooth, sound))
+            return io.NodeOutput(sound_mask(spectrogram, SoundMask(**dials), sound))

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..stylus_ops.audio.windows import Spectrogram
 from ..stylus_ops.audio.worth import warn_if_short
-from ..stylus_ops.dials import STYLE_WINDOWS
+from ..stylus_ops.dials import DIALS, Clips
 from ..stylus_ops.diffusion.features import Style, blend
 from ..stylus_ops.shares import parse_weights
 from . import sockets
@@ -27,7 +27,7 @@ class CaptureStyle(io.ComfyNode):
             search_aliases=["style reference", "attention features", "style timbre", "stylus"],
             inputs=[
                 *inversion_inputs(),
-                widget(STYLE_WINDOWS),
+                widget(DIALS["style_windows"]),
             ],
             outputs=[
                 sockets.Style.Output(
@@ -42,7 +42,7 @@ class CaptureStyle(io.ComfyNode):
         cls, latent: dict, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
     ) -> io.NodeOutput:
         check_graph(cls.hidden.prompt)
-        STYLE_WINDOWS.check(style_windows)
+        Clips(style_windows=style_windows)
         if spectrogram is not None:
             check_same_clip(spectrogram, latent)
             warn_if_short("the style", spectrogram.waveform.shape[-1] / spectrogram.sample_rate)

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from stylus_ops import dials
-from stylus_ops.dials import Dial
+from stylus_ops.dials import DIALS, Dial
 
 ROOT = Path(__file__).parents[1]
 PLACE = re.compile(r"(<!-- dials: ([\w =.]+) -->\n).*?(<!-- /dials -->)", re.DOTALL)
@@ -39,7 +38,7 @@ def named(names: str) -> list[Dial]:
     """The dials of a list such as "alpha tone=1.0"."""
     found = []
     for name, _, default in (word.partition("=") for word in names.split()):
-        dial: Dial = getattr(dials, name.upper())
+        dial: Dial = DIALS[name]
         found.append(replace(dial, default=dial.parse(default)) if default else dial)
     return found
 

@@ -18,7 +18,7 @@ from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.windows import audio_to_windows, windows_to_mel
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.settings import Settings
-from stylus_ops.pipeline.transfer_files import transfer_files
+from stylus_ops.pipeline.transfer import transfer_files
 from stylus_ops.tiny import RECORDINGS
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -23,9 +23,10 @@ from stylus_ops.audio.files import read_audio
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mask import sound_mask
 from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.dials import SoundMask
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.settings import Settings
-from stylus_ops.pipeline.transfer_files import transfer_files
+from stylus_ops.pipeline.transfer import transfer_files
 from stylus_ops.tiny import RECORDINGS
 
 WORKFLOWS = Path(__file__).parents[1] / "workflows"
@@ -89,7 +90,7 @@ def recordings(engine: Engine, template: Template, content: Path, folder: Path) 
 def harmonic(content: Path, image: Path) -> Path:
     """The template's mask of a recording of one window, as an image file."""
     _, spectrogram = audio_to_windows(*read_audio(content), PRESETS["tiny-256"])
-    mask = sound_mask(spectrogram, "harmonic", high=4000.0)[0]
+    mask = sound_mask(spectrogram, SoundMask("harmonic", high_hz=4000.0))[0]
     Image.fromarray((mask * 255).byte().numpy()).save(image)
     return image
 

@@ -22,16 +22,6 @@ if TYPE_CHECKING:
     from .pipeline.settings import Settings
 
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
-TITLES = {
-    "style": "style",
-    "schedule": "inversion and sampling",
-    "memory": "speed and memory",
-    "clips": "parts of the recordings",
-    "windows": "spectrogram",
-    "tone": "tone",
-    "decode": "decoding",
-}
-"""Headings of the groups of dials in the help."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -101,7 +91,7 @@ def _warnings_shown() -> Iterator[None]:
 
 def transfer(args: argparse.Namespace) -> int:
     settings = _settings(args)
-    from .pipeline.transfer_files import check_paths, transfer_files
+    from .pipeline.transfer import check_paths, transfer_files
     from .shares import normalised
 
     check_paths(args.content, args.style, args.output, args.figure, args.overwrite, args.mask)
@@ -182,11 +172,12 @@ def _load(args: argparse.Namespace) -> tuple[Engine, float]:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    from .dials import DIALS
+    from .dials import dials_of
     from .pipeline.settings import PAPER, Settings, known_preset
 
     base = Settings(**PAPER) if args.paper else Settings()
-    settings = base.changed({name: text for name, text in vars(args).items() if name in DIALS})
+    given = vars(args)
+    settings = base.changed({dial.name: given[dial.name] for dial in dials_of(Settings) if dial.name in given})
     if own := known_preset(args.model):
         settings.preset_for(own)
     return settings
@@ -267,16 +258,16 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    from .dials import GROUPS
+    from .dials import GROUPS, dials_of
 
     parser.add_argument(
         "--paper",
         action="store_true",
         help="every dial as in the paper's headline run (arXiv 2411.15913) but those given",
     )
-    for title, group in GROUPS.items():
-        shown = parser.add_argument_group(TITLES[title])
-        for dial in group:
+    for group in GROUPS:
+        shown = parser.add_argument_group(group.title)
+        for dial in dials_of(group):
             shown.add_argument(
                 "--" + dial.name.replace("_", "-"),
                 metavar="VALUE",

@@ -9,7 +9,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from stylus_ops.dials import ALPHA
+from stylus_ops.dials import Steering
 from stylus_ops.engine.tiny_unet import diffusers_config
 
 UNET_CONFIG: dict[str, Any] = {
@@ -72,7 +72,7 @@ class WindowAttention:
         if reading is not None and reading.gamma is not None:
             pairs = len(reading.gamma)
             own = scaled_dot_product_attention(q[-pairs:], *(x[-2 * pairs : -pairs] for x in (k, v)))
-            read = torch.cat([read[:-pairs], own.lerp(read[-pairs:], ALPHA.default)])
+            read = torch.cat([read[:-pairs], own.lerp(read[-pairs:], Steering.alpha)])
         return attn.to_out[0](read.transpose(1, 2).flatten(2))
 
 

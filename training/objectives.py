@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylus_ops.dials import GAMMA
+from stylus_ops.dials import Schedule, Steering
 from stylus_ops.diffusion.adain import adain
 from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.schedule import TRAIN_STEPS
@@ -141,7 +141,7 @@ def random_nodes(generator: torch.Generator | None = None) -> Tensor:
 def random_gamma(pairs: int, device: torch.device | str = "cpu") -> Tensor:
     """[P], mostly the default."""
     anything = torch.rand(pairs, device=device)
-    return torch.where(torch.rand(pairs, device=device) < USUAL_GAMMA, GAMMA.default, anything)
+    return torch.where(torch.rand(pairs, device=device) < USUAL_GAMMA, Steering.gamma, anything)
 
 
 class Points(NamedTuple):
@@ -178,7 +178,7 @@ def transfer(predict: Predict, batch: Batch, timesteps: Tensor, gamma: Tensor) -
         timestep = timesteps[(sigmas - sigma).abs().argmin()].expand(len(x))
         return x - sigma * predict(x, timestep, own)
 
-    inverted = invert(denoise, clips, sigmas, evaluated=clips.new_empty(len(sigmas), *clips.shape))
+    inverted = invert(denoise, clips, sigmas, Schedule(), evaluated=clips.new_empty(len(sigmas), *clips.shape))
     styles, contents = inverted.noise.split(pairs)
     sample = torch.cat([adain(c[None], [s[None]], [1.0]) for c, s in zip(contents, styles, strict=True)])
     passed = []

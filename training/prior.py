@@ -21,7 +21,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from stylus_ops.dials import GAMMA
+from stylus_ops.dials import Steering
 from stylus_ops.engine.tiny_unet import diffusers_unet
 from stylus_ops.tiny import load
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
@@ -127,7 +127,7 @@ def report(predict: Predict, batches: dict[str, Batch]) -> str:
                 )
                 by_reader[reader] = float(denoising_loss(predict, batch, task)[pairs:].mean())
             lines.append(f"  {kind} t={timestep} " + " ".join(f"{r} {x:.3f}" for r, x in by_reader.items()))
-        gamma = torch.full((pairs,), GAMMA.default, device=device)
+        gamma = torch.full((pairs,), Steering.gamma, device=device)
         _, result = transfer(predict, batch, 1 + 100 * torch.arange(10), gamma)
         before, after = ((x - batch.target).square().mean().sqrt() for x in (batch.content, result))
         lines.append(f"  {kind} transfer: {after:.3f} off, of {before:.3f}")

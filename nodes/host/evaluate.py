@@ -14,7 +14,7 @@ from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers.torch_compile import COMPILE_KEY
 from torch import Tensor
 
-from ...stylus_ops.dials import WINDOWS_PER_PASS
+from ...stylus_ops.dials import Memory
 from ...stylus_ops.diffusion.host import Evaluate, Hook
 
 WRAPPER_KEY = "stylus"
@@ -37,16 +37,12 @@ Step = Callable[[Evaluate, Tensor, Tensor, int, int], Tensor]
 """`step(evaluate, x, sigma, per_pass, chunks)`: one evaluation of the whole batch."""
 
 
-def wrap(patcher: ModelPatcher, step: Step, windows_per_pass: int) -> None:
+def wrap(patcher: ModelPatcher, step: Step, memory: Memory) -> None:
     """Put `step` around the host's `apply_model`. Nothing is written into the model's own modules.
 
     Args:
-        windows_per_pass: windows that one evaluation may hold; 0 for as many as fit in memory.
-
-    Raises:
-        ValueError: windows_per_pass is out of range, as another node's number may be.
+        memory: its `windows_per_pass` is the windows that one evaluation may hold; 0 for as many as fit in memory.
     """
-    WINDOWS_PER_PASS.check(windows_per_pass)
 
     def wrapper(
         executor: Any,
@@ -72,7 +68,7 @@ def wrap(patcher: ModelPatcher, step: Step, windows_per_pass: int) -> None:
             with nullcontext() if hook is None else _uncompiled(transformer_options):
                 return executor(latents, sigma.reshape(1).expand(len(latents)), *inputs, options, **extra)
 
-        per_pass = windows_per_pass or _windows_that_fit(base, x)
+        per_pass = memory.windows_per_pass or _windows_that_fit(base, x)
         return step(evaluate, x, t[0], per_pass, len(chunks))
 
     patcher.add_wrapper_with_key(WrappersMP.APPLY_MODEL, WRAPPER_KEY, wrapper)

@@ -13,10 +13,11 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
+from ...stylus_ops.dials import Memory, Schedule
 from ...stylus_ops.diffusion.features import Inversion, choose_policy
 from ...stylus_ops.diffusion.recorder import Recorder, record
 from ...stylus_ops.diffusion.sampling import sample
-from ...stylus_ops.diffusion.schedule import Schedule, ddim_sigmas, sampling_sigmas
+from ...stylus_ops.diffusion.schedule import ddim_sigmas, sampling_sigmas
 from ...stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from ...stylus_ops.diffusion.stylizer import Stylizer
 from .evaluate import WRAPPER_KEY, denoise, unstyled, wrap
@@ -32,41 +33,34 @@ def invert_latent(
     conditioning: list,
     latent: dict,
     schedule: Schedule,
-    *,
-    features: str,
-    windows_per_pass: int,
+    memory: Memory,
     valid_width: int | None = None,
 ) -> Inversion:
     """Invert a LATENT under a MODEL and record its features.
 
     Args:
-        features: "auto", "cache", "cache_fp16" or "recompute".
-        windows_per_pass: 0 for as many as fit in memory.
         valid_width: columns of the latent that hold sound, 1 or more; None for all.
 
     Raises:
         ValueError: the model has no Stable Diffusion U-Net, noise schedule or decoder block of that number; the latent or
-            the conditioning is not of this model's kind, or limited to a part of the image; a dial is out of range.
+            the conditioning is not of this model's kind, or limited to a part of the image.
     """
     table = sigma_table(model)
     samples = plain_latent(model, latent)
     check_geometry(model, samples)
     decoder = decoder_of(model)
-    schedule.check()
-    steps, sites, method, corrections = schedule
-    chosen = resolve_sites(sites, decoder)
+    steps = schedule.steps
+    chosen = resolve_sites(schedule.sites, decoder)
     check_conditioning(model, conditioning)
     sigmas = ddim_sigmas(table, steps)
     needed = steps * len(samples) * feature_bytes(decoder, chosen, feature_dtype(model), *samples.shape[-2:])
-    policy = choose_policy(features, needed, comfy.model_management.get_free_memory(torch.device("cpu")))
+    policy = choose_policy(memory.features, needed, comfy.model_management.get_free_memory(torch.device("cpu")))
     recorder = Recorder(sigmas, chosen, policy)
     recording = unstyled(model)
     recording.model_options.pop("disable_cfg1_optimization", None)
-    wrap(
-        recording, lambda evaluate, x, sigma, per_pass, chunks: recorder(evaluate, x, sigma, per_pass), windows_per_pass
-    )
+    wrap(recording, lambda evaluate, x, sigma, per_pass, chunks: recorder(evaluate, x, sigma, per_pass), memory)
 
-    evaluations = steps * len(samples) * (corrections if method == "fixed_point" else 1)
+    evaluations = steps * len(samples) * (schedule.corrections if schedule.inversion == "fixed_point" else 1)
     kept = "kept" if recorder.keep else "evaluated again when they are needed"
     what = f"{_windows(samples)}, {evaluations} evaluations, features {kept}"
     inversions: list[Inversion] = []
@@ -76,8 +70,7 @@ def invert_latent(
             recorder,
             denoise(denoiser, extra_args),
             x,
-            method,
-            corrections,
+            schedule,
             valid_width=valid_width,
             on_step=Progress(recording, steps, what),
         )
@@ -98,14 +91,8 @@ def host_sigmas(inversion: Inversion) -> Tensor:
     return sampling_sigmas(inversion.sigmas)
 
 
-def apply_style(
-    model: ModelPatcher, stylizer: Stylizer, adain_mode: str, adain: float, windows_per_pass: int
-) -> tuple[ModelPatcher, dict]:
+def apply_style(model: ModelPatcher, stylizer: Stylizer, memory: Memory) -> tuple[ModelPatcher, dict]:
     """A clone of the MODEL that injects the style at every evaluation, and the LATENT to start sampling from.
-
-    Args:
-        adain_mode, adain: mode, and strength 0 to 1, of `Stylizer.start_latents`.
-        windows_per_pass: 0 for as many as fit in memory.
 
     Raises:
         ValueError: the features were taken with other weights or another conditioning.
@@ -120,7 +107,7 @@ def apply_style(
             )
     check_weights(model, stylizer)
     styled = unstyled(model)
-    wrap(styled, stylizer, windows_per_pass)
+    wrap(styled, stylizer, memory)
 
     def run(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
         check_weights(executor.class_obj.model_patcher, stylizer)
@@ -130,7 +117,7 @@ def apply_style(
             stylizer.release()
 
     styled.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY, run)
-    start = stylizer.start_latents(adain_mode, adain)
+    start = stylizer.start_latents()
     return styled, {"samples": model.model.process_latent_out(start)}
 
 

@@ -11,7 +11,7 @@ import logging
 import torch
 from torch import Tensor
 
-from ..dials import ABOVE_BAND_DB, DECODE, DYNAMICS, GAIN_DB, LOUDNESS, MIX, NOISE, PHASE_ITERS
+from ..dials import Decoding
 from .backend import resample
 from .finish import finish
 from .geometry import SpectrogramParams
@@ -30,67 +30,39 @@ SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
 logger = logging.getLogger("stylus")
 
 
-def decode(
-    images: Tensor,
-    spectrogram: Spectrogram,
-    method: str = DECODE.default,
-    reference: Tensor | None = None,
-    phase_iters: int = PHASE_ITERS.default,
-    gain_db: float = GAIN_DB.default,
-    above_band_db: float = ABOVE_BAND_DB.default,
-    loudness: str = LOUDNESS.default,
-    dynamics: float = DYNAMICS.default,
-    noise: float = NOISE.default,
-    mix: float = MIX.default,
-) -> Tensor:
+def decode(images: Tensor, spectrogram: Spectrogram, decoding: Decoding, reference: Tensor | None = None) -> Tensor:
     """The sound of `images`, heard through the recording that `spectrogram` keeps.
 
     Args:
         images: `[B * windows, n_mels, width, 3]` in 0..1, cut like the images of `spectrogram`.
-        method: "phase" keeps the content's phase and takes the images' magnitudes, with the content's own detail where
-            a mel band has no say. "phase_pinv" takes the smallest magnitudes that have the images' mel, as the paper
+        decoding: its method "phase" keeps the content's phase and takes the images' magnitudes, with the content's own detail
+            where a mel band has no say. "phase_pinv" takes the smallest magnitudes that have the images' mel, as the paper
             does (Stylus, arXiv 2411.15913). "gain" filters the content by the ratio of the images to the reference; it
             adds no energy where the content has none. "griffin_lim" starts from random phase (Griffin & Lim 1984).
         reference: images that stand for the unchanged content, such as its VAE round trip; only "gain" uses them.
             Without them the content itself is the reference. Shaped as `images`.
-        phase_iters: Griffin-Lim iterations, 0 to 256, after the first estimate; 0 means 32 for "griffin_lim", none for the others.
-        gain_db: "gain" amplifies and attenuates by at most this many dB, 0 to 120.
-        above_band_db: level, in dB from -120 to 0, of what the content has above the mel band; 0 keeps it.
-        loudness: "match_content" (ITU-R BS.1770) or "none".
-        dynamics: how closely loudness over time follows the content's, 0 to 1, as in `follow_dynamics`. Single peaks are taken
-            back by a limiter; at 0 nothing changes over time, and a peak turns the whole clip down.
-        noise: share, 0 to 1, of what the content has too little of (6 dB less than the images ask for) that is made of
-            noise instead. Not for "gain".
-        mix: 0 is the content to the bit, 1 the whole effect.
 
     Returns:
         `[B, C, T]` float32 at `spectrogram.sample_rate`, with the content's batch, channels and samples. Its true peak
         stays below the larger of -1 dBFS and the content's own.
 
     Raises:
-        ValueError: a value is outside its range, or the images are not those of this spectrogram.
+        ValueError: the images are not those of this spectrogram.
 
     An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """
-    wet = decode_band(images, spectrogram, method, reference, phase_iters, gain_db, above_band_db, noise)
+    wet = decode_band(images, spectrogram, decoding, reference)
     clips = zip(wet, spectrogram.waveform, strict=True)
-    return torch.stack([finish(*clip, spectrogram.sample_rate, loudness, dynamics, mix)[:, :] for clip in clips])
+    return torch.stack([finish(*clip, spectrogram.sample_rate, decoding)[:, :] for clip in clips])
 
 
 def decode_band(
-    images: Tensor,
-    spectrogram: Spectrogram,
-    method: str = DECODE.default,
-    reference: Tensor | None = None,
-    phase_iters: int = PHASE_ITERS.default,
-    gain_db: float = GAIN_DB.default,
-    above_band_db: float = ABOVE_BAND_DB.default,
-    noise: float = NOISE.default,
+    images: Tensor, spectrogram: Spectrogram, decoding: Decoding, reference: Tensor | None = None
 ) -> Tensor:
     """`decode` without what depends on the whole clip: its levels are those that the images ask for.
 
     Args:
-        images, spectrogram, method, reference, phase_iters, gain_db, above_band_db, noise: as for `decode`.
+        images, spectrogram, decoding, reference: as for `decode`.
 
     Returns:
         `[B, C, T]` float32 at `spectrogram.sample_rate`.
@@ -98,20 +70,16 @@ def decode_band(
     Raises:
         ValueError: as `decode` does.
     """
-    DECODE.check(method)
-    PHASE_ITERS.check(phase_iters)
-    GAIN_DB.check(gain_db)
-    ABOVE_BAND_DB.check(above_band_db)
-    NOISE.check(noise)
+    method, noise = decoding.decode, decoding.noise
     params, rate = spectrogram.params, spectrogram.sample_rate
     mel = windows_to_mel(images, spectrogram)
     if method == "gain":
-        gain = bounded_gain(mel, _reference_mel(reference, spectrogram), spectrogram.peak, gain_db)
+        gain = bounded_gain(mel, _reference_mel(reference, spectrogram), spectrogram.peak, decoding.gain_db)
 
     def change(clip: int, in_band: Tensor) -> Tensor:
         if method == "gain":
             return gain_change(in_band, gain[clip], params)
-        iterations = phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
+        iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
         if noise == 0:
             return magnitude_change(in_band, mel[clip], params, iterations, method)
         tonal, noisy = split_mel(mel[clip], mel_amplitudes(in_band[None], params)[0], noise)
@@ -119,7 +87,7 @@ def decode_band(
 
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
-        content = scale_above_band(original, rate, above_band_db, params)
+        content = scale_above_band(original, rate, decoding.above_band_db, params)
         changed = change(clip, resample(content, rate, params.sample_rate))
         output = resample(changed, params.sample_rate, rate)[:, : content.shape[-1]]
         output += content

@@ -20,7 +20,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from ..dials import DURATION, START
+from ..dials import Excerpt
 from ..output_files import write_atomically
 from .backend import resample
 from .lazy import Resampled, Waveform
@@ -126,8 +126,7 @@ def fold_audio(
         there = path.is_file()
     if not there:
         raise FileNotFoundError(f"audio file {path.name!r} does not exist: check its name and folder")
-    START.check(start)
-    DURATION.check(duration)
+    Excerpt(start, duration)
     with _words_for(path.name):
         return _read(
             path,

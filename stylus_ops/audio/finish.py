@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-from ..dials import DYNAMICS, LOUDNESS, MIX
+from ..dials import Decoding
 from .dynamics import follow_dynamics
 from .lazy import Mixed, Waveform
 from .limiter import match_loudness
 from .loudness import allowed_peak, limit_true_peak
 
 
-def finish(
-    decoded: Waveform,
-    content: Waveform,
-    sample_rate: int,
-    loudness: str = LOUDNESS.default,
-    dynamics: float = DYNAMICS.default,
-    mix: float = MIX.default,
-) -> Waveform:
+def finish(decoded: Waveform, content: Waveform, sample_rate: int, decoding: Decoding) -> Waveform:
     """The decoded sound at levels that the content sets; nothing is computed before it is read.
 
     Args:
         decoded, content: `[C, T]` at `sample_rate` Hz.
-        loudness, dynamics, mix: as for `decode`.
+        decoding: its loudness, dynamics and mix are used.
 
     Returns:
         `[C, T]` with a true peak of at most the larger of -1 dBFS and the content's own; the content itself at mix 0.
 
-    Raises:
-        ValueError: a dial is outside its range.
-
     An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """
-    LOUDNESS.check(loudness)
-    DYNAMICS.check(dynamics)
-    MIX.check(mix)
-    if mix == 0:
+    if decoding.mix == 0:
         return content
-    output = follow_dynamics(decoded, content, sample_rate, dynamics)
+    output = follow_dynamics(decoded, content, sample_rate, decoding.dynamics)
     ceiling = allowed_peak(content, sample_rate)
-    if loudness == "match_content":
-        output = match_loudness(output, content, sample_rate, ceiling, limiter=dynamics > 0)
+    if decoding.loudness == "match_content":
+        output = match_loudness(output, content, sample_rate, ceiling, limiter=decoding.dynamics > 0)
     else:
         output = limit_true_peak(output, sample_rate, ceiling)
-    return output if mix == 1 else limit_true_peak(Mixed(content, output, mix), sample_rate, ceiling)
+    if decoding.mix == 1:
+        return output
+    return limit_true_peak(Mixed(content, output, decoding.mix), sample_rate, ceiling)

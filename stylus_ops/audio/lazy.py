@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy.signal import fftconvolve
 from torch import Tensor
 
@@ -64,10 +63,12 @@ class Scaled:
         samples = self.waveform[:, first:last]
         if not isinstance(self.gain, Tensor):
             return samples * self.gain
-        begin, end = max(first // self.block - 1, 0), last // self.block + 2
-        gain = self.gain[begin:end]
-        smooth = F.interpolate(gain[None, None], size=len(gain) * self.block, mode="linear", align_corners=False)[0, 0]
-        return samples * smooth[first - begin * self.block :][: samples.shape[-1]].to(samples.dtype)
+        # Twice the distance from the middle of block 0, in whole numbers: a sample's gain is the same in every piece it is read in.
+        twice = 2 * torch.arange(first, first + samples.shape[-1]) + 1 - self.block
+        before = twice.div(2 * self.block, rounding_mode="floor")
+        share = (twice - 2 * self.block * before).to(self.gain.dtype) / (2 * self.block)
+        left, right = (self.gain[index.clamp(0, len(self.gain) - 1)] for index in (before, before + 1))
+        return samples * torch.lerp(left, right, share).to(samples.dtype)
 
 
 class Mixed:

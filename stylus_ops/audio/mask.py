@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..dials import HIGH_HZ, LOW_HZ, SMOOTH, WHAT, check_band
+from ..dials import SoundMask
 from .backend import resample
 from .geometry import SpectrogramParams
 from .mel import mel_amplitudes
@@ -22,22 +22,13 @@ MEDIAN_MELS = 1 / 16  # of the mel axis, over which an attack is broad
 EDGE_MELS = 1 / 64  # of the mel axis, over which a band's edge fades
 
 
-def sound_mask(
-    spectrogram: Spectrogram,
-    kind: str = WHAT.default,
-    low: float = LOW_HZ.default,
-    high: float = HIGH_HZ.default,
-    smooth: float = SMOOTH.default,
-    sound: tuple[Tensor, int] | None = None,
-) -> Tensor:
+def sound_mask(spectrogram: Spectrogram, shape: SoundMask, sound: tuple[Tensor, int] | None = None) -> Tensor:
     """A mask for every image of a spectrogram, white where the sound is of a kind.
 
     Args:
-        kind: "onsets" marks attacks, "loud" how close a moment comes to the loudest one, over all frequencies;
+        shape: its `what` "onsets" marks attacks, "loud" how close a moment comes to the loudest one, over all frequencies;
             "percussive" and "harmonic" share out each place (Fitzgerald 2010, soft masks as in librosa); "band" is
-            white everywhere between `low` and `high`.
-        low, high: Hz, 0 to 20000; what is below or above is black, whatever the kind.
-        smooth: s of a moving average over time, 0 to 10.
+            white everywhere between `low_hz` and `high_hz`. What is below or above them is black for each of these.
         sound: another waveform `[B, C, T]` and its rate in Hz to look at, such as a stem of the recording; it is cut or
             completed with silence to the recording's length.
 
@@ -45,11 +36,8 @@ def sound_mask(
         `[B * windows, n_mels, width]` in 0..1, low frequencies at the bottom; black where an image is padding.
 
     Raises:
-        ValueError: unknown kind, a number out of range, edges that are no band, or a sound of another number of clips.
+        ValueError: a sound of another number of clips.
     """
-    WHAT.check(kind)
-    check_band(low, high)
-    SMOOTH.check(smooth)
     params = spectrogram.params
     waveform, rate = sound or (spectrogram.waveform, spectrogram.sample_rate)
     if len(waveform) != len(spectrogram.waveform):
@@ -57,10 +45,9 @@ def sound_mask(
             f"audio has {len(waveform)} clips and the spectrogram {len(spectrogram.waveform)}: give as many of both"
         )
     mel = _fit(mel_amplitudes(resample(waveform.float().cpu(), rate, params.sample_rate), params), spectrogram.frames)
-    masks = [
-        _smooth(_where(kind, clip.numpy(), params), smooth * params.sample_rate / params.hop_length) for clip in mel
-    ]
-    mask = torch.from_numpy(np.stack(masks)).float() * band(params, low, high)[:, None]
+    frames = shape.smooth * params.sample_rate / params.hop_length
+    masks = [_smooth(_where(shape.what, clip.numpy(), params), frames) for clip in mel]
+    mask = torch.from_numpy(np.stack(masks)).float() * band(params, shape.low_hz, shape.high_hz)[:, None]
     return _cut(mask.clamp(0, 1).flip(-2), spectrogram)
 
 

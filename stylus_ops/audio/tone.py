@@ -11,7 +11,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from ..dials import TONE, TONE_DB, TONE_RESOLUTION
+from ..dials import Tone
 from ..shares import normalised
 from .backend import resample
 from .geometry import SpectrogramParams
@@ -40,7 +40,7 @@ class Reference(NamedTuple):
     """Only the proportions of several references' weights matter."""
 
 
-class Tone(NamedTuple):
+class Toned(NamedTuple):
     waveform: Waveform
     """[C, T], computed where it is read."""
     frequencies: Tensor
@@ -53,10 +53,8 @@ def match_tone(
     content: Waveform,
     sample_rate: int,
     references: Sequence[Reference],
-    amount: float = 1.0,
-    resolution: float = TONE_RESOLUTION.default,
-    most_db: float = TONE_DB.default,
-) -> Tone:
+    dials: Tone,
+) -> Toned:
     """Filter the content so that its smoothed long-term spectrum becomes that of the references, at the content's loudness.
 
     The curve is smoothed on the mel scale, which is linear in Hz below 700 Hz: the filter that draws it is a few milliseconds
@@ -66,31 +64,26 @@ def match_tone(
     Args:
         content: `[C, T]` at `sample_rate` Hz.
         references: their curves are averaged in dB; silent ones are left out with a warning.
-        amount: share, 0 to 1, of the curve in dB; 0 gives back the content to the bit, 1 all of it.
-        resolution: width of the finest detail of the curve, 0.1 to 2 octaves at 1 kHz.
-        most_db: no frequency is amplified or attenuated by more than this, 0 to 60 dB.
+        dials: `tone` is the share of the curve in dB: 0 gives back the content to the bit, 1 all of it.
 
     Raises:
-        ValueError: a value is outside its range, or no weight is above 0.
+        ValueError: no weight is above 0.
     """
-    TONE.check(amount)
-    TONE_RESOLUTION.check(resolution)
-    TONE_DB.check(most_db)
     normalised([reference.weight for reference in references], len(references))
     bands = band_centres()
     curve = np.zeros_like(bands)
-    sounding = _sounding(content, references) if amount > 0 else []
+    sounding = _sounding(content, references) if dials.tone > 0 else []
     if sounding:
-        own = level_curve(content, sample_rate, resolution)
+        own = level_curve(content, sample_rate, dials.tone_resolution)
         total = sum(reference.weight for reference in sounding)
         for waveform, rate, weight in sounding:
-            curve += weight / total * (level_curve(waveform, rate, resolution) - own)
-        curve = bounded(amount * curve, own, most_db)
+            curve += weight / total * (level_curve(waveform, rate, dials.tone_resolution) - own)
+        curve = bounded(dials.tone * curve, own, dials.tone_db)
     if not curve.any():
-        return Tone(content, torch.from_numpy(bands), torch.from_numpy(curve))
+        return Toned(content, torch.from_numpy(bands), torch.from_numpy(curve))
     waveform = Filtered(content, linear_phase(bands, curve, sample_rate))
     ceiling = allowed_peak(content, sample_rate)
-    return Tone(
+    return Toned(
         match_loudness(waveform, content, sample_rate, ceiling), torch.from_numpy(bands), torch.from_numpy(curve)
     )
 

@@ -1,23 +1,32 @@
-"""Cutting a clip into a batch of mel-spectrogram images, and joining images to one mel spectrogram again.
+"""A recording cut into mel-spectrogram images, and images joined to one mel spectrogram again.
 
-One normalisation (the clip's peak) serves all windows.
+Every transform here is local. A frame knows the samples under its window, an image its frames and the one number that all
+images share, the clip's peak; so a section that is worked on with a window more on either side, and a second of sound
+around those, is the same inside as the whole recording would be. `Recording` works a section at a time, in bounded memory;
+`audio_to_windows` takes a whole batch of clips, as a graph hands it on.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool1d, pad
 
-from ..dials import OVERLAP, SHORT_CLIP
+from ..dials import DIALS, Images
 from .backend import resample
 from .geometry import SpectrogramParams
+from .lazy import Waveform
 from .loudness import check_level
 from .mel import image_to_mel, mel_amplitudes, mel_to_image
 
 SAMPLE_RATES = (4000, 384000)
+WINDOWS = 24
+"""Windows of one section."""
+MARGIN = 1  # seconds of sound around the windows of a section: a frame's window and the resampler's kernel are shorter
 
 
 class Spectrogram(NamedTuple):
@@ -30,6 +39,7 @@ class Spectrogram(NamedTuple):
     starts: tuple[int, ...]  # first frame of each window
     overlap: int  # frames over which neighbouring windows cross-fade
     peak: Tensor  # [B] largest mel amplitude of each clip
+    first_frame: int = 0  # of the clip in the recording that it is a section of
 
     @property
     def valid_frames(self) -> int:
@@ -65,20 +75,25 @@ def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
             f"audio has the shape {list(waveform.shape)}: give [batch, channels, samples], at least one of each, from a file "
             "that is not empty"
         )
-    low, high = SAMPLE_RATES
-    if not low <= sample_rate <= high:
-        raise ValueError(f"audio has a sample rate of {sample_rate} Hz: resample it to between {low} and {high} Hz")
+    check_rate(sample_rate)
     waveform = waveform.detach().to("cpu", torch.float32)
     check_level(waveform, "audio")
     return waveform
+
+
+def check_rate(sample_rate: int) -> None:
+    """Raises ValueError unless a rate in Hz is one that is worked with."""
+    low, high = SAMPLE_RATES
+    if not low <= sample_rate <= high:
+        raise ValueError(f"audio has a sample rate of {sample_rate} Hz: resample it to between {low} and {high} Hz")
 
 
 def audio_to_windows(
     waveform: Tensor,
     sample_rate: int,
     params: SpectrogramParams,
-    overlap: int = OVERLAP.default,
-    short_clip: str = SHORT_CLIP.default,
+    overlap: int = Images.overlap,
+    short_clip: str = Images.short_clip,
 ) -> tuple[Tensor, Spectrogram]:
     """Cut clips into overlapping windows; the last one ends where the clip ends.
 
@@ -93,26 +108,30 @@ def audio_to_windows(
         `windows_to_mel` and `decode` need.
 
     Raises:
-        ValueError: the waveform is empty, not finite or too loud to be audio; the rate, overlap or short_clip is out of range.
+        ValueError: the waveform is empty, not finite or too loud to be audio; the rate or overlap is out of range.
     """
     waveform = check_waveform(waveform, sample_rate)
     check_overlap(overlap, params)
-    SHORT_CLIP.check(short_clip)
     mel = mel_amplitudes(resample(waveform, sample_rate, params.sample_rate), params)
-    frames = mel.shape[-1]
-    peak = mel.amax((1, 2))
-    image = mel_to_image(mel, peak, params)
-    if frames < params.width:
-        image = _complete(image, params.width, short_clip)
-    starts = window_starts(frames, params.width, overlap)
-    windows = torch.stack([image[..., start : start + params.width] for start in starts], 1)
-    images = windows.flatten(0, 1).unsqueeze(-1).repeat(1, 1, 1, 3)
-    return images, Spectrogram(waveform, sample_rate, params, frames, starts, overlap, peak)
+    peak, starts = mel.amax((1, 2)), window_starts(mel.shape[-1], params.width, overlap)
+    spectrogram = Spectrogram(waveform, sample_rate, params, mel.shape[-1], starts, overlap, peak)
+    return _images(mel, spectrogram, short_clip).contiguous(), spectrogram
+
+
+def _images(mel: Tensor, spectrogram: Spectrogram, short_clip: str) -> Tensor:
+    """Mel amplitudes `[B, n_mels, frames]` as images `[B * windows, n_mels, width, 3]`, clip by clip."""
+    width = spectrogram.params.width
+    image = mel_to_image(mel, spectrogram.peak, spectrogram.params)
+    if (missing := width - image.shape[-1]) > 0:
+        looped = short_clip == "loop"
+        image = image[..., torch.arange(width) % image.shape[-1]] if looped else pad(image, (0, missing), value=1.0)
+    windows = torch.stack([image[..., start : start + width] for start in spectrogram.starts], 1)
+    return windows.flatten(0, 1).unsqueeze(-1).expand(-1, -1, -1, 3)
 
 
 def check_overlap(overlap: int, params: SpectrogramParams) -> None:
     """Raises ValueError unless windows can overlap by so many frames: by half a window at most."""
-    replace(OVERLAP, high=params.width // 2).check(overlap)
+    replace(DIALS["overlap"], high=params.width // 2).check(overlap)
 
 
 def window_starts(frames: int, width: int, overlap: int) -> tuple[int, ...]:
@@ -120,12 +139,6 @@ def window_starts(frames: int, width: int, overlap: int) -> tuple[int, ...]:
     if frames <= width:
         return (0,)
     return (*range(0, frames - width, width - overlap), frames - width)
-
-
-def _complete(image: Tensor, width: int, short: str) -> Tensor:
-    if short == "loop":
-        return image[..., torch.arange(width) % image.shape[-1]]
-    return torch.nn.functional.pad(image, (0, width - image.shape[-1]), value=1.0)
 
 
 def windows_to_mel(images: Tensor, spectrogram: Spectrogram) -> Tensor:
@@ -165,3 +178,140 @@ def _fade_in(shared: int, length: int) -> Tensor:
     length = max(1, min(shared, length))
     position = (torch.arange(shared) - (shared - length) / 2 + 0.5) / length
     return 0.5 - 0.5 * torch.cos(torch.pi * position.clamp(0, 1))
+
+
+class Section(NamedTuple):
+    """Windows that are worked on at once."""
+
+    own: slice
+    """The windows whose sound it gives."""
+    seen: slice
+    """These and a neighbour on either side, into which theirs fade."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording of any length and how it is cut into windows; `cut` makes one."""
+
+    waveform: Waveform
+    """`[C, T]`, on disk or computed where it is read."""
+    sample_rate: int
+    params: SpectrogramParams
+    overlap: int
+    short_clip: str
+    frames: int
+    starts: tuple[int, ...]
+    peak: Tensor
+    """`[1]`, the largest mel amplitude of the whole recording."""
+
+    @classmethod
+    def cut(
+        cls, waveform: Waveform, sample_rate: int, params: SpectrogramParams, overlap: int, short_clip: str
+    ) -> Recording:
+        """Read all of a recording once, for its peak.
+
+        Args:
+            waveform, sample_rate, overlap, short_clip: as for `audio_to_windows`, of one clip.
+
+        Raises:
+            ValueError: the rate or overlap is out of range.
+        """
+        check_rate(sample_rate)
+        check_overlap(overlap, params)
+        frames = _count_frames(waveform, sample_rate, params)
+        starts = window_starts(frames, params.width, overlap)
+        cut = cls(waveform, sample_rate, params, overlap, short_clip, frames, starts, torch.zeros(1))
+        peaks = [cut._mel(cut.part(section.own)).amax() for section in cut.sections()]
+        return replace(cut, peak=torch.stack(peaks).amax()[None])
+
+    def first(self, count: int) -> Recording:
+        """The recording cut to its first `count` windows; waveform and peak stay those of the whole."""
+        starts = self.starts[:count]
+        return replace(self, starts=starts, frames=min(self.frames, starts[-1] + self.params.width))
+
+    @property
+    def cutting(self) -> Spectrogram:
+        """How the recording is cut, without its samples."""
+        nothing = torch.empty(1, self.waveform.shape[0], 0)
+        return Spectrogram(nothing, self.sample_rate, self.params, self.frames, self.starts, self.overlap, self.peak)
+
+    def sections(self) -> Iterator[Section]:
+        count = len(self.starts)
+        for first in range(0, count, WINDOWS):
+            last = min(first + WINDOWS, count)
+            yield Section(slice(first, last), slice(max(first - 1, 0), min(last + 1, count)))
+
+    def images(self, windows: slice) -> Tensor:
+        """The images of some windows, `[n, n_mels, width, 3]` in 0..1, normalised as all are."""
+        part = self.part(windows)
+        return _images(self._mel(part)[None], part, self.short_clip)
+
+    def part(self, windows: slice) -> Spectrogram:
+        """Some windows as a clip of their own, with the sound around them; its first window may start late."""
+        per_second = self.params.sample_rate // self.params.hop_length
+        starts = self.starts[windows]
+        first = max(starts[0] // per_second - MARGIN, 0)
+        last = -(-(starts[-1] + self.params.width) // per_second) + MARGIN
+        waveform = self.waveform[:, first * self.sample_rate : last * self.sample_rate]
+        return Spectrogram(
+            waveform[None],
+            self.sample_rate,
+            self.params,
+            _count_frames(waveform, self.sample_rate, self.params),
+            tuple(start - first * per_second for start in starts),
+            self.overlap,
+            self.peak,
+            first * per_second,
+        )
+
+    def decoded(self, decode: Callable[[slice, Spectrogram], Tensor]) -> Iterator[Tensor]:
+        """The sound of new images, section by section in order, `[C, n]` each: as long as the recording in all.
+
+        Args:
+            decode: some windows, and they as a clip of their own, to a waveform `[1, C, T]` of that clip's length; with
+                nothing that depends on the rest of the recording, such as its loudness.
+        """
+        end = 0
+        for section in self.sections():
+            part = self.part(section.seen)
+            waveform = decode(section.seen, part)[0]
+            begin = self._sample(part.first_frame)
+            start, end = end, self._boundary(section.own.stop)
+            yield waveform[:, start - begin : end - begin]
+
+    def mel(self, images: Callable[[slice], Tensor], columns: int) -> tuple[Tensor, SpectrogramParams]:
+        """A mel spectrogram of the images of all windows, to be drawn: `[n_mels, about columns]` and its geometry.
+
+        Args:
+            images: gives the images of some windows, `[n, n_mels, width, 3]`.
+            columns: a recording of more frames is averaged over time.
+        """
+        together = max(1, self.frames // columns)
+        means = []
+        for section in self.sections():
+            part = self.part(section.seen)
+            mel = windows_to_mel(images(section.seen), part)[0]
+            end = self.frames if section.own.stop == len(self.starts) else self.starts[section.own.stop]
+            own = mel[:, self.starts[section.own][0] - part.first_frame : end - part.first_frame]
+            means.append(avg_pool1d(own[None], together, ceil_mode=True)[0])
+        return torch.cat(means, 1), replace(self.params, hop_ms=self.params.hop_ms * together)
+
+    def _boundary(self, window: int) -> int:
+        """The sample at which the sound of a window begins to be its section's; the clip's end for the one after the last."""
+        return self.waveform.shape[-1] if window == len(self.starts) else self._sample(self.starts[window])
+
+    def _sample(self, frame: int) -> int:
+        """The sample of the recording at the middle of a frame."""
+        return frame * self.params.hop_length * self.sample_rate // self.params.sample_rate
+
+    def _mel(self, part: Spectrogram) -> Tensor:
+        """Mel amplitudes under the windows of a part, and zeros around them: `[n_mels, frames]`."""
+        mel = mel_amplitudes(resample(part.waveform, part.sample_rate, self.params.sample_rate), self.params)[0]
+        mel[:, : part.starts[0]] = 0
+        mel[:, part.starts[-1] + self.params.width :] = 0
+        return mel
+
+
+def _count_frames(waveform: Waveform, sample_rate: int, params: SpectrogramParams) -> int:
+    """Mel frames of a waveform at its own rate."""
+    return params.count_frames(-(-waveform.shape[-1] * params.sample_rate // sample_rate))

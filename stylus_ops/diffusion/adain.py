@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from ..dials import ADAIN, ADAIN_MODE
+from ..dials import Steering
 
 
 def _channels(noise: Tensor) -> Tensor:
@@ -56,29 +56,17 @@ def _like(values: Tensor, content: Tensor) -> Tensor:
     return values.reshape(channels_first.shape).movedim(0, 1)
 
 
-def match_statistics(
-    content: Tensor,
-    styles: Sequence[Tensor],
-    weights: Sequence[float],
-    mode: str = ADAIN_MODE.default,
-    strength: float = ADAIN.default,
-) -> Tensor:
+def match_statistics(content: Tensor, styles: Sequence[Tensor], weights: Sequence[float], steering: Steering) -> Tensor:
     """Blend the content's noise with its restyled version.
 
     Args:
         content, styles, weights: as for `adain`.
-        mode: "adain", "efdm" or "none", which leaves the content as it is.
-        strength: 0 is the content, 1 the full effect.
+        steering: its `adain_mode`, and its `adain`: 0 is the content, 1 the full effect.
 
     Returns:
         Of the content's shape.
-
-    Raises:
-        ValueError: `mode` is unknown, or `strength` outside 0..1.
     """
-    ADAIN_MODE.check(mode)
-    ADAIN.check(strength)
-    if mode == "none" or strength == 0:
+    if steering.adain_mode == "none" or steering.adain == 0:
         return content
-    matched = (adain if mode == "adain" else efdm)(content, styles, weights)
-    return torch.lerp(content, matched, strength)
+    matched = (adain if steering.adain_mode == "adain" else efdm)(content, styles, weights)
+    return torch.lerp(content, matched, steering.adain)

@@ -8,48 +8,29 @@ states before projection equals mixing queries after it, and one stored hidden s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..dials import ALPHA, GAMMA, TEMPERATURE
+from ..dials import Steering
 from .host import Attend
 from .sites import Site
 
 
-class Steering(NamedTuple):
-    """How attention is steered, and where. Defaults are the paper's headline run."""
+def attends_content(steering: Steering, mask: Tensor | None) -> bool:
+    """Whether content keys and values have a share in the result."""
+    return steering.alpha != 1 or mask is not None
 
-    alpha: float = ALPHA.default
-    """Style guidance (Stylus Eq. 3), 0 to 2: 0 is the content, 1 a pure key/value swap, above 1 exaggerates."""
-    gamma: float = GAMMA.default
-    """Query preservation (Stylus Eq. 1): share of the content's own query, 0 to 1."""
-    temperature: float = TEMPERATURE.default
-    """tau of the formulas, 0.1 to 10, multiplies the logits; above 1 sharpens."""
-    mask: Tensor | None = None
-    """[B or 1, H, W] in 0..1: multiplies alpha over time (W) and frequency (H)."""
 
-    def check(self) -> None:
-        """Raises ValueError naming the dial that is out of range."""
-        ALPHA.check(self.alpha)
-        GAMMA.check(self.gamma)
-        TEMPERATURE.check(self.temperature)
+def attends_style(steering: Steering) -> bool:
+    """Whether style keys and values have a share in the result."""
+    return steering.alpha != 0
 
-    @property
-    def attend_content(self) -> bool:
-        """Whether content keys and values have a share in the result."""
-        return self.alpha != 1 or self.mask is not None
 
-    @property
-    def attend_style(self) -> bool:
-        return self.alpha != 0
-
-    @property
-    def read_content(self) -> bool:
-        """Whether the content's features are needed at all: as queries, or as keys and values."""
-        return self.attend_content or self.gamma != 0
+def reads_content(steering: Steering, mask: Tensor | None) -> bool:
+    """Whether the content's features are needed at all: as queries, or as keys and values."""
+    return attends_content(steering, mask) or steering.gamma != 0
 
 
 class Capture:
@@ -75,8 +56,9 @@ class Injection:
         styles: per style and site [windows, Ts, C]; a style's windows are one long sequence of tokens for every row. Empty
             if the steering does not attend to it.
         weights: of the styles, summing to 1.
-        steering: `mask`, if any, has 1 row or B rows.
+        steering: alpha, gamma and temperature.
         latent_size: (h, w) of the latents in latent pixels, to lay the mask over each site's tokens.
+        mask: [B or 1, H, W] in 0..1: multiplies alpha over time (W) and frequency (H).
     """
 
     def __init__(
@@ -86,10 +68,12 @@ class Injection:
         weights: Sequence[float],
         steering: Steering,
         latent_size: tuple[int, int],
+        mask: Tensor | None = None,
     ):
         self.sites = tuple(content or styles[0])
         self.content, self.styles, self.weights = content, styles, weights
-        self.steering, self.latent_size = steering, latent_size
+        self.steering, self.latent_size, self.mask = steering, latent_size, mask
+        self.attend_content, self.attend_style = attends_content(steering, mask), attends_style(steering)
 
     def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """The inputs of `to_q` [B, N, C], and of `to_k` and `to_v` [1, sum of the sources' tokens, C].
@@ -114,9 +98,9 @@ class Injection:
                 )
             content = content.to(hidden.dtype)
             query = torch.lerp(hidden, content, self.steering.gamma)
-            if self.steering.attend_content:
+            if self.attend_content:
                 packed.append(content)
-        if self.steering.attend_style:
+        if self.attend_style:
             packed += [style[site].to(hidden.dtype) for style in self.styles]
         return query, torch.cat([source.flatten(0, 1) for source in packed])[None]
 
@@ -131,16 +115,16 @@ class Injection:
         # scaling q once serves both branches, and any attention the host has.
         q = q * self.steering.temperature
         rows, tokens = q.shape[:2]
-        sizes = [rows * tokens] if self.steering.attend_content else []
-        if self.steering.attend_style:
+        sizes = [rows * tokens] if self.attend_content else []
+        if self.attend_style:
             sizes += [style[site].shape[0] * style[site].shape[1] for style in self.styles]
         keys, values = list(k.split(sizes, dim=1)), list(v.split(sizes, dim=1))
         # phi_c: every row attends to the tokens of its own window, so the packed row is folded back to [B, N, C].
         content = q.new_zeros(())
-        if self.steering.attend_content:
+        if self.attend_content:
             content_k, content_v = (t.pop(0).reshape(rows, tokens, -1) for t in (keys, values))
             content = attend(q, content_k, content_v)
-        if not self.steering.attend_style:
+        if not self.attend_style:
             return content
         # phi_s = sum_j w_j Attn(q, K_j, V_j): every row attends to all tokens of a style. The styles are blended after their
         # softmax, each within itself: in one softmax over both, the louder style's logits would crowd out the other's.
@@ -148,15 +132,15 @@ class Injection:
             (w * attend(q, key.expand(rows, -1, -1), value.expand(rows, -1, -1)))
             for w, key, value in zip(self.weights, keys, values, strict=True)
         )
-        if not self.steering.attend_content:
+        if not self.attend_content:
             return torch.as_tensor(style)
         return content + self._alpha(tokens, q) * (style - content)
 
     def _alpha(self, tokens: int, like: Tensor) -> Tensor | float:
         """Scalar, or one value per query token [B, N, 1]."""
-        if self.steering.mask is None:
+        if self.mask is None:
             return self.steering.alpha
-        mask = self.steering.mask.to(like.device, torch.float32)[:, None]
+        mask = self.mask.to(like.device, torch.float32)[:, None]
         per_token = interpolate(mask, size=site_size(tokens, self.latent_size), mode="area").flatten(2).movedim(1, 2)
         return (self.steering.alpha * per_token).to(like.dtype)
 
@@ -167,7 +151,7 @@ class JointInjection:
     Args:
         sites: where it is injected.
         rows: of the batch: the content's windows, each style's, and the sample's, which are as many as the content's.
-        weights, steering, latent_size: as for `Injection`; the steering attends to content and style.
+        weights, steering, latent_size, mask: as for `Injection`; the steering attends to content and style.
     """
 
     def __init__(
@@ -177,14 +161,15 @@ class JointInjection:
         weights: Sequence[float],
         steering: Steering,
         latent_size: tuple[int, int],
+        mask: Tensor | None = None,
     ):
         self.sites, self.rows = tuple(sites), list(rows)
-        self.weights, self.steering, self.latent_size = weights, steering, latent_size
+        self.steered = weights, steering, latent_size, mask
 
     def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
         *clips, sample = hidden.split(self.rows)
         content, *styles = ({site: clip} for clip in clips)
-        self.injection = Injection(content, styles, self.weights, self.steering, self.latent_size)
+        self.injection = Injection(content, styles, *self.steered)
         query, packed = self.injection.tokens(site, sample)
         return torch.cat([*clips, query]), packed
 

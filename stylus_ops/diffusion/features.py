@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..dials import FEATURES
 from ..shares import normalised
 from .sites import Site
 
@@ -50,22 +48,20 @@ class Style(NamedTuple):
     weights: tuple[float, ...]
 
 
-def choose_policy(requested: str, needed: int, free: int, largest: float = math.inf) -> str:
-    """What "auto" comes to: `cache` while the bank takes less than a quarter of the free host memory, else `recompute`.
+def choose_policy(requested: str, needed: int, free: int, disk: int = 0) -> str:
+    """What "auto" comes to: `cache` while the bank takes less than a quarter of the free host memory, `disk` while it takes less
+    than half of the free disk, else `recompute`.
 
     Args:
         requested: a value of the dial `features`; all but "auto" are taken as they are.
         needed: bytes of the bank in the model's dtype.
         free: bytes of free host memory.
-        largest: bytes of the largest bank that is kept unasked.
+        disk: bytes of free disk that may be used.
 
-    Raises:
-        ValueError: `requested` is no value of that dial.
     """
-    FEATURES.check(requested)
     if requested != "auto":
         return requested
-    policy = "cache" if needed < free / 4 and needed <= largest else "recompute"
+    policy = "cache" if needed < free / 4 else "disk" if needed < disk / 2 else "recompute"
     logging.info(
         "Stylus: features %s (a bank needs %.1f MB, %.0f MB of host memory are free)", policy, needed / 1e6, free / 1e6
     )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..dials import CORRECTIONS, INVERSION
+from ..dials import Schedule
 from .host import Denoise, OnStep
 
 
@@ -25,8 +25,7 @@ def invert(
     denoise: Denoise,
     latents: Tensor,
     sigmas: Tensor,
-    method: str = INVERSION.default,
-    corrections: int = CORRECTIONS.default,
+    schedule: Schedule,
     on_step: OnStep | None = None,
     before_provisional: Callable[[], None] | None = None,
     evaluated: Tensor | None = None,
@@ -41,18 +40,13 @@ def invert(
     Args:
         latents: [B, C, h, w] in the model's own scale.
         sigmas: [N], ascending.
-        method: "fixed_point" or "ddim".
-        corrections: K, 1 to 100, evaluations per node of `fixed_point`. `ddim` takes one a node whatever this is.
+        schedule: its `inversion` "fixed_point" or "ddim", and its `corrections` K, the evaluations per node of `fixed_point`;
+            `ddim` takes one.
         before_provisional: called before each evaluation that is not its node's last.
         evaluated: where the trajectory's is kept; in new memory if None.
-
-    Raises:
-        ValueError: `method` is unknown, or `corrections` outside 1..100.
     """
-    INVERSION.check(method)
-    CORRECTIONS.check(corrections)
-    fixed_point = method == "fixed_point"
-    evaluations = corrections if fixed_point else 1
+    fixed_point = schedule.inversion == "fixed_point"
+    evaluations = schedule.corrections if fixed_point else 1
     x, eps = latents, torch.zeros_like(latents)
     previous = sigmas.new_zeros(())
     if evaluated is None:

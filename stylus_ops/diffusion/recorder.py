@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from ..dials import CORRECTIONS, INVERSION
+from ..dials import Schedule
 from .attention import Capture
 from .features import Bank, Inversion, bank_bytes
 from .host import Denoise, Evaluate, OnStep, passes
@@ -21,8 +22,7 @@ def record(
     recorder: Recorder,
     denoise: Denoise,
     latents: Tensor,
-    method: str = INVERSION.default,
-    corrections: int = CORRECTIONS.default,
+    schedule: Schedule,
     *,
     valid_width: int | None = None,
     on_step: OnStep | None = None,
@@ -32,14 +32,11 @@ def record(
 
     Args:
         denoise: the host's, whose evaluations all pass through `recorder`.
-        latents, method, corrections, on_step, evaluated: as for `invert`.
+        latents, schedule, on_step, evaluated: as for `invert`.
         valid_width: latent columns that hold sound; None for all.
-
-    Raises:
-        ValueError: `method` is unknown, or `corrections` out of range.
     """
     trajectory = invert(
-        denoise, latents, recorder.sigmas.to(latents.device), method, corrections, on_step, recorder.skip, evaluated
+        denoise, latents, recorder.sigmas.to(latents.device), schedule, on_step, recorder.skip, evaluated
     )
     noise = trajectory.noise.to("cpu", copy=True)
     return Inversion(
@@ -53,13 +50,21 @@ class Recorder:
     Args:
         sigmas: [N] ascending.
         sites: where features are taken.
-        features: "cache" keeps them in the model's own dtype, "cache_fp16" in float16, "recompute" keeps nothing.
+        features: "cache" keeps them in the model's own dtype, "cache_fp16" in float16, "recompute" keeps nothing, "disk" keeps
+            them in tensors that `on_disk` makes of a shape and dtype.
     """
 
-    def __init__(self, sigmas: Tensor, sites: tuple[Site, ...], features: str = "cache"):
+    def __init__(
+        self,
+        sigmas: Tensor,
+        sites: tuple[Site, ...],
+        features: str = "cache",
+        on_disk: Callable[[tuple[int, ...], torch.dtype], Tensor] | None = None,
+    ):
         self.sigmas, self.sites = sigmas.cpu(), sites
         self.keep = features != "recompute"
         self.dtype = torch.float16 if features == "cache_fp16" else None
+        self._on_disk = on_disk if features == "disk" else None
         self._steps: list[tuple[Tensor, ...]] = [()] * len(sigmas)
         self._skip = False
 
@@ -79,9 +84,14 @@ class Recorder:
 
     def _keep(self, node: int, rows: slice, windows: int, features: dict[Site, Tensor]) -> None:
         if rows.start == 0:
-            self._steps[node] = tuple(host_room(features[site], windows, self.dtype) for site in self.sites)
+            self._steps[node] = tuple(self._room(features[site], windows) for site in self.sites)
         for site, kept in zip(self.sites, self._steps[node], strict=True):
             kept[rows] = features[site]
+
+    def _room(self, part: Tensor, windows: int) -> Tensor:
+        if self._on_disk:
+            return self._on_disk((windows, *part.shape[1:]), part.dtype)
+        return host_room(part, windows, self.dtype)
 
     def take(self) -> Bank | None:
         """What was kept, None under `recompute`. The recorder lets go of it: a host may hold the recorder for longer."""

@@ -6,29 +6,12 @@ in which deterministic DDIM (Song et al. 2021, Eq. 12 with eta 0) is exactly an 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
-from ..dials import CORRECTIONS, INVERSION, SITES, STEPS
+from ..dials import DIALS
 
 TRAIN_STEPS = 1000
-
-
-class Schedule(NamedTuple):
-    """How content and styles are inverted: the same for all clips of a transfer."""
-
-    steps: int = STEPS.default
-    sites: str = SITES.default
-    """Decoder blocks, as `sites.resolve_sites` reads them."""
-    inversion: str = INVERSION.default
-    corrections: int = CORRECTIONS.default
-
-    def check(self) -> None:
-        """Raises ValueError naming the dial that is out of range."""
-        for dial, value in zip((STEPS, SITES, INVERSION, CORRECTIONS), self, strict=True):
-            dial.check(value)
 
 
 def timesteps(steps: int) -> Tensor:
@@ -42,7 +25,7 @@ def timesteps(steps: int) -> Tensor:
     Raises:
         ValueError: `steps` is out of range.
     """
-    STEPS.check(steps)
+    DIALS["steps"].check(steps)
     return 1 + (TRAIN_STEPS * torch.arange(steps)) // steps
 
 

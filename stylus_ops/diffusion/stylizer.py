@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..dials import ADAIN, ADAIN_MODE, END_PERCENT, START_PERCENT, check_span
+from ..dials import Steering
 from .adain import match_statistics
-from .attention import Injection, JointInjection, Steering
+from .attention import Injection, JointInjection, attends_content, attends_style, reads_content
 from .features import Inversion, Style, check_same_schedule
 from .host import Evaluate, passes
 from .reader import FeatureReader, Part
@@ -33,11 +33,11 @@ class Stylizer:
     Args:
         content: inversion of the clip that keeps its structure; B windows.
         style: captured at the same steps and sites.
-        steering: alpha, gamma, temperature and mask.
-        start_percent, end_percent: injected part of the sampling run, 0 (first step) to 1; evaluations outside it are plain.
+        steering: evaluations outside of `start_percent` to `end_percent` of the sampling run are plain.
+        mask: [B or 1, H, W] in 0..1, where the style is applied; None for everywhere.
 
     Raises:
-        ValueError: a dial out of range, or content and style that don't belong together.
+        ValueError: content and style don't belong together, or the mask doesn't fit.
     """
 
     def __init__(
@@ -45,19 +45,15 @@ class Stylizer:
         content: Inversion,
         style: Style,
         steering: Steering,
-        start_percent: float = START_PERCENT.default,
-        end_percent: float = END_PERCENT.default,
+        mask: Tensor | None = None,
     ):
-        steering.check()
-        check_span(start_percent, end_percent)
         for capture in style.captures:
             check_same_schedule(content, capture, "style", "the inversion")
-        if steering.mask is not None and len(steering.mask) not in (1, len(content.noise)):
+        if mask is not None and len(mask) not in (1, len(content.noise)):
             raise ValueError(
-                f"mask has {len(steering.mask)} images: give one for all windows, or one for each of the {len(content.noise)}"
+                f"mask has {len(mask)} images: give one for all windows, or one for each of the {len(content.noise)}"
             )
-        self.content, self.style, self.steering = content, style, steering
-        self.start_percent, self.end_percent = start_percent, end_percent
+        self.content, self.style, self.steering, self.mask = content, style, steering, mask
         self.reader = FeatureReader((content, *style.captures))
 
     def __call__(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, per_pass: int, chunks: int = 1) -> Tensor:
@@ -101,8 +97,9 @@ class Stylizer:
                     content[0] if content else {},
                     styles,
                     self.style.weights,
-                    self._steering_of(rows),
+                    self.steering,
                     (x.shape[-2], x.shape[-1]),
+                    self._mask_of(rows),
                 )
             self.reader.expect(self._parts(next_node, next_rows, x.device))
             # Under guidance every chunk has the same windows with other prompts: the features serve them one after the other.
@@ -118,17 +115,17 @@ class Stylizer:
     def evaluations(self) -> int:
         """Of one window, in a run over the content's nodes; those for features that were not kept are counted."""
         steps, steering = len(self.content.sigmas), self.steering
-        read = [self.content] * steering.read_content + [*self.style.captures] * steering.attend_style
+        read = [self.content] * reads_content(steering, self.mask) + [*self.style.captures] * attends_style(steering)
         again = sum(len(clip.noise) for clip in read if clip.bank is None)
         return steps * len(self.content.noise) + sum(map(self._injects, range(steps))) * again
 
     def _injects(self, node: int) -> bool:
         """Sampling goes from node N - 1 down to 0: `start_percent` and `end_percent` are shares of the N steps on this way."""
         steps = len(self.content.sigmas)
-        return self.start_percent <= (steps - 1 - node) / steps < self.end_percent
+        return self.steering.start_percent <= (steps - 1 - node) / steps < self.steering.end_percent
 
     def _style_parts(self, node: int, device: torch.device) -> list[Part]:
-        if not (self._injects(node) and self.steering.attend_style):
+        if not (self._injects(node) and attends_style(self.steering)):
             return []
         return [
             Part(number, node, 0, len(clip.noise), device)
@@ -136,7 +133,7 @@ class Stylizer:
         ]
 
     def _content_parts(self, node: int, rows: slice, device: torch.device) -> list[Part]:
-        if not (self._injects(node) and self.steering.read_content):
+        if not (self._injects(node) and reads_content(self.steering, self.mask)):
             return []
         return [Part(CONTENT, node, rows.start, rows.stop, device)]
 
@@ -145,10 +142,9 @@ class Stylizer:
         styles = self._style_parts(node, device) if rows.start == 0 else []
         return self._content_parts(node, rows, device) + styles
 
-    def _steering_of(self, rows: slice) -> Steering:
-        """The steering for some windows: a mask of one image serves all, else each has its own."""
-        mask = self.steering.mask
-        return self.steering if mask is None or len(mask) == 1 else self.steering._replace(mask=mask[rows])
+    def _mask_of(self, rows: slice) -> Tensor | None:
+        """The mask of some windows: one image serves all, else each has its own."""
+        return self.mask if self.mask is None or len(self.mask) == 1 else self.mask[rows]
 
     def _fits_one_batch(self, x: Tensor, sigma: Tensor, node: int, per_pass: int) -> bool:
         """Whether features to be evaluated again and the sample have one size and noise level, and one pass has room for all.
@@ -158,8 +154,8 @@ class Stylizer:
         clips = self.reader.clips
         return (
             self._injects(node)
-            and self.steering.attend_content
-            and self.steering.attend_style
+            and attends_content(self.steering, self.mask)
+            and attends_style(self.steering)
             and all(clip.bank is None and clip.noise.shape[1:] == x.shape[1:] for clip in clips)
             and sum(len(clip.noise) for clip in clips) + len(x) <= per_pass
             and math.isclose(sigma, self.content.sigmas[node], rel_tol=1e-5)
@@ -173,22 +169,19 @@ class Stylizer:
             self.style.weights,
             self.steering,
             (x.shape[-2], x.shape[-1]),
+            self.mask,
         )
         return evaluate(torch.cat(batch), sigma, slice(0, len(x)), hook)[-len(x) :]
 
-    def start_latents(self, mode: str = ADAIN_MODE.default, strength: float = ADAIN.default) -> Tensor:
-        """Where sampling starts, [B, C, h, w] at the last node: the content's noise with the styles' statistics.
-
-        Args:
-            mode, strength: as for `match_statistics`.
-        """
+    def start_latents(self) -> Tensor:
+        """Where sampling starts, [B, C, h, w] at the last node: the content's noise with the styles' statistics."""
         noise = self.content.noise
         inside = self.content.statistics
         matched = match_statistics(
-            inside, [c.statistics for c in self.style.captures], self.style.weights, mode, strength
+            inside, [c.statistics for c in self.style.captures], self.style.weights, self.steering
         )
         # The same mask that multiplies alpha blends the start: else style would leak where nobody painted.
-        if self.steering.mask is not None:
-            mask = interpolate(self.steering.mask[:, None].to(noise), size=noise.shape[-2:], mode="area")
+        if self.mask is not None:
+            mask = interpolate(self.mask[:, None].to(noise), size=noise.shape[-2:], mode="area")
             matched = torch.lerp(inside, matched, mask[..., : self.content.valid_width])
         return torch.cat([matched, noise[..., self.content.valid_width :]], dim=-1)

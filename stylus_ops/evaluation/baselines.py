@@ -18,6 +18,7 @@ from ..audio.loudness import allowed_peak, limit_true_peak, loudness_gain
 from ..audio.mel import mel_to_image
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
+from ..dials import Decoding, Tone
 
 PRESET = PRESETS["tiny-256"]
 
@@ -47,7 +48,7 @@ def eq_match(content: Tensor, style: Tensor, sample_rate: int, amount: float = 1
         amount: share of the curve in dB, 0 (content) to 1.
     """
     return Restyled(
-        match_tone(content, sample_rate, [Reference(style, sample_rate)], amount, most_db=24.0).waveform[:, :]
+        match_tone(content, sample_rate, [Reference(style, sample_rate)], Tone(amount, tone_db=24.0)).waveform[:, :]
     )
 
 
@@ -88,4 +89,4 @@ def _mel(waveform: Tensor, sample_rate: int) -> tuple[Tensor, Spectrogram]:
 def _decode(mel: Tensor, spectrogram: Spectrogram) -> Restyled:
     spectrogram = spectrogram._replace(peak=mel.amax()[None])
     images = mel_to_image(mel[None], spectrogram.peak, spectrogram.params)[..., None].expand(-1, -1, -1, 3)
-    return Restyled(decode(images, spectrogram, "phase")[0], mel, spectrogram)
+    return Restyled(decode(images, spectrogram, Decoding())[0], mel, spectrogram)

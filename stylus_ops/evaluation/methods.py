@@ -16,8 +16,8 @@ from torch.nn.functional import pad
 from ..audio.backend import resample
 from ..audio.decode import decode
 from ..audio.files import read_audio
-from ..audio.windows import audio_to_windows, windows_to_mel
-from ..dials import GROUPS
+from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
+from ..dials import Clips, Decoding, Memory, Schedule, Tone, Windows, dials_of
 from ..diffusion.features import Inversion, Style
 from ..engine.engine import Engine
 from ..pipeline.settings import PAPER, Settings
@@ -27,7 +27,7 @@ from .musaicing import musaicing
 
 LONGEST_DIFFERENCE = 0.01  # seconds, between content and truth
 
-INVERSION_DIALS = tuple(dial for name in ("schedule", "memory", "clips", "windows", "tone") for dial in GROUPS[name])
+INVERSION_DIALS = [dial for group in (Schedule, Memory, Clips, Windows, Tone) for dial in dials_of(group)]
 
 
 class Method(NamedTuple):
@@ -120,10 +120,10 @@ def truth_decoded(pair: Recordings, settings: Settings) -> Restyled:
 def truth_autoencoded(pair: Recordings, settings: Settings) -> Restyled:
     """The truth's images through the autoencoder, decoded: the most that a transfer with this model can reach."""
     run = pair.transfer(settings)
-    content = run.read(pair.paths[0], [])[0].spectrogram
+    content = _whole(run.read(pair.paths[0], [])[0])
     images, truth = audio_to_windows(_known(pair.truth)[None], pair.sample_rate, run.params, settings.overlap)
     images, spectrogram = run.engine.decode(run.engine.encode(images)), content._replace(peak=truth.peak)
-    return Restyled(decode(images, spectrogram, "phase")[0], windows_to_mel(images, spectrogram)[0], spectrogram)
+    return Restyled(decode(images, spectrogram, Decoding())[0], windows_to_mel(images, spectrogram)[0], spectrogram)
 
 
 def _known(truth: Tensor | None) -> Tensor:
@@ -136,9 +136,9 @@ def autoencoded(pair: Recordings, settings: Settings) -> Restyled:
     """The content through the autoencoder and the decoder alone."""
     run = pair.transfer(settings)
     content, _ = run.read(pair.paths[0], [pair.paths[1]])
-    images = run.engine.decode(run.engine.encode(content.images))
-    waveform = decode(images, content.spectrogram, "phase")[0]
-    return Restyled(waveform, windows_to_mel(images, content.spectrogram)[0], content.spectrogram)
+    images = run.engine.decode(run.engine.encode(content.recording.images(slice(None))))
+    spectrogram = _whole(content)
+    return Restyled(decode(images, spectrogram, Decoding())[0], windows_to_mel(images, spectrogram)[0], spectrogram)
 
 
 def transferred(pair: Recordings, settings: Settings) -> Restyled:
@@ -146,8 +146,13 @@ def transferred(pair: Recordings, settings: Settings) -> Restyled:
     (content, _), (inversion, capture) = pair.inverted(settings)
     run = pair.transfer(settings)
     latents = run.restyle(inversion, Style((capture,), (1.0,)))
-    waveform, images = run.decode(latents, content)
-    return Restyled(waveform, windows_to_mel(images, content.spectrogram)[0], content.spectrogram)
+    waveform, spectrogram = run.decode(latents, content)[:, :], _whole(content)
+    return Restyled(waveform, windows_to_mel(run.engine.decode(latents), spectrogram)[0], spectrogram)
+
+
+def _whole(clip: Clip) -> Spectrogram:
+    """All of a clip at once."""
+    return clip.recording.part(slice(None))
 
 
 KINDS: dict[str, Callable[[Recordings, Settings], Restyled]] = {

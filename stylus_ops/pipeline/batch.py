@@ -17,7 +17,7 @@ from .folders import make_folder
 from .settings import Settings
 from .share import Share, claim_of, claimed
 from .table import read_table
-from .transfer_files import check_paths, transfer_files
+from .transfer import check_paths, transfer_files
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine

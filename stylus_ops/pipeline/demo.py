@@ -32,23 +32,24 @@ def run_demo(folder: Path, quiet: bool = False) -> dict[str, Numbers]:
         Of each result, by file name, its `chroma_cosine` to the melody and its `closed_distances` to the style.
     """
     make_folder(folder)
-    run = Transfer(Engine.load("tiny"), SETTINGS, quiet)
+    run = Transfer(Engine.load("tiny"), SETTINGS, folder, quiet)
     content, *styles = run.read(RECORDINGS / f"{CONTENT}.flac", [RECORDINGS / f"{name}.flac" for name in STYLES])
     inversion, *captures = run.invert([content, *styles])
 
-    rate = content.spectrogram.sample_rate
-    melody = content.spectrogram.waveform[0]
-    panels = [content.panel()]
+    rate = content.recording.sample_rate
+    melody = content.recording.waveform[:, :]
+    panels = [run.panel(content)]
     table: dict[str, Numbers] = {}
     for clip, capture in zip(styles, captures, strict=True):
-        waveform, images = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), content)
+        latents = run.restyle(inversion, Style((capture,), (1.0,)))
+        waveform = run.decode(latents, content)[:, :]
         path = folder / f"{CONTENT}--{Path(clip.name).stem}.flac"
         write_audio(path, waveform, rate)
-        panels += [clip.panel(), content.panel(images, path.name)]
-        closed = closed_distances(melody, clip.spectrogram.waveform[0], waveform, rate)
+        panels += [run.panel(clip), run.panel(content, latents, path.name)]
+        closed = closed_distances(melody, clip.recording.waveform[:, :], waveform, rate)
         table[path.name] = {"chroma cosine": chroma_cosine(melody, waveform, rate), **closed}
     for clip in (content, *styles):
-        write_audio(folder / clip.name, clip.spectrogram.waveform[0], clip.spectrogram.sample_rate)
+        write_audio(folder / clip.name, clip.recording.waveform, clip.recording.sample_rate)
     write_figure(folder / "spectrograms.png", panels)
     return table
 

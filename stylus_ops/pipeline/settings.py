@@ -3,60 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import dials
 from ..audio.geometry import PRESETS
 from ..audio.windows import check_overlap
-from ..diffusion.attention import Steering
+from ..dials import DIALS, Clips, Decoding, Memory, Schedule, Steering, Tone, Windows
 
 
 @dataclass(frozen=True)
-class Settings:
-    """A value of every dial in `dials.GROUPS`, by its name."""
+class Settings(Decoding, Tone, Windows, Clips, Memory, Schedule, Steering):
+    """The dials of all groups, so that every function that takes one group takes these settings.
 
-    alpha: float = dials.ALPHA.default
-    gamma: float = dials.GAMMA.default
-    temperature: float = dials.TEMPERATURE.default
-    adain: float = dials.ADAIN.default
-    adain_mode: str = dials.ADAIN_MODE.default
-    start_percent: float = dials.START_PERCENT.default
-    end_percent: float = dials.END_PERCENT.default
-    steps: int = dials.STEPS.default
-    sites: str = dials.SITES.default
-    inversion: str = dials.INVERSION.default
-    corrections: int = dials.CORRECTIONS.default
-    features: str = dials.FEATURES.default
-    windows_per_pass: int = dials.WINDOWS_PER_PASS.default
-    content_start: float = dials.CONTENT_START.default
-    content_duration: float = dials.CONTENT_DURATION.default
-    style_start: float = dials.STYLE_START.default
-    style_duration: float = dials.STYLE_DURATION.default
-    style_windows: int = dials.STYLE_WINDOWS.default
-    preset: str = dials.PRESET.default
-    overlap: int = dials.OVERLAP.default
-    tone: float = dials.TONE.default
-    tone_resolution: float = dials.TONE_RESOLUTION.default
-    tone_db: float = dials.TONE_DB.default
-    decode: str = dials.DECODE.default
-    loudness: str = dials.LOUDNESS.default
-    dynamics: float = dials.DYNAMICS.default
-    mix: float = dials.MIX.default
-    phase_iters: int = dials.PHASE_ITERS.default
-    gain_db: float = dials.GAIN_DB.default
-    above_band_db: float = dials.ABOVE_BAND_DB.default
-    noise: float = dials.NOISE.default
+    Raises:
+        ValueError: a dial is out of range, or the overlap is more than half of the preset's window.
+    """
 
-    @property
-    def steering(self) -> Steering:
-        return Steering(self.alpha, self.gamma, self.temperature)
-
-    def check(self) -> None:
-        """Raises ValueError naming the dial that is out of range, before anything is loaded."""
-        for field in fields(self):
-            dials.DIALS[field.name].check(getattr(self, field.name))
-        dials.check_span(self.start_percent, self.end_percent)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.preset in PRESETS:
             check_overlap(self.overlap, PRESETS[self.preset])
 
@@ -72,10 +36,8 @@ class Settings:
         return own
 
     def changed(self, texts: Mapping[str, str]) -> Settings:
-        """These settings with some read from texts, by name, and all checked; ValueError as `check` raises it."""
-        settings = replace(self, **{name: dials.DIALS[name].parse(text) for name, text in texts.items()})
-        settings.check()
-        return settings
+        """These settings with some read from texts, by name; ValueError where a text is no value of its dial."""
+        return replace(self, **{name: DIALS[name].parse(text) for name, text in texts.items()})
 
 
 PAPER: dict[str, Any] = {

@@ -1,8 +1,13 @@
-"""The stages of a transfer on the diffusers host: read, invert, restyle, decode."""
+"""A transfer on the diffusers host, from files to a file: read, invert, restyle, decode, write.
+
+A recording of any length takes the same path. Its samples, the latents of every step and large banks of features are on disk,
+its images in memory a section at a time; what grows with its length in memory are latents and levels alone.
+"""
 
 from __future__ import annotations
 
-import math
+import os
+import shutil
 import sys
 import tempfile
 import time
@@ -17,17 +22,19 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..audio.decode import decode
-from ..audio.figure import Panel
-from ..audio.files import spool_audio
+from ..audio.decode import decode_band
+from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
+from ..audio.files import FORMATS, check_format, spool_audio, write_audio
+from ..audio.finish import finish
 from ..audio.geometry import PRESETS
 from ..audio.lazy import Waveform, blocks, sounds
-from ..audio.sections import LongRecording, is_long
+from ..audio.mask import image_mask, read_image
 from ..audio.spool import Spool
 from ..audio.tone import Reference, match_tone
-from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
+from ..audio.windows import Recording, Spectrogram
 from ..audio.worth import warn_if_short, warn_of_silence
 from ..diffusion.features import Inversion, Style, choose_policy
+from ..diffusion.host import Hook
 from ..diffusion.on_disk import OnDisk
 from ..diffusion.recorder import Recorder, record
 from ..diffusion.sampling import sample
@@ -35,34 +42,32 @@ from ..diffusion.schedule import ddim_sigmas
 from ..diffusion.sites import feature_bytes, resolve_sites
 from ..diffusion.stylizer import Stylizer
 from ..engine.memory import peak_memory
+from ..output_files import check_writable
 from ..shares import normalised
 from .settings import Settings
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
 
+AUDIO_SUFFIXES = tuple(f".{name}" for name in FORMATS)
+LARGEST_BANK = 3 << 29
+"""Bytes of features that are kept in memory unless that is asked for; more go to disk."""
+COLUMNS = 2000
+"""Columns of a spectrogram in the figure."""
+
 
 class Clip(NamedTuple):
-    """A recording as the model sees it: its windows [W, n_mels, width, 3] in 0..1, and what they do not hold."""
+    """A recording and its name in figures and messages."""
 
     name: str
-    images: Tensor
-    spectrogram: Spectrogram
-
-    def first(self, count: int) -> Clip:
-        """The clip cut to its first `count` windows."""
-        return Clip(self.name, self.images[:count], self.spectrogram.first(count))
-
-    def panel(self, images: Tensor | None = None, title: str = "") -> Panel:
-        """Its spectrogram to be drawn, or that of other images cut like its own."""
-        mel = windows_to_mel(self.images if images is None else images, self.spectrogram)
-        return Panel(title or self.name, mel[0], self.spectrogram.params)
+    recording: Recording
 
 
 class Transfer:
     """The stages of a transfer, each timed, with a progress bar on standard error.
 
     Args:
+        folder: where there is room for samples, latents and features; the system's temporary folder if None.
         quiet: no progress bars.
 
     Raises:
@@ -70,8 +75,9 @@ class Transfer:
             model's.
     """
 
-    def __init__(self, engine: Engine, settings: Settings, quiet: bool = False):
+    def __init__(self, engine: Engine, settings: Settings, folder: Path | None = None, quiet: bool = False):
         self.engine, self.settings, self.quiet = engine, settings, quiet
+        self.folder = folder or Path(tempfile.gettempdir())
         preset = settings.preset_for(engine.model.preset)
         self.params = PRESETS[preset]
         self.sites = resolve_sites(settings.sites, engine.decoder)
@@ -80,6 +86,7 @@ class Transfer:
         self.chosen: dict[str, Any] = {"preset": preset, "sites": sorted({block for block, _ in self.sites})}
         """What the settings that say "auto" came to."""
         self._evaluated_before = engine.evaluations
+        self._on_disk: list[OnDisk] = []
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[tqdm]:
@@ -90,178 +97,108 @@ class Transfer:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
     def read(self, content: Path, styles: Sequence[Path], weights: Sequence[float] = ()) -> list[Clip]:
-        """The content, in the styles' tone as far as that is asked for, and the styles, in this order.
+        """The content, in the styles' tone as far as that is asked for, and the first windows of the styles, in this order.
 
-        A style shorter than a window is looped, a content padded.
+        A style shorter than a window is looped, a content padded. A recording that is silent, and a style that is very
+        short, is logged as a warning of "stylus".
 
         Args:
             weights: of the styles' tones, one each; equal ones where none are given.
 
         Raises:
-            ValueError, OSError: a recording can't be read, or a weight is none.
-        """
-        folder = Path(tempfile.gettempdir())
-        clips, references = self.read_styles(styles, folder, weights)
-        waveform, rate = self.read_content(content, references, folder)
-        return [self.clip(content, waveform[:, :], rate, "pad"), *clips]
-
-    def read_styles(
-        self, styles: Sequence[Path], folder: Path, weights: Sequence[float] = ()
-    ) -> tuple[list[Clip], list[Reference]]:
-        """The styles' first windows, and what `read_content` needs of them; a style shorter than a window is looped.
-
-        A style that is silent or very short is logged as a warning of "stylus".
-
-        Args:
-            folder: where there is room for their samples.
+            ValueError, OSError: a recording can't be read or cut into windows, or a weight is none.
         """
         settings = self.settings
-        clips: list[Clip] = []
-        references: list[Reference] = []
         shares = normalised(weights, len(styles)) if styles else []
-        with self.stage("read", len(styles)) as bar:
+        with self.stage("read", 1 + len(styles)) as bar:
+            references, clips = [], []
             for path, share in zip(styles, shares, strict=True):
-                spool = spool_audio(path, folder, settings.style_start, settings.style_duration)
-                clips.append(self._beginning(path, spool))
+                spool = spool_audio(path, self.folder, settings.style_start, settings.style_duration)
+                if sounds(spool):
+                    warn_if_short(f"style {path.name}", spool.samples / spool.sample_rate)
+                else:
+                    warn_of_silence(f"style {path.name}")
                 references.append(Reference(spool, spool.sample_rate, share))
+                clips.append(self._cut(path, spool, "loop"))
                 bar.update()
-        for path, reference in zip(styles, references, strict=True):
-            if sounds(reference.waveform):
-                warn_if_short(f"style {path.name}", reference.waveform.shape[-1] / reference.sample_rate)
-            else:
-                warn_of_silence(f"style {path.name}")
-        return clips, references
-
-    def read_content(self, path: Path, references: Sequence[Reference], folder: Path) -> tuple[Waveform, int]:
-        """The content `[C, T]`, in the tone of the references as far as that is asked for, and its sample rate.
-
-        Silence is logged as a warning of "stylus".
-
-        Args:
-            folder: where there is room for its samples.
-        """
-        settings = self.settings
-        with self.stage("read", 1) as bar:
-            spool = spool_audio(path, folder, settings.content_start, settings.content_duration)
-            rate = spool.sample_rate
-            silent = not sounds(spool)
-            if settings.tone > 0 and references and not silent:
-                tone = match_tone(spool, rate, references, settings.tone, settings.tone_resolution, settings.tone_db)
-                spool = Spool(folder, spool.channels, rate).extend(blocks(tone.waveform))
+            spool = spool_audio(content, self.folder, settings.content_start, settings.content_duration)
+            if not sounds(spool):
+                warn_of_silence(f"content {content.name}")
+            elif settings.tone > 0 and references:
+                toned = match_tone(spool, spool.sample_rate, references, settings).waveform
+                spool = Spool(self.folder, spool.channels, spool.sample_rate).extend(blocks(toned))
+            clip = self._cut(content, spool, "pad")
             bar.update()
-        if silent:
-            warn_of_silence(f"content {path.name}")
-        return spool, rate
+        return [clip, *(Clip(name, recording.first(settings.style_windows)) for name, recording in clips)]
 
-    def clip(self, path: Path, waveform: Tensor, sample_rate: int, short: str) -> Clip:
-        """A recording `[C, T]` in memory as the model sees it.
-
-        Args:
-            short: "pad" or "loop", what completes a clip shorter than a window.
-
-        Raises:
-            ValueError: it can't be cut into windows; the message names the file.
-        """
+    def _cut(self, path: Path, spool: Spool, short: str) -> Clip:
         try:
-            cut = audio_to_windows(waveform[None], sample_rate, self.params, self.settings.overlap, short)
+            recording = Recording.cut(spool, spool.sample_rate, self.params, self.settings.overlap, short)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-        return Clip(path.name, *cut)
+        return Clip(path.name, recording)
 
-    def _beginning(self, path: Path, style: Spool) -> Clip:
-        """The `style_windows` first windows of a style, whose level is that of all of it."""
-        settings, rate = self.settings, style.sample_rate
-        if not is_long(style, rate, self.params, settings.overlap):
-            return self.clip(path, style[:, :], rate, "loop").first(settings.style_windows)
-        recording = LongRecording(style, rate, self.params, settings.overlap)
-        return Clip(
-            path.name,
-            recording.images(slice(settings.style_windows)),
-            recording.cutting.first(settings.style_windows),
-        )
-
-    def invert(self, clips: Sequence[Clip], largest_bank: float = math.inf) -> list[Inversion]:
-        """All clips up the noise levels as one batch, with their features.
-
-        Args:
-            largest_bank: bytes of features that are kept where that is not asked for.
-        """
-        counts = [len(clip.images) for clip in clips]
-        together = self.invert_latents(self._encode(clips), largest_bank)
-        width = together.noise.shape[-1]
+    def invert(self, clips: Sequence[Clip]) -> list[Inversion]:
+        """All clips up the noise levels as one batch, with their features."""
+        latents = self._encode(clips)
+        sigmas = ddim_sigmas(self.engine.model.sigmas, self.settings.steps)
+        recorder = Recorder(sigmas, self.sites, self._feature_policy(latents), self._room_on_disk)
+        per_pass = self._windows_per_pass(latents)
+        with self.stage("inversion", len(sigmas)) as bar:
+            together = record(
+                recorder,
+                lambda x, sigma: recorder(self._evaluate, x, sigma, per_pass),
+                latents,
+                self.settings,
+                on_step=lambda i, x, denoised: bar.update(),
+                evaluated=self._room_on_disk((len(sigmas), *latents.shape), torch.float32),
+            )
+        counts = [len(clip.recording.starts) for clip in clips]
         ends = torch.tensor(counts).cumsum(0).tolist()
+        width = latents.shape[-1]
         return [
-            _rows(together, slice(end - count, end), clip.spectrogram.valid_columns(width))
+            _rows(together, slice(end - count, end), clip.recording.cutting.valid_columns(width))
             for clip, count, end in zip(clips, counts, ends, strict=True)
         ]
 
-    def invert_latents(
-        self, latents: Tensor, largest_bank: float = math.inf, trajectory: OnDisk | None = None
-    ) -> Inversion:
-        """Latents [B, 4, h, w] up the noise levels, as one clip without padding.
-
-        Args:
-            largest_bank: as for `invert`.
-            trajectory: where that is kept; in memory if None.
-        """
-        sigmas = ddim_sigmas(self.engine.model.sigmas, self.settings.steps)
-        recorder = Recorder(sigmas, self.sites, self._feature_policy(latents, largest_bank))
-        per_pass = self._windows_per_pass(latents)
-        with self.stage("inversion", len(sigmas)) as bar:
-            return record(
-                recorder,
-                lambda x, sigma: recorder(self.engine.evaluate, x, sigma, per_pass),
-                latents,
-                self.settings.inversion,
-                self.settings.corrections,
-                on_step=lambda i, x, denoised: _stepped(bar, trajectory),
-                evaluated=None if trajectory is None else trajectory.tensor,
-            )
-
-    def restyle(
-        self, content: Inversion, style: Style, mask: Tensor | None = None, trajectory: OnDisk | None = None
-    ) -> Tensor:
-        """Latents of the content in the style's timbre.
+    def restyle(self, content: Inversion, style: Style, mask: Tensor | None = None) -> Tensor:
+        """Latents `[windows, 4, h, w]` of the content in the style's timbre.
 
         Args:
             mask: `[1 or windows, H, W]` in 0..1, where the style is applied; None for everywhere.
-            trajectory: where the content's is kept, if not in memory.
         """
-        settings = self.settings
-        steering = settings.steering._replace(mask=mask)
-        stylizer = Stylizer(content, style, steering, settings.start_percent, settings.end_percent)
-        noise = stylizer.start_latents(self.settings.adain_mode, self.settings.adain).to(self.engine.device)
+        stylizer = Stylizer(content, style, self.settings, mask)
+        noise = stylizer.start_latents().to(self.engine.device)
         per_pass = self._windows_per_pass(noise)
         with self.stage("sampling", self.settings.steps) as bar:
             return sample(
-                lambda x, sigma: stylizer(self.engine.evaluate, x, sigma, per_pass),
+                lambda x, sigma: stylizer(self._evaluate, x, sigma, per_pass),
                 noise,
                 content.sigmas.to(self.engine.device),
-                on_step=lambda i, x, denoised: _stepped(bar, trajectory),
+                on_step=lambda i, x, denoised: bar.update(),
             )
 
-    def decode(self, latents: Tensor, content: Clip) -> tuple[Tensor, Tensor]:
-        """Latents [B, 4, h, w] to a waveform [C, T] at the content's rate, and the images [B, n_mels, width, 3] in between."""
-        with self.stage("decode", 1) as bar:
-            images = self.engine.decode(latents)
-            reference = None
-            if self.settings.decode == "gain":
-                reference = self.engine.decode(self.engine.encode(content.images))
-            waveform = decode(
-                images,
-                content.spectrogram,
-                self.settings.decode,
-                reference,
-                self.settings.phase_iters,
-                self.settings.gain_db,
-                self.settings.above_band_db,
-                self.settings.loudness,
-                self.settings.dynamics,
-                self.settings.noise,
-                self.settings.mix,
-            )
-            bar.update()
-        return waveform[0], images
+    def decode(self, latents: Tensor, content: Clip) -> Waveform:
+        """The result `[C, T]` at the content's rate, computed where it is read from the decoded samples on disk."""
+        recording, engine = content.recording, self.engine
+        decoded = Spool(self.folder, recording.waveform.shape[0], recording.sample_rate)
+        with self.stage("decode", len([*recording.sections()])) as bar:
+
+            def heard(windows: slice, part: Spectrogram) -> Tensor:
+                reference = None
+                if self.settings.decode == "gain":
+                    reference = engine.decode(engine.encode(recording.images(windows)))
+                bar.update()
+                return decode_band(engine.decode(latents[windows]), part, self.settings, reference)
+
+            decoded.extend(recording.decoded(heard))
+        return finish(decoded, recording.waveform, recording.sample_rate, self.settings)
+
+    def panel(self, clip: Clip, latents: Tensor | None = None, title: str = "") -> Panel:
+        """A clip's spectrogram to be drawn, or that of latents of its windows."""
+        recording = clip.recording
+        images = recording.images if latents is None else lambda windows: self.engine.decode(latents[windows])
+        return Panel(title or clip.name, *recording.mel(images, COLUMNS))
 
     def report(self) -> dict[str, Any]:
         """All settings, seconds of each stage, evaluations (of one window by the U-Net) and peak memory in bytes."""
@@ -276,17 +213,30 @@ class Transfer:
         }
 
     def _encode(self, clips: Sequence[Clip]) -> Tensor:
-        with self.stage("encode", len(clips)) as bar:
+        sections = [(clip.recording, section.own) for clip in clips for section in clip.recording.sections()]
+        with self.stage("encode", len(sections)) as bar:
             latents = []
-            for clip in clips:
-                latents.append(self.engine.encode(clip.images))
+            for recording, windows in sections:
+                latents.append(self.engine.encode(recording.images(windows)))
                 bar.update()
         return torch.cat(latents)
 
-    def _feature_policy(self, latents: Tensor, largest_bank: float) -> str:
+    def _evaluate(self, x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
+        """The engine's evaluation, after which what was read from disk for it leaves the memory."""
+        output = self.engine.evaluate(x, sigma, rows, hook)
+        for tensor in self._on_disk:
+            tensor.release()
+        return output
+
+    def _room_on_disk(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        self._on_disk.append(OnDisk(self.folder, shape, dtype))
+        return self._on_disk[-1].tensor
+
+    def _feature_policy(self, latents: Tensor) -> str:
         per_window = feature_bytes(self.engine.decoder, self.sites, self.engine.dtype, *latents.shape[-2:])
         needed = self.settings.steps * len(latents) * per_window
-        policy = choose_policy(self.settings.features, needed, psutil.virtual_memory().available, largest_bank)
+        free = min(psutil.virtual_memory().available, 4 * LARGEST_BANK)
+        policy = choose_policy(self.settings.features, needed, free, shutil.disk_usage(self.folder).free)
         self.chosen["features"] = policy
         return policy
 
@@ -297,15 +247,90 @@ class Transfer:
         return per_pass
 
 
-def _stepped(bar: tqdm, trajectory: OnDisk | None) -> None:
-    bar.update()
-    if trajectory is not None:
-        trajectory.give_back()
-
-
 def _rows(inversion: Inversion, rows: slice, valid_width: int) -> Inversion:
     """The windows of one clip out of a batch of several."""
     bank = inversion.bank and tuple(tuple(features[rows] for features in step) for step in inversion.bank)
     return inversion._replace(
         trajectory=inversion.trajectory[:, rows], noise=inversion.noise[rows], bank=bank, valid_width=valid_width
     )
+
+
+def transfer_files(
+    engine: Engine,
+    content: Path,
+    styles: Sequence[Path],
+    weights: Sequence[float],
+    output: Path,
+    settings: Settings,
+    figure: Path | None = None,
+    quiet: bool = False,
+    mask: Path | None = None,
+) -> dict[str, Any]:
+    """Write the content in the timbre of the styles to `output`; returns the report.
+
+    Args:
+        weights: of the styles, one each, not all zero; only their proportions matter.
+        mask: an image that lies over the whole content; white takes the style, black keeps the content.
+
+    Raises:
+        ValueError, OSError: a recording can't be read or the model can't take it, or the output can't be written; nothing is
+            written then.
+    """
+    run = Transfer(engine, settings, output.parent, quiet)
+    shares = normalised(weights, len(styles))
+    weighted = [(style, share) for style, share in zip(styles, shares, strict=True) if share > 0]
+    clip, *style_clips = run.read(content, [style for style, _ in weighted], [share for _, share in weighted])
+    channels, samples = clip.recording.waveform.shape
+    check_format(output, channels)
+    windows = image_mask(read_image(mask), clip.recording.cutting) if mask else None
+    inversion, *captures = run.invert([clip, *style_clips])
+    latents = run.restyle(inversion, Style(tuple(captures), tuple(share for _, share in weighted)), windows)
+    waveform = run.decode(latents, clip)
+    with run.stage("write", 1) as bar:
+        write_audio(output, waveform, clip.recording.sample_rate)
+        if figure is not None:
+            result = run.panel(clip, latents, output.name)
+            write_figure(figure, [run.panel(clip), *(run.panel(style) for style in style_clips), result])
+        bar.update()
+    return {
+        "content": str(content),
+        "styles": [{"path": str(style), "weight": share} for style, share in weighted],
+        "output": str(output),
+        "figure": str(figure) if figure else None,
+        "mask": str(mask) if mask else None,
+        "sample_rate": clip.recording.sample_rate,
+        "channels": channels,
+        "samples": samples,
+        "windows": len(clip.recording.starts),
+        **run.report(),
+    }
+
+
+def check_paths(
+    content: Path,
+    styles: Sequence[Path],
+    output: Path,
+    figure: Path | None = None,
+    overwrite: bool = True,
+    mask: Path | None = None,
+) -> None:
+    """Raises ValueError or OSError unless the inputs exist, the mask can be read, and the results can be written.
+
+    Args:
+        overwrite: results may take the place of earlier ones; never that of the recordings.
+    """
+    for recording in (content, *styles):
+        if not recording.is_file():
+            raise FileNotFoundError(f"recording {recording} does not exist: check its name and folder")
+    if mask:
+        read_image(mask)
+    for name, result, suffixes in (("output", output, AUDIO_SUFFIXES), ("figure", figure, FIGURE_SUFFIXES)):
+        if result is None:
+            continue
+        check_writable(name, result, suffixes)
+        if result.exists() and any(result.samefile(recording) for recording in (content, *styles)):
+            raise ValueError(f"{name} {result} is one of the recordings: choose another name")
+        if mask and result.exists() and result.samefile(mask):
+            raise ValueError(f"{name} {result} is the mask: choose another name")
+        if os.path.lexists(result) and not overwrite:
+            raise ValueError(f"{name} {result} exists already: choose another name, or add --overwrite")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from stylus_ops.audio.sections import LongRecording
 from torch import Tensor
 
 from stylus_ops.audio import sections
@@ -12,7 +13,6 @@ from stylus_ops.audio.backend import resample
 from stylus_ops.audio.decode import decode
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.lazy import Resampled, blocks
-from stylus_ops.audio.sections import LongRecording
 from stylus_ops.audio.spool import Spool
 from stylus_ops.audio.windows import audio_to_windows, windows_to_mel
 from tests.unit.signals import melody, noise

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from stylus_ops.pipeline.transfer_files import transfer_files
 
 from benchmarks.roundtrip import snr
 from stylus_ops.audio import sections
@@ -11,7 +12,6 @@ from stylus_ops.audio.files import read_audio, write_audio
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.pipeline.transfer import Transfer
-from stylus_ops.pipeline.transfer_files import transfer_files
 from stylus_ops.tiny import RECORDINGS
 from tests.unit.signals import melody, noise
 
