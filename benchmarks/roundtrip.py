@@ -83,7 +83,7 @@ def measure(file: Path, options: argparse.Namespace, params: SpectrogramParams) 
     mel = mel_amplitudes(at_mel_rate[None], params)[0]
     result["codec"] = authors_codec(at_mel_rate, params)
     for iterations in (0, 16):
-        output = at_mel_rate + magnitude_change(at_mel_rate, mel, params, iterations, "phase_pinv")
+        output = at_mel_rate + magnitude_change(at_mel_rate, mel, params, mel.amax(), iterations, "phase_pinv")
         distance = (mel_amplitudes(output[None], params)[0] - mel).norm() / mel.norm()
         result[f"mel {iterations}"] = 20 * math.log10(float(distance))
     return result
@@ -104,7 +104,9 @@ def authors_codec(waveform: Tensor, params: SpectrogramParams) -> float:
     decoded = image_to_mel(eight_bit, peak, replace(params, n_mels=512))[0]
     frames = min(decoded.shape[-1], width)
     part = waveform[:, : frames * params.hop_length - 1]
-    output = part + magnitude_change(part, decoded[: params.n_mels, :frames], params, method="phase_pinv")
+    output = part + magnitude_change(
+        part, decoded[: params.n_mels, :frames], params, decoded.amax(), method="phase_pinv"
+    )
     return snr(*(below(x, params.sample_rate, params.f_max) for x in (part, output)))
 
 

@@ -79,11 +79,13 @@ def decode_band(
     def change(clip: int, in_band: Tensor) -> Tensor:
         if method == "gain":
             return gain_change(in_band, gain[clip], params)
+        peak = spectrogram.peak[clip]
         iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
         if noise == 0:
-            return magnitude_change(in_band, mel[clip], params, iterations, method)
+            return magnitude_change(in_band, mel[clip], params, peak, iterations, method, spectrogram.first_frame)
         tonal, noisy = split_mel(mel[clip], mel_amplitudes(in_band[None], params)[0], noise)
-        return magnitude_change(in_band, tonal, params, iterations, method) + excited_noise(in_band, noisy, params)
+        tonal_change = magnitude_change(in_band, tonal, params, peak, iterations, method, spectrogram.first_frame)
+        return tonal_change + excited_noise(in_band, noisy, params)
 
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
@@ -129,8 +131,10 @@ def magnitude_change(
     waveform: Tensor,
     mel: Tensor,
     params: SpectrogramParams,
+    peak: Tensor,
     iterations: int = 0,
     method: str = "phase",
+    first_frame: int = 0,
 ) -> Tensor:
     """What is added to a waveform to give it the magnitudes of `mel`.
 
@@ -142,6 +146,11 @@ def magnitude_change(
     An iteration takes the spectrum that the last one really had and imposes the magnitudes nearest to its own that have
     the requested mel. Griffin & Lim impose the first magnitudes again and again; to leave free what the mel leaves free
     brings the sound far closer to it.
+
+    Args:
+        peak: scalar, the largest mel amplitude of the whole recording.
+        first_frame: of this waveform in the recording that it is a section of. Random phases are drawn by it, so that a section
+            gets those of the whole.
 
     Shape: waveform `[C, T]` at `params.sample_rate`, mel `[n_mels, frames]` -> `[C, T]`
     """
@@ -156,8 +165,6 @@ def magnitude_change(
     # filter covers have the factor 1. filter_stft is linear, so what is added to the sound is the STFT's inverse of
     # X w / r - X = X (w / r - 1): a zero change adds zero samples, not a rounded copy of the waveform.
     covered = covered_bins(params)
-    peak = mel.amax()[None]
-    generator = torch.Generator().manual_seed(0)
 
     def scale(magnitude: Tensor, start: Tensor, frames: slice) -> Tensor:
         wanted = nearest_magnitudes(start, mel[:, frames], params)
@@ -168,11 +175,12 @@ def magnitude_change(
         start = torch.zeros_like(magnitude)
         if method == "phase":
             own = (magnitude @ band_filters(params)).t()
-            gain = bounded_gain(mel[None, :, frames], own[None], peak, DETAIL_GAIN)[0]
+            gain = bounded_gain(mel[None, :, frames], own[None], peak[None], DETAIL_GAIN)[0]
             start = magnitude * (gain.t() @ interpolation(params))
         factor = scale(magnitude, start, frames)
         if method == "griffin_lim":
-            factor = torch.polar(factor, 2 * torch.pi * torch.rand(factor.shape, generator=generator) * covered)
+            phase = random_phase(slice(first_frame + frames.start, first_frame + frames.stop), factor.shape[-1])
+            factor = torch.polar(factor, phase * covered)
         return spectrum * (factor - 1)
 
     def again(spectrum: Tensor, frames: slice) -> Tensor:
@@ -184,6 +192,14 @@ def magnitude_change(
     for _ in range(iterations):
         estimate += filter_stft(estimate, again, params)
     return estimate - waveform
+
+
+def random_phase(frames: slice, bins: int) -> Tensor:
+    """Phases in radians `[frames, bins]`, each frame's own whatever frames are drawn with it."""
+    rows = [
+        torch.rand(bins, generator=torch.Generator().manual_seed(frame)) for frame in range(frames.start, frames.stop)
+    ]
+    return 2 * torch.pi * torch.stack(rows)
 
 
 def split_mel(mel: Tensor, own: Tensor, noise: float) -> tuple[Tensor, Tensor]:
