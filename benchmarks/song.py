@@ -24,7 +24,7 @@ from stylus_ops.audio.spool import Spool
 from stylus_ops.audio.windows import Recording
 from stylus_ops.diffusion.features import Style
 from stylus_ops.engine.engine import DTYPES, Engine
-from stylus_ops.engine.loading import CONFIGS, AutoencoderKL, ScaledAutoencoder
+from stylus_ops.engine.stable_diffusion import CONFIGS, AutoencoderKL, ScaledAutoencoder
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.pipeline.transfer import Clip, Transfer
 

@@ -4,7 +4,7 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
 (`tests/unit/test_architecture.py` holds this). The write pass is inversion, which records a clip's features; the read pass is
 sampling, which reads them.
 
-`dials`                  every dial's name, default, range and meaning
+`dials`                  all user parameters, declared once
 `shares`                 how much each of several styles counts
 `output_files`           files that are there in full or not at all
 
@@ -17,8 +17,7 @@ sampling, which reads them.
   `audio.spool`          a recording on disk instead of in memory
   `audio.stft`           short-time Fourier transforms, block by block
   `audio.mel`            mel filters and their inverse, amplitudes, images
-  `audio.windows`        a clip cut into a batch of images, and joined again
-  `audio.sections`       a long recording seen and heard a section at a time
+  `audio.windows`        a recording cut into images, a section at a time, and joined again
   `audio.meter`          ITU-R BS.1770's loudness, block by block
   `audio.loudness`       loudness and true peak
   `audio.dynamics`       loudness over time kept near the content's
@@ -50,21 +49,20 @@ sampling, which reads them.
 
 `tiny`                   the bundled prior: weights and recordings
   `tiny.autoencoder`     images to latents and back
+  `tiny.unet`            latents to noise
 
 `engine`                 the diffusers host
   `engine.source`        what a model's name means
   `engine.ldm_keys`      names of weights, diffusers' to latent diffusion's
   `engine.checkpoint`    every tensor of a checkpoint or folder there, finite and in its shape
   `engine.loading`       loads it: U-Net, autoencoder, empty prompt, noise levels
-  `engine.tiny_unet`     the bundled prior as a diffusers U-Net
+  `engine.stable_diffusion` Stable Diffusion through diffusers
   `engine.engine`        a loaded model as the method's host
   `engine.memory`        what a process has needed
 
 `pipeline`               files to files
   `pipeline.settings`    a value for every dial of the command line; the paper's values
-  `pipeline.transfer`    the stages of a transfer
-  `pipeline.long`        the stages for a recording of any length
-  `pipeline.transfer_files` one transfer from files to a file
+  `pipeline.transfer`    one transfer, from files to a file
   `pipeline.share`       how processes share work
   `pipeline.table`       rows of a CSV file
   `pipeline.folders`     folders that results go into

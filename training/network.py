@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from stylus_ops.dials import Steering
-from stylus_ops.engine.tiny_unet import diffusers_config
+from stylus_ops.engine.ldm_keys import ldm_key
+from stylus_ops.tiny import UNET, TinyPrior
 
 UNET_CONFIG: dict[str, Any] = {
     "image_size": 32,
@@ -80,3 +81,29 @@ def make_unet() -> Any:
     unet: Any = UNet2DConditionModel(**diffusers_config(UNET_CONFIG))
     unet.set_attn_processor({name: WindowAttention(name.startswith(INJECTED)) for name in unet.attn_processors})
     return unet
+
+
+def diffusers_unet(prior: TinyPrior) -> UNet2DConditionModel:
+    """The prior's UNet for inference, with the weights' own device and dtype."""
+    unet = UNet2DConditionModel(**diffusers_config(prior.unet_config))
+    unet.load_state_dict({key: prior.unet_weights[UNET + ldm_key(key)] for key in unet.state_dict()})
+    weight = next(iter(prior.unet_weights.values()))
+    return unet.to(weight.device, weight.dtype).eval().requires_grad_(False)
+
+
+def diffusers_config(ldm: dict[str, Any]) -> dict[str, Any]:
+    """Latent diffusion's UNet configuration in diffusers' words, for networks without attention at the lowest level."""
+    widths = [ldm["model_channels"] * multiple for multiple in ldm["channel_mult"]]
+    with_attention = len(widths) - 1
+    return {
+        "sample_size": ldm["image_size"],
+        "in_channels": ldm["in_channels"],
+        "out_channels": ldm["out_channels"],
+        "block_out_channels": widths,
+        "layers_per_block": ldm["num_res_blocks"][0],
+        "down_block_types": ["CrossAttnDownBlock2D"] * with_attention + ["DownBlock2D"],
+        "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * with_attention,
+        # What diffusers calls a head's dimension is the number of heads.
+        "attention_head_dim": [width // ldm["num_head_channels"] for width in widths],
+        "cross_attention_dim": ldm["context_dim"],
+    }

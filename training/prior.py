@@ -22,12 +22,11 @@ from safetensors import safe_open
 from torch import Tensor
 
 from stylus_ops.dials import Steering
-from stylus_ops.engine.tiny_unet import diffusers_unet
 from stylus_ops.tiny import load
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
 from .examples import KINDS
-from .network import UNET_CONFIG, make_unet
+from .network import UNET_CONFIG, diffusers_unet, make_unet
 from .objectives import (
     Batch,
     Points,

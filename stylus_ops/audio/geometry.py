@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from ..dials import DIALS
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,8 @@ PRESETS = {
     "sd-512": SpectrogramParams(),
     "tiny-256": SpectrogramParams(hop_ms=20.0, n_mels=256, width=256),
 }
+
+
+def check_overlap(overlap: int, params: SpectrogramParams) -> None:
+    """Raises ValueError unless windows can overlap by so many frames: by half a window at most."""
+    replace(DIALS["overlap"], high=params.width // 2).check(overlap)

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
-from ..dials import DIALS, Images
+from ..dials import Images
 from .backend import resample
-from .geometry import SpectrogramParams
+from .geometry import SpectrogramParams, check_overlap
 from .lazy import Waveform
 from .loudness import check_level
 from .mel import image_to_mel, mel_amplitudes, mel_to_image
@@ -127,11 +127,6 @@ def _images(mel: Tensor, spectrogram: Spectrogram, short_clip: str) -> Tensor:
         image = image[..., torch.arange(width) % image.shape[-1]] if looped else pad(image, (0, missing), value=1.0)
     windows = torch.stack([image[..., start : start + width] for start in spectrogram.starts], 1)
     return windows.flatten(0, 1).unsqueeze(-1).expand(-1, -1, -1, 3)
-
-
-def check_overlap(overlap: int, params: SpectrogramParams) -> None:
-    """Raises ValueError unless windows can overlap by so many frames: by half a window at most."""
-    replace(DIALS["overlap"], high=params.width // 2).check(overlap)
 
 
 def window_starts(frames: int, width: int, overlap: int) -> tuple[int, ...]:

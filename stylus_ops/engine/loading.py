@@ -1,81 +1,19 @@
-"""Where the weights of the command line come from: the bundled prior, a checkpoint file, a diffusers folder or the Hub.
-
-Only safetensors are read. The configurations of Stable Diffusion 1.x and 2.x lie in `configs/`, so that a checkpoint file
-needs no network; a Hub id alone reaches out, because it was asked for.
-"""
+"""Where the weights of the command line come from: the bundled prior, a checkpoint file, a diffusers folder or the Hub."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from ..audio.backend import hide_broken_torchaudio, torchaudio_functional
-from ..audio.geometry import PRESETS
-from ..diffusion.host import LATENT_PIXELS
+from .. import tiny
 from ..diffusion.schedule import TRAIN_STEPS, sigmas_from_alphas_cumprod
 from ..diffusion.weights import digest
-
-if torchaudio_functional is None:
-    hide_broken_torchaudio()
-
-from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-from diffusers.utils import logging as diffusers_logging
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from transformers import CLIPTextModel
-from transformers.utils import logging as transformers_logging
-
-from .. import tiny
-from .checkpoint import TEXT, UNET, VAE, check_file, check_part, tensor
-from .source import find
-from .tiny_unet import diffusers_unet
-
-CONFIGS = Path(__file__).with_name("configs")
-WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
-"""The parts of a diffusers folder, and how the files with their weights begin."""
-SD_SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
-START_TOKEN, END_TOKEN, PROMPT_TOKENS = 49406, 49407, 77
-PADDING_TOKENS = {768: END_TOKEN, 1024: 0}
-"""What fills a prompt up, by context width: SD 1.x repeats the end token, SD 2.x uses 0."""
-
-HUB_FILES = [
-    "model_index.json",
-    "scheduler/*.json",
-    *(
-        f"{part}/{name}"
-        for part, weights in WEIGHTS.items()
-        for name in (
-            "config.json",
-            f"{weights}.safetensors",
-            f"{weights}-*.safetensors",
-            f"{weights}.safetensors.*.json",
-        )
-    ),
-]
-"""Weights in their first variant, and what says how to read them."""
-
-PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
-PREDICTIONS = ("epsilon", "v_prediction")
-NEEDED = "use a Stable Diffusion 1.x or 2.x model, or tiny"
-FAMILIES = {
-    "double_blocks.0.img_attn.norm.key_norm.weight": "Flux, a transformer without the U-Net decoder that carries the style",
-    "joint_blocks.0.context_block.attn.qkv.weight": "Stable Diffusion 3, a transformer without the U-Net decoder that "
-    "carries the style",
-    "label_emb.0.0.weight": "Stable Diffusion XL or another model with extra size or image conditioning, which the command "
-    "line does not give it",
-    "down_blocks.0.resnets.0.conv1.weight": "a U-Net alone, in diffusers' layout, without the vae and text_encoder of its folder",
-}
+from ..tiny.unet import TinyUNet
+from .ldm_keys import ldm_key
+from .source import downloaded, find
 
 
 class Autoencoder(Protocol):
@@ -89,7 +27,8 @@ class Autoencoder(Protocol):
 
 
 class LoadedModel(NamedTuple):
-    unet: UNet2DConditionModel
+    unet: Any
+    """`TinyUNet`, or diffusers' UNet2DConditionModel."""
     autoencoder: Autoencoder
     context: Tensor
     """The empty prompt, [1, tokens, width]."""
@@ -105,20 +44,6 @@ class LoadedModel(NamedTuple):
         return digest(item for part in (self.unet, self.autoencoder) for item in part.state_dict().items())
 
 
-class ScaledAutoencoder(torch.nn.Module):
-    """An AutoencoderKL in the mode of its posterior. Always in float32: Stable Diffusion's overflows in float16."""
-
-    def __init__(self, vae: AutoencoderKL):
-        super().__init__()
-        self.vae = vae
-
-    def encode(self, pixels: Tensor) -> Tensor:
-        return self.vae.encode(pixels).latent_dist.mode() * self.vae.config["scaling_factor"]
-
-    def decode(self, latents: Tensor) -> Tensor:
-        return self.vae.decode(latents / self.vae.config["scaling_factor"]).sample
-
-
 def load_model(name: str, device: torch.device, dtype: torch.dtype) -> LoadedModel:
     """Load a model for inference.
 
@@ -129,221 +54,33 @@ def load_model(name: str, device: torch.device, dtype: torch.dtype) -> LoadedMod
     Raises:
         ValueError: the model is not found, not in safetensors, damaged, or of a family that the command line can't use.
     """
-    for logging in (diffusers_logging, transformers_logging):
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
     kind, path = find(name)
     if kind == "tiny":
         return _tiny(device, dtype)
+    from .stable_diffusion import load_checkpoint, load_folder  # takes seconds, which the bundled prior does without
+
     if kind == "file":
-        return _from_file(path, device, dtype)
-    return _from_folder(name, downloaded(name) if kind == "hub" else path, device, dtype)
-
-
-def downloaded(name: str, files: Sequence[str] = HUB_FILES) -> Path:
-    """The folder of a model of the Hub, downloaded unless it is here already.
-
-    Args:
-        files: patterns of those that are needed.
-
-    Raises:
-        ValueError: the Hub has no public model of this name, or can't be reached.
-    """
-    try:
-        return Path(snapshot_download(name, allow_patterns=[*files]))
-    except LocalEntryNotFoundError as error:
-        raise ValueError(
-            f"model {name} is no file or folder here, and as a Hub id it can't be downloaded (no network, or the Hub "
-            "does not answer): check its name, or try again"
-        ) from error
-    except (RepositoryNotFoundError, GatedRepoError) as error:
-        raise ValueError(
-            f"model {name} is no file or folder here, and the Hub has no public model of this name: check it"
-        ) from error
-    except (OSError, HfHubHTTPError) as error:
-        raise ValueError(f"model {name} can't be downloaded ({' '.join(str(error).split())}): try again") from error
+        return load_checkpoint(path, device, dtype)
+    return load_folder(name, downloaded(name) if kind == "hub" else path, device, dtype)
 
 
 def _tiny(device: torch.device, dtype: torch.dtype) -> LoadedModel:
     prior = tiny.load(device, dtype)
     return LoadedModel(
-        diffusers_unet(prior), prior.autoencoder, prior.context, sd_sigmas(), prediction="epsilon", preset="tiny-256"
+        tiny_unet(prior), prior.autoencoder, prior.context, sd_sigmas(), prediction="epsilon", preset="tiny-256"
     )
 
 
-def _from_file(path: Path, device: torch.device, dtype: torch.dtype) -> LoadedModel:
-    weights = read_safetensors(path)
-    for key, family in FAMILIES.items():
-        if key in weights or UNET + key in weights:
-            raise ValueError(f"model {path.name} is {family}: {NEEDED}")
-    if (first := f"{UNET}input_blocks.0.0.weight") not in weights:
-        raise ValueError(f"model {path.name} holds no Stable Diffusion U-Net: {NEEDED}")
-    damaged = f"model {path.name} is damaged or incomplete", "download it again"
-    with _blaming(*damaged):
-        channels = tensor(weights, first, 4).shape[1]
-    if channels != 4:
-        raise ValueError(f"model {path.name} takes {channels} input channels (inpainting or editing), not 4: {NEEDED}")
-    with _blaming(*damaged):
-        width = context_width(weights)
-    if width not in PADDING_TOKENS:
-        raise ValueError(f"model {path.name} reads prompts {width} wide: {NEEDED}")
-    for part, key in (("a VAE", f"{VAE}decoder.conv_in.weight"), ("a text encoder", TEXT)):
-        if not any(name.startswith(key) for name in weights):
-            raise ValueError(f"model {path.name} comes without {part}: use a full checkpoint, or a diffusers folder")
-
-    where = _bundled_config(width)
-    with _blaming(*damaged):
-        configs = {part: _config(Path(where["config"]) / part, "config.json") for part in WEIGHTS}
-        configs["unet"] |= _unet_config(weights)
-        check_file(weights, configs)
-        text_encoder = create_diffusers_clip_model_from_ldm(
-            CLIPTextModel, weights, subfolder="text_encoder", torch_dtype=torch.float32, **where
-        )
-        vae = AutoencoderKL.from_single_file(weights, subfolder="vae", torch_dtype=torch.float32, **where)
-        unet: Any = unet_from_checkpoint(weights, dtype)
-    return LoadedModel(
-        unet.to(device),
-        ScaledAutoencoder(vae.to(device)),
-        empty_prompt(text_encoder).to(device, dtype),
-        sd_sigmas(),
-        "v_prediction" if predicts_velocity(weights) else "epsilon",
-        "sd-512",
-    )
-
-
-def _from_folder(name: str, folder: Path, device: torch.device, dtype: torch.dtype) -> LoadedModel:
-    where: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
-    refused = (
-        f"folder {name} can't be loaded",
-        "download it again, or use one with model_index.json and, as safetensors, unet, vae and text_encoder",
-    )
-    with _blaming(*refused):
-        pipeline = _config(folder, "model_index.json").get("_class_name", "no pipeline")
-    if pipeline not in PIPELINES:
-        raise ValueError(f"folder {name} is made for {pipeline}, says its model_index.json: {NEEDED}")
-    with _blaming(*refused):
-        with _blaming("scheduler"):
-            scheduler = DDIMScheduler.from_config(_config(folder / "scheduler", "scheduler_config.json"))
-        for part, weights in WEIGHTS.items():
-            with _blaming(part):
-                check_part(_read_part(folder / part, weights), part, _config(folder / part, "config.json"))
-        text_encoder = CLIPTextModel.from_pretrained(
-            folder, subfolder="text_encoder", torch_dtype=torch.float32, **where
-        )
-        vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32, **where)
-        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=dtype, **where)
-        preset, context = preset_of(unet.config["sample_size"]), empty_prompt(text_encoder)
-    if len(scheduler.alphas_cumprod) != TRAIN_STEPS or scheduler.config.prediction_type not in PREDICTIONS:
-        raise ValueError(
-            f"model {name} has a schedule of {len(scheduler.alphas_cumprod)} steps and predicts "
-            f"{scheduler.config.prediction_type}: {NEEDED}"
-        )
-    return LoadedModel(
-        unet.to(device),
-        ScaledAutoencoder(vae.to(device)),
-        context.to(device, dtype),
-        sigmas_from_alphas_cumprod(scheduler.alphas_cumprod),
-        scheduler.config.prediction_type,
-        preset,
-    )
-
-
-@contextmanager
-def _blaming(what: str, remedy: str = "") -> Iterator[None]:
-    """Turns any error into a ValueError about `what`: the libraries raise all kinds of them over a damaged model."""
-    try:
-        yield
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{what} ({reason}): {remedy}" if remedy else f"{what}: {reason}") from error
-
-
-def _config(folder: Path, file: str) -> dict[str, Any]:
-    with _blaming(file):
-        config = json.loads((folder / file).read_text("utf-8"))
-        if not isinstance(config, dict):
-            raise ValueError("not a JSON object")
-    return config
-
-
-def _read_part(folder: Path, weights: str) -> dict[str, Tensor]:
-    """The tensors of one part of a diffusers folder, in one file or in several that an index names."""
-    whole = f"{weights}.safetensors"
-    index = folder / f"{whole}.index.json"
-    files = _config(folder, index.name).get("weight_map", {}).values() if index.is_file() else [whole]
-    tensors: dict[str, Tensor] = {}
-    for file in sorted(set(files)):
-        with _blaming(file):
-            tensors |= load_file(folder / file)
-    return tensors
-
-
-def preset_of(sample_size: Any) -> str:
-    """The preset whose images are nearest to those that a U-Net was trained on.
-
-    Args:
-        sample_size: of its configuration: height and width of its latents, or one number for both; Stable Diffusion's where
-            it is missing.
-    """
-    if not sample_size:
-        return "sd-512"
-    if not isinstance(sample_size, int):
-        sample_size = sample_size[0]
-    return min(PRESETS, key=lambda name: abs(PRESETS[name].n_mels - LATENT_PIXELS * sample_size))
+def tiny_unet(prior: tiny.TinyPrior) -> TinyUNet:
+    """The bundled prior's U-Net for inference, with the weights' own device and dtype."""
+    with torch.device("meta"):
+        unet = TinyUNet(prior.unet_config)
+    weights = {key: prior.unet_weights[tiny.UNET + ldm_key(key)] for key in unet.state_dict()}
+    unet.load_state_dict(weights, assign=True)
+    return unet.eval().requires_grad_(False)
 
 
 def sd_sigmas() -> Tensor:
-    """Stable Diffusion's noise levels, [1000] ascending."""
-    return sigmas_from_alphas_cumprod(DDIMScheduler(**SD_SCHEDULE).alphas_cumprod)
-
-
-def context_width(weights: Mapping[str, Tensor]) -> int:
-    """Width of the prompt that a checkpoint's cross-attention reads: 768 for SD 1.x, 1024 for SD 2.x."""
-    return tensor(weights, f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", 2).shape[1]
-
-
-def unet_from_checkpoint(weights: Mapping[str, Tensor], dtype: torch.dtype) -> UNet2DConditionModel:
-    """The U-Net of an SD 1.x or 2.x checkpoint; its widths are read off the weights."""
-    return UNet2DConditionModel.from_single_file(
-        dict(weights),
-        subfolder="unet",
-        torch_dtype=dtype,
-        **_unet_config(weights),
-        **_bundled_config(context_width(weights)),
-    )
-
-
-def _unet_config(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Where a checkpoint's U-Net may differ from the bundled configuration: its four levels' widths, and its heads."""
-    keys = [f"{UNET}input_blocks.{3 * level + 1}.0.out_layers.3.weight" for level in range(4)]
-    widths = [tensor(weights, key, 4).shape[0] for key in keys]
-    heads = {} if context_width(weights) == 768 else {"attention_head_dim": [width // 64 for width in widths]}
-    return {"block_out_channels": widths, **heads}
-
-
-def _bundled_config(context_width: int) -> dict[str, Any]:
-    return {"config": str(CONFIGS / ("sd1" if context_width == 768 else "sd2")), "local_files_only": True}
-
-
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file. Raises ValueError when it is missing or damaged."""
-    if not path.is_file():
-        raise ValueError(f"model {path} does not exist: check its name and folder")
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"model {path} is no safetensors file, or is cut off ({error}): download it again") from error
-
-
-def predicts_velocity(weights: Mapping[str, Tensor]) -> bool:
-    """Whether an SD 2.x U-Net predicts v, read off the spread of one bias, as ComfyUI reads it."""
-    bias = weights[f"{UNET}output_blocks.11.1.transformer_blocks.0.norm1.bias"]
-    return context_width(weights) == 1024 and bool(bias.float().std(unbiased=False) > 0.09)
-
-
-@torch.no_grad()
-def empty_prompt(text_encoder: CLIPTextModel) -> Tensor:
-    """The text encoder's output for an empty prompt, [1, 77, width]."""
-    padding = PADDING_TOKENS.get(text_encoder.config.hidden_size, END_TOKEN)
-    tokens = [START_TOKEN, END_TOKEN] + [padding] * (PROMPT_TOKENS - 2)
-    return text_encoder(torch.tensor([tokens])).last_hidden_state
+    """Stable Diffusion's noise levels, [1000] ascending: betas "scaled linear" from 0.00085 to 0.012."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, TRAIN_STEPS, dtype=torch.float32) ** 2
+    return sigmas_from_alphas_cumprod((1 - betas).cumprod(0))

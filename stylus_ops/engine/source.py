@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..tiny import WEIGHTS, sha256
+from .. import tiny
 
 PART = r"\w(?:[\w.-]{0,94}\w)?"
 HUB_ID = re.compile(rf"(?!.*(?:--|\.\.)){PART}/{PART}(?<!\.git)", re.ASCII)
 """As huggingface_hub has it."""
 READ = ("model_index.json", "scheduler/*.json", "unet/*", "vae/*", "text_encoder/*")
 """The files of a diffusers folder that make a model."""
+WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
+"""The parts of a diffusers folder, and how the files with their weights begin."""
+HUB_FILES = [
+    "model_index.json",
+    "scheduler/*.json",
+    *(
+        f"{part}/{name}"
+        for part, weights in WEIGHTS.items()
+        for name in (
+            "config.json",
+            f"{weights}.safetensors",
+            f"{weights}-*.safetensors",
+            f"{weights}.safetensors.*.json",
+        )
+    ),
+]
+"""Weights in their first variant, and what says how to read them."""
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 
 
@@ -30,7 +48,7 @@ def find(name: str) -> Source:
         ValueError: `name` is none of these, or a pickle.
     """
     if name == "tiny":
-        return Source("tiny", WEIGHTS)
+        return Source("tiny", tiny.WEIGHTS)
     path = Path(name).expanduser()
     if path.suffix.lower() in PICKLES:
         raise ValueError(f"model {name} is a pickle, which can run any code when opened: use its .safetensors version")
@@ -66,7 +84,7 @@ def fingerprint(name: str) -> dict[str, Any] | None:
         except LocalEntryNotFoundError:
             return None
     if kind == "tiny":
-        return {"sha256": sha256(path)}
+        return {"sha256": tiny.sha256(path)}
     files = [path] if kind == "file" else sorted({file for pattern in READ for file in path.glob(pattern)})
     return {file.name if kind == "file" else file.relative_to(path).as_posix(): _stamp(file) for file in files}
 
@@ -74,3 +92,35 @@ def fingerprint(name: str) -> dict[str, Any] | None:
 def _stamp(file: Path) -> list[int]:
     status = file.stat()
     return [status.st_size, status.st_mtime_ns]
+
+
+def downloaded(name: str, files: Sequence[str] = HUB_FILES) -> Path:
+    """The folder of a model of the Hub, downloaded unless it is here already.
+
+    Args:
+        files: patterns of those that are needed.
+
+    Raises:
+        ValueError: the Hub has no public model of this name, or can't be reached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=[*files]))
+    except LocalEntryNotFoundError as error:
+        raise ValueError(
+            f"model {name} is no file or folder here, and as a Hub id it can't be downloaded (no network, or the Hub "
+            "does not answer): check its name, or try again"
+        ) from error
+    except (RepositoryNotFoundError, GatedRepoError) as error:
+        raise ValueError(
+            f"model {name} is no file or folder here, and the Hub has no public model of this name: check it"
+        ) from error
+    except (OSError, HfHubHTTPError) as error:
+        raise ValueError(f"model {name} can't be downloaded ({' '.join(str(error).split())}): try again") from error

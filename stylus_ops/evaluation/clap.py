@@ -7,8 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
 from ..audio.backend import resample
-from ..engine.loading import downloaded
-from ..engine.source import find
+from ..engine.source import downloaded, find
 
 HUB_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
 LEVEL = 0.1  # root mean square of what the model hears

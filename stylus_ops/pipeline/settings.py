@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..audio.geometry import PRESETS
-from ..audio.windows import check_overlap
+from ..audio.geometry import PRESETS, check_overlap
 from ..dials import DIALS, Clips, Decoding, Memory, Schedule, Steering, Tone, Windows
 
 

@@ -13,8 +13,7 @@ from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.sites import resolve_sites
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
-from stylus_ops.engine.tiny_unet import diffusers_unet
-from training.network import Reading, make_unet
+from training.network import Reading, diffusers_unet, make_unet
 from training.objectives import (
     NODES,
     Batch,

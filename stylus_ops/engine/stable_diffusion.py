@@ -1,0 +1,245 @@
+"""Stable Diffusion 1.x and 2.x, from a checkpoint file or a diffusers folder, through diffusers and transformers.
+
+Only safetensors are read. The configurations lie in `configs/`, so that a checkpoint file needs no network.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..audio.backend import hide_broken_torchaudio, torchaudio_functional
+from ..audio.geometry import PRESETS
+from ..diffusion.host import LATENT_PIXELS
+from ..diffusion.schedule import TRAIN_STEPS, sigmas_from_alphas_cumprod
+
+if torchaudio_functional is None:
+    hide_broken_torchaudio()
+
+from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import CLIPTextModel
+from transformers.utils import logging as transformers_logging
+
+from .checkpoint import TEXT, UNET, VAE, check_file, check_part, tensor
+from .loading import LoadedModel, sd_sigmas
+from .source import WEIGHTS
+
+for logging in (diffusers_logging, transformers_logging):
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+CONFIGS = Path(__file__).with_name("configs")
+START_TOKEN, END_TOKEN, PROMPT_TOKENS = 49406, 49407, 77
+PADDING_TOKENS = {768: END_TOKEN, 1024: 0}
+"""What fills a prompt up, by context width: SD 1.x repeats the end token, SD 2.x uses 0."""
+
+PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+PREDICTIONS = ("epsilon", "v_prediction")
+NEEDED = "use a Stable Diffusion 1.x or 2.x model, or tiny"
+FAMILIES = {
+    "double_blocks.0.img_attn.norm.key_norm.weight": "Flux, a transformer without the U-Net decoder that carries the style",
+    "joint_blocks.0.context_block.attn.qkv.weight": "Stable Diffusion 3, a transformer without the U-Net decoder that "
+    "carries the style",
+    "label_emb.0.0.weight": "Stable Diffusion XL or another model with extra size or image conditioning, which the command "
+    "line does not give it",
+    "down_blocks.0.resnets.0.conv1.weight": "a U-Net alone, in diffusers' layout, without the vae and text_encoder of its folder",
+}
+
+
+class ScaledAutoencoder(torch.nn.Module):
+    """An AutoencoderKL in the mode of its posterior. Always in float32: Stable Diffusion's overflows in float16."""
+
+    def __init__(self, vae: AutoencoderKL):
+        super().__init__()
+        self.vae = vae
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        return self.vae.encode(pixels).latent_dist.mode() * self.vae.config["scaling_factor"]
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.vae.decode(latents / self.vae.config["scaling_factor"]).sample
+
+
+def load_checkpoint(path: Path, device: torch.device, dtype: torch.dtype) -> LoadedModel:
+    weights = read_safetensors(path)
+    for key, family in FAMILIES.items():
+        if key in weights or UNET + key in weights:
+            raise ValueError(f"model {path.name} is {family}: {NEEDED}")
+    if (first := f"{UNET}input_blocks.0.0.weight") not in weights:
+        raise ValueError(f"model {path.name} holds no Stable Diffusion U-Net: {NEEDED}")
+    damaged = f"model {path.name} is damaged or incomplete", "download it again"
+    with _blaming(*damaged):
+        channels = tensor(weights, first, 4).shape[1]
+    if channels != 4:
+        raise ValueError(f"model {path.name} takes {channels} input channels (inpainting or editing), not 4: {NEEDED}")
+    with _blaming(*damaged):
+        width = context_width(weights)
+    if width not in PADDING_TOKENS:
+        raise ValueError(f"model {path.name} reads prompts {width} wide: {NEEDED}")
+    for part, key in (("a VAE", f"{VAE}decoder.conv_in.weight"), ("a text encoder", TEXT)):
+        if not any(name.startswith(key) for name in weights):
+            raise ValueError(f"model {path.name} comes without {part}: use a full checkpoint, or a diffusers folder")
+
+    where = _bundled_config(width)
+    with _blaming(*damaged):
+        configs = {part: _config(Path(where["config"]) / part, "config.json") for part in WEIGHTS}
+        configs["unet"] |= _unet_config(weights)
+        check_file(weights, configs)
+        text_encoder = create_diffusers_clip_model_from_ldm(
+            CLIPTextModel, weights, subfolder="text_encoder", torch_dtype=torch.float32, **where
+        )
+        vae = AutoencoderKL.from_single_file(weights, subfolder="vae", torch_dtype=torch.float32, **where)
+        unet: Any = unet_from_checkpoint(weights, dtype)
+    return LoadedModel(
+        unet.to(device),
+        ScaledAutoencoder(vae.to(device)),
+        empty_prompt(text_encoder).to(device, dtype),
+        sd_sigmas(),
+        "v_prediction" if predicts_velocity(weights) else "epsilon",
+        "sd-512",
+    )
+
+
+def load_folder(name: str, folder: Path, device: torch.device, dtype: torch.dtype) -> LoadedModel:
+    where: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
+    refused = (
+        f"folder {name} can't be loaded",
+        "download it again, or use one with model_index.json and, as safetensors, unet, vae and text_encoder",
+    )
+    with _blaming(*refused):
+        pipeline = _config(folder, "model_index.json").get("_class_name", "no pipeline")
+    if pipeline not in PIPELINES:
+        raise ValueError(f"folder {name} is made for {pipeline}, says its model_index.json: {NEEDED}")
+    with _blaming(*refused):
+        with _blaming("scheduler"):
+            scheduler = DDIMScheduler.from_config(_config(folder / "scheduler", "scheduler_config.json"))
+        for part, weights in WEIGHTS.items():
+            with _blaming(part):
+                check_part(_read_part(folder / part, weights), part, _config(folder / part, "config.json"))
+        text_encoder = CLIPTextModel.from_pretrained(
+            folder, subfolder="text_encoder", torch_dtype=torch.float32, **where
+        )
+        vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32, **where)
+        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=dtype, **where)
+        preset, context = preset_of(unet.config["sample_size"]), empty_prompt(text_encoder)
+    if len(scheduler.alphas_cumprod) != TRAIN_STEPS or scheduler.config.prediction_type not in PREDICTIONS:
+        raise ValueError(
+            f"model {name} has a schedule of {len(scheduler.alphas_cumprod)} steps and predicts "
+            f"{scheduler.config.prediction_type}: {NEEDED}"
+        )
+    return LoadedModel(
+        unet.to(device),
+        ScaledAutoencoder(vae.to(device)),
+        context.to(device, dtype),
+        sigmas_from_alphas_cumprod(scheduler.alphas_cumprod),
+        scheduler.config.prediction_type,
+        preset,
+    )
+
+
+@contextmanager
+def _blaming(what: str, remedy: str = "") -> Iterator[None]:
+    """Turns any error into a ValueError about `what`: the libraries raise all kinds of them over a damaged model."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{what} ({reason}): {remedy}" if remedy else f"{what}: {reason}") from error
+
+
+def _config(folder: Path, file: str) -> dict[str, Any]:
+    with _blaming(file):
+        config = json.loads((folder / file).read_text("utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("not a JSON object")
+    return config
+
+
+def _read_part(folder: Path, weights: str) -> dict[str, Tensor]:
+    """The tensors of one part of a diffusers folder, in one file or in several that an index names."""
+    whole = f"{weights}.safetensors"
+    index = folder / f"{whole}.index.json"
+    files = _config(folder, index.name).get("weight_map", {}).values() if index.is_file() else [whole]
+    tensors: dict[str, Tensor] = {}
+    for file in sorted(set(files)):
+        with _blaming(file):
+            tensors |= load_file(folder / file)
+    return tensors
+
+
+def preset_of(sample_size: Any) -> str:
+    """The preset whose images are nearest to those that a U-Net was trained on.
+
+    Args:
+        sample_size: of its configuration: height and width of its latents, or one number for both; Stable Diffusion's where
+            it is missing.
+    """
+    if not sample_size:
+        return "sd-512"
+    if not isinstance(sample_size, int):
+        sample_size = sample_size[0]
+    return min(PRESETS, key=lambda name: abs(PRESETS[name].n_mels - LATENT_PIXELS * sample_size))
+
+
+def context_width(weights: Mapping[str, Tensor]) -> int:
+    """Width of the prompt that a checkpoint's cross-attention reads: 768 for SD 1.x, 1024 for SD 2.x."""
+    return tensor(weights, f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", 2).shape[1]
+
+
+def unet_from_checkpoint(weights: Mapping[str, Tensor], dtype: torch.dtype) -> UNet2DConditionModel:
+    """The U-Net of an SD 1.x or 2.x checkpoint; its widths are read off the weights."""
+    return UNet2DConditionModel.from_single_file(
+        dict(weights),
+        subfolder="unet",
+        torch_dtype=dtype,
+        **_unet_config(weights),
+        **_bundled_config(context_width(weights)),
+    )
+
+
+def _unet_config(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Where a checkpoint's U-Net may differ from the bundled configuration: its four levels' widths, and its heads."""
+    keys = [f"{UNET}input_blocks.{3 * level + 1}.0.out_layers.3.weight" for level in range(4)]
+    widths = [tensor(weights, key, 4).shape[0] for key in keys]
+    heads = {} if context_width(weights) == 768 else {"attention_head_dim": [width // 64 for width in widths]}
+    return {"block_out_channels": widths, **heads}
+
+
+def _bundled_config(context_width: int) -> dict[str, Any]:
+    return {"config": str(CONFIGS / ("sd1" if context_width == 768 else "sd2")), "local_files_only": True}
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file. Raises ValueError when it is missing or damaged."""
+    if not path.is_file():
+        raise ValueError(f"model {path} does not exist: check its name and folder")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"model {path} is no safetensors file, or is cut off ({error}): download it again") from error
+
+
+def predicts_velocity(weights: Mapping[str, Tensor]) -> bool:
+    """Whether an SD 2.x U-Net predicts v, read off the spread of one bias, as ComfyUI reads it."""
+    bias = weights[f"{UNET}output_blocks.11.1.transformer_blocks.0.norm1.bias"]
+    return context_width(weights) == 1024 and bool(bias.float().std(unbiased=False) > 0.09)
+
+
+@torch.no_grad()
+def empty_prompt(text_encoder: CLIPTextModel) -> Tensor:
+    """The text encoder's output for an empty prompt, [1, 77, width]."""
+    padding = PADDING_TOKENS.get(text_encoder.config.hidden_size, END_TOKEN)
+    tokens = [START_TOKEN, END_TOKEN] + [padding] * (PROMPT_TOKENS - 2)
+    return text_encoder(torch.tensor([tokens])).last_hidden_state
