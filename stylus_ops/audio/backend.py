@@ -1,13 +1,12 @@
-"""Resampling and the mel filterbank: torchaudio's, or soxr's and librosa's where torchaudio cannot load.
+"""Resampling, torchaudio's or soxr's where torchaudio cannot load, and the mel filterbank.
 
 A CPU-only or ROCm torch, or a torchaudio built for another torch, raises on import. Both backends are tested equal.
 """
 
 from __future__ import annotations
 
+import math
 import sys
-import warnings
-from math import gcd
 from typing import Any
 
 import torch
@@ -44,7 +43,7 @@ def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
     """
     if from_rate == to_rate:
         return waveform
-    ratio = max(from_rate, to_rate) // gcd(from_rate, to_rate)
+    ratio = max(from_rate, to_rate) // math.gcd(from_rate, to_rate)
     if torchaudio_functional is None or ratio > LARGEST_RATIO:
         return resample_with_soxr(waveform, from_rate, to_rate)
     return torchaudio_functional.resample(waveform, from_rate, to_rate, **KAISER_BEST)
@@ -64,20 +63,13 @@ def resample_with_soxr(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor
 def mel_filterbank(n_freqs: int, f_min: float, f_max: float, n_mels: int, sample_rate: int) -> Tensor:
     """Triangular filters on the HTK mel scale from `f_min` to `f_max` Hz, each of peak 1 (no area normalisation).
 
+    Written out because torchaudio may be missing and librosa's takes a second to import; both are tested equal.
+
     Shape: `[n_freqs, n_mels]` over the frequencies `linspace(0, sample_rate / 2, n_freqs)`.
     """
-    if torchaudio_functional is None:
-        return mel_filterbank_with_librosa(n_freqs, f_min, f_max, n_mels, sample_rate)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="At least one mel filterbank")
-        return torchaudio_functional.melscale_fbanks(n_freqs, f_min, f_max, n_mels, sample_rate, mel_scale="htk")
-
-
-def mel_filterbank_with_librosa(n_freqs: int, f_min: float, f_max: float, n_mels: int, sample_rate: int) -> Tensor:
-    """`mel_filterbank` by librosa."""
-    import librosa
-
-    filters = librosa.filters.mel(
-        sr=sample_rate, n_fft=2 * (n_freqs - 1), n_mels=n_mels, fmin=f_min, fmax=f_max, htk=True, norm=None
-    )
-    return torch.from_numpy(filters).t().contiguous()
+    low, high = (2595 * math.log10(1 + frequency / 700) for frequency in (f_min, f_max))
+    edges = 700 * (10 ** (torch.linspace(low, high, n_mels + 2, dtype=torch.float64) / 2595) - 1)
+    frequencies = torch.linspace(0, sample_rate / 2, n_freqs, dtype=torch.float64)[:, None]
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    rising, falling = (frequencies - left) / (centre - left), (right - frequencies) / (right - centre)
+    return torch.minimum(rising, falling).clamp(min=0).float()

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from scipy.signal import fftconvolve
 from torch import Tensor
+from torch.nn.functional import pad
 
 from .backend import resample
 
@@ -103,16 +103,17 @@ class Filtered:
     """A waveform through an FIR filter with an odd number of taps, the middle one at no delay."""
 
     def __init__(self, waveform: Waveform, taps: np.ndarray):
-        self.waveform, self.taps = waveform, taps[None].astype(np.float32)
+        self.waveform, self.taps = waveform, torch.from_numpy(taps.astype(np.float32))
         self.shape = waveform.shape
 
     def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
         first, last = bounds(index[1], self.shape[-1])
-        filtered, half = torch.empty(self.shape[0], last - first), self.taps.shape[1] // 2
+        filtered, half = torch.empty(self.shape[0], last - first), len(self.taps) // 2
         for start in range(first, last, SAMPLES_PER_BLOCK):
             end = min(start + SAMPLES_PER_BLOCK, last)
             before, after = max(start - half, 0), min(end + half, self.shape[-1])
-            around = ((0, 0), (before - start + half, end + half - after))
-            piece = np.pad(self.waveform[:, before:after].numpy(), around)
-            filtered[:, start - first : end - first] = torch.from_numpy(fftconvolve(piece, self.taps, "valid", axes=1))
+            piece = pad(self.waveform[:, before:after], (before - start + half, end + half - after))
+            size = 1 << (piece.shape[1] - 1).bit_length()
+            convolved = torch.fft.irfft(torch.fft.rfft(piece, size) * torch.fft.rfft(self.taps, size), size)
+            filtered[:, start - first : end - first] = convolved[:, 2 * half : piece.shape[1]]
         return filtered

@@ -1,4 +1,4 @@
-"""Loudness (ITU-R BS.1770 through pyloudnorm), true peak, and levels that no sound has."""
+"""Loudness (ITU-R BS.1770), true peak, and levels that no sound has."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from ..dials import Tone
@@ -113,6 +112,8 @@ def level_curve(waveform: Waveform, sample_rate: int, resolution: float) -> np.n
     Args:
         resolution: width of the finest detail, in octaves at 1 kHz.
     """
+    from scipy.ndimage import gaussian_filter1d  # takes a second to import, and most transfers leave the tone alone
+
     power, frames = np.zeros(SPECTRUM.n_mels), 0
     for piece in blocks(waveform, SECONDS_AT_ONCE * sample_rate):
         mel = mel_amplitudes(resample(piece[None], sample_rate, SPECTRUM.sample_rate), SPECTRUM)[0]
