@@ -16,7 +16,7 @@ from .backend import resample
 from .finish import finish
 from .geometry import SpectrogramParams
 from .mel import band_filters, channel_rms, covered_bins, interpolation, mel_amplitudes, nearest_magnitudes
-from .stft import filter_stft
+from .stft import filter_stft, stft
 from .windows import Spectrogram, windows_to_mel
 
 GRIFFIN_LIM_ITERS = 32
@@ -85,7 +85,7 @@ def decode_band(
             return magnitude_change(in_band, mel[clip], params, peak, iterations, method, spectrogram.first_frame)
         tonal, noisy = split_mel(mel[clip], mel_amplitudes(in_band[None], params)[0], noise)
         tonal_change = magnitude_change(in_band, tonal, params, peak, iterations, method, spectrogram.first_frame)
-        return tonal_change + excited_noise(in_band, noisy, params)
+        return tonal_change + excited_noise(in_band, noisy, params, spectrogram.first_frame)
 
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
@@ -215,15 +215,24 @@ def split_mel(mel: Tensor, own: Tensor, noise: float) -> tuple[Tensor, Tensor]:
     return (mel.square() - noisy).sqrt(), noisy.sqrt()
 
 
-def excited_noise(waveform: Tensor, mel: Tensor, params: SpectrogramParams) -> Tensor:
-    """Noise with the magnitudes of `mel`, each channel as loud beside the others as in the waveform; the same at every call.
+def excited_noise(waveform: Tensor, mel: Tensor, params: SpectrogramParams, first_frame: int = 0) -> Tensor:
+    """Noise with the magnitudes of `mel`, each channel as loud beside the others as in the same frame of the waveform.
+
+    Args:
+        first_frame: as for `magnitude_change`; the noise of a frame's hop is drawn by it.
 
     Shape: waveform `[C, T]` at `params.sample_rate`, mel `[n_mels, frames]` -> `[C, T]`
     """
-    noise = torch.randn(waveform.shape, generator=torch.Generator().manual_seed(0))
-    noise *= waveform.square().mean(1, keepdim=True).sqrt()
+    channels, samples = waveform.shape
+    hops = [
+        torch.randn(channels, params.hop_length, generator=torch.Generator().manual_seed(first_frame + hop))
+        for hop in range(-(-samples // params.hop_length))
+    ]
+    noise = torch.cat(hops, 1)[:, :samples]
 
     def shape(spectrum: Tensor, frames: slice) -> Tensor:
+        level = stft(waveform, frames, params).abs().square().mean(-1, keepdim=True).sqrt()
+        spectrum = spectrum * level
         magnitude = channel_rms(spectrum)
         gain = mel[:, frames].t() / (magnitude @ band_filters(params)).clamp(min=SILENT)
         wanted = nearest_magnitudes(magnitude * (gain @ interpolation(params)), mel[:, frames], params)

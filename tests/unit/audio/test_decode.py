@@ -15,9 +15,8 @@ from stylus_ops.audio.dynamics import block_power
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, limit_true_peak, loudness_gain, true_peak
 from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
-from stylus_ops.audio.stft import between_blocks
 from stylus_ops.audio.windows import audio_to_windows, windows_to_mel
-from stylus_ops.dials import DECODE
+from stylus_ops.dials import DIALS, Decoding
 from tests.unit.signals import chirp, clicks, melody, mix, noise, seconds, tones
 
 SD = PRESETS["sd-512"]
@@ -26,7 +25,7 @@ TINY = PRESETS["tiny-256"]
 
 def there_and_back(clip, rate, params=SD, **options):
     images, spectrogram = audio_to_windows(clip, rate, params)
-    return decode(images, spectrogram, **options)
+    return decode(images, spectrogram, Decoding(**options))
 
 
 def louder(images, spectrogram, decibels):
@@ -41,99 +40,75 @@ def louder(images, spectrogram, decibels):
 
 def convergence(output, target):
     """Decibels between the mel of a waveform and the one asked for."""
-    return 20 * math.log10(float((mel_amplitudes(output, SD) - target).norm() / target.norm()))
+    return 20 * math.log10(float((mel_amplitudes(output, TINY) - target).norm() / target.norm()))
 
 
-# Measured: 57, 44, 69, 29, 39 and 18 dB.
-@pytest.mark.parametrize(
-    ("signal", "decibels"), [(tones, 40), (melody, 34), (chirp, 34), (clicks, 25), (mix, 31), (noise, 15)]
-)
+# Measured: 57, 69 and 18 dB.
+@pytest.mark.parametrize(("signal", "decibels"), [(tones, 40), (chirp, 34), (noise, 15)])
 def test_smallest_magnitudes_keep_the_sound(signal, decibels):
     clip = signal(1.5, 44100)
-    output = there_and_back(clip, 44100, method="phase_pinv")
+    output = there_and_back(clip, 44100, decode="phase_pinv")
     assert snr(below(clip, 44100, 10000), below(output, 44100, 10000)) > decibels
 
 
-@pytest.mark.parametrize("signal", [tones, melody, chirp, clicks, mix, noise])
-@pytest.mark.parametrize("rate", [24000, 44100, 48000])
+@pytest.mark.parametrize(("signal", "rate"), [(mix, 24000), (chirp, 44100), (noise, 48000)])
 def test_phase_without_a_change_is_the_identity(signal, rate):
-    clip = signal(1.5, rate)
-    assert snr(clip, there_and_back(clip, rate, method="phase")) > 90
+    clip = signal(1.0, rate)
+    assert snr(clip, there_and_back(clip, rate)) > 90
 
 
 def changed(clip, other):
     """Images halfway between two clips, the spectrogram of the first, and the mel that they ask for."""
-    images, spectrogram = audio_to_windows(clip, 44100, SD)
-    images = (images + audio_to_windows(other, 44100, SD)[0]) / 2
-    return images, spectrogram, image_to_mel(images[..., 0], spectrogram.peak, SD)[..., : spectrogram.frames]
+    images, spectrogram = audio_to_windows(clip, 44100, TINY)
+    images = (images + audio_to_windows(other, 44100, TINY)[0]) / 2
+    return images, spectrogram, image_to_mel(images[..., 0], spectrogram.peak, TINY)[..., : spectrogram.frames]
 
 
-@pytest.mark.parametrize(("signal", "other"), [(melody, mix), (mix, noise), (noise, tones)])
+@pytest.mark.parametrize(("signal", "other"), [(melody, mix), (noise, tones)])
 def test_phase_comes_at_least_as_close_to_another_mel_as_the_smallest_magnitudes(signal, other):
     images, spectrogram, target = changed(signal(1.5, 44100), other(1.5, 44100).flip(-1))
     phase, smallest = (
-        convergence(decode(images, spectrogram, method, loudness="none"), target) for method in ("phase", "phase_pinv")
+        convergence(decode(images, spectrogram, Decoding(decode=method, loudness="none")), target)
+        for method in ("phase", "phase_pinv")
     )
     assert phase < smallest
 
 
-@pytest.mark.parametrize("channels", [1, 2, 8])
-@pytest.mark.parametrize("rate", [8000, 22050, 24000, 44100, 48000, 96000, 192000])
-def test_gain_without_a_change_is_the_identity(rate, channels):
-    clip = mix(0.5, rate)[:, [0, 1] * 4][:, :channels]
-    assert snr(clip, there_and_back(clip, rate, TINY, method="gain")) > 90
-
-
-def test_gain_without_a_change_is_the_identity_over_many_windows():
-    clip = mix(6.0, 44100)
-    assert snr(clip, there_and_back(clip, 44100, TINY, method="gain")) > 90
-
-
-@pytest.mark.parametrize("signal", [melody, noise])
-def test_iterations_bring_the_sound_closer_to_its_mel(signal):
-    clip = signal(1.0, 44100)
-    target = mel_amplitudes(clip, SD)
-    none, sixteen = (
-        there_and_back(clip, 44100, method="phase_pinv", phase_iters=count, loudness="none") for count in (0, 16)
-    )
-    assert convergence(sixteen, target) < convergence(none, target) - 4
+@pytest.mark.parametrize(("rate", "channels", "duration"), [(8000, 1, 0.5), (44100, 2, 6.0), (192000, 8, 0.2)])
+def test_gain_without_a_change_is_the_identity(rate, channels, duration):
+    clip = mix(duration, rate)[:, [0, 1] * 4][:, :channels]
+    assert snr(clip, there_and_back(clip, rate, TINY, decode="gain")) > 90
 
 
 @pytest.mark.parametrize("method", ["phase", "griffin_lim", "phase_pinv"])
 def test_iterations_bring_the_sound_closer_to_another_mel(method):
-    images, spectrogram, target = changed(melody(1.5, 44100), mix(1.5, 44100).flip(-1))
+    images, spectrogram, target = changed(melody(1.0, 44100), mix(1.0, 44100).flip(-1))
     few, many = (
-        convergence(decode(images, spectrogram, method, phase_iters=count, loudness="none"), target) for count in (1, 9)
+        convergence(decode(images, spectrogram, Decoding(decode=method, phase_iters=count, loudness="none")), target)
+        for count in (1, 9)
     )
     assert many < few - 1
 
 
-def test_phase_starts_closer_to_the_content_than_random_phase_ends():
-    clip = melody(1.0, 44100)
-    assert snr(clip, there_and_back(clip, 44100, TINY, method="phase")) > 20
-    assert snr(clip, there_and_back(clip, 44100, TINY, method="griffin_lim", phase_iters=4)) < 3
-
-
 def test_windows_equal_one_wide_image():
-    clip = mix(7.0, 44100)
+    clip = mix(5.5, 44100)
     wide = replace(TINY, width=TINY.count_frames(clip.shape[-1]))
-    one, many = (there_and_back(clip, 44100, params, method="phase_pinv") for params in (wide, TINY))
+    one, many = (there_and_back(clip, 44100, params, decode="phase_pinv") for params in (wide, TINY))
     assert snr(one, many) > 60
 
 
-@pytest.mark.parametrize("method", DECODE.choices)
+@pytest.mark.parametrize("method", DIALS["decode"].choices)
 def test_silence_stays_silent(method):
-    output = there_and_back(torch.zeros(1, 2, 5000), 48000, TINY, method=method)
+    output = there_and_back(torch.zeros(1, 2, 5000), 48000, TINY, decode=method)
     assert output.shape == (1, 2, 5000)
     assert (output == 0).all()
 
 
-@pytest.mark.parametrize("rate", [24000, 44100, 48000])
-@pytest.mark.parametrize("method", ["phase", "gain"])
+@pytest.mark.parametrize(("method", "rate"), [("phase", 24000), ("gain", 48000)])
 def test_a_click_stays_where_it_is(method, rate):
     clip = torch.zeros(1, 1, rate)
     clip[..., rate // 2] = 0.5
-    output = there_and_back(clip, rate, method=method)
+    output = there_and_back(clip, rate, TINY, decode=method)
     assert output.shape == clip.shape
     assert abs(int(output.abs().argmax()) - rate // 2) <= rate // 100
 
@@ -145,13 +120,14 @@ def test_a_click_stays_where_it_is(method, rate):
     st.integers(1, 3),
     st.integers(1, 2),
     st.integers(0, 128),
-    st.sampled_from(DECODE.choices),
+    st.sampled_from(DIALS["decode"].choices),
     st.sampled_from([0.0, -30.0]),
 )
 def test_every_clip_comes_back_in_its_own_shape(samples, rate, channels, batch, overlap, method, above_band_db):
     clip = torch.randn(batch, channels, samples, generator=torch.Generator().manual_seed(samples))
     images, spectrogram = audio_to_windows(clip, rate, TINY, overlap)
-    output = decode(images.flip(-2), spectrogram, method, phase_iters=1, above_band_db=above_band_db)
+    decoding = Decoding(decode=method, phase_iters=1, above_band_db=above_band_db)
+    output = decode(images.flip(-2), spectrogram, decoding)
     assert output.shape == clip.shape
     assert output.dtype == torch.float32
     assert output.isfinite().all()
@@ -162,7 +138,7 @@ def test_every_clip_comes_back_in_its_own_shape(samples, rate, channels, batch, 
 @pytest.mark.parametrize("method", ["phase", "gain"])
 def test_every_channel_keeps_its_proportion(method):
     left = melody(1.0, 44100)[:, :1]
-    output = there_and_back(torch.cat([left, -0.25 * left], 1), 44100, TINY, method=method)
+    output = there_and_back(torch.cat([left, -0.25 * left], 1), 44100, TINY, decode=method)
     torch.testing.assert_close(output[:, 1], -0.25 * output[:, 0], atol=1e-5, rtol=0)
 
 
@@ -170,15 +146,15 @@ def test_every_channel_keeps_its_proportion(method):
 @pytest.mark.parametrize("decibels", [-12.0, 6.0])
 def test_louder_images_are_louder_sound(method, decibels):
     clip = 0.25 * melody(1.0, 44100)
-    images, spectrogram = louder(*audio_to_windows(clip, 44100, SD), decibels)
-    output = decode(images, spectrogram, method, loudness="none")
+    images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), decibels)
+    output = decode(images, spectrogram, Decoding(decode=method, loudness="none"))
     assert snr(10 ** (decibels / 20) * clip, output) > 30
 
 
 def test_gain_is_bounded():
     clip = 0.1 * tones(1.0, 44100)
     images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), -40)
-    output = decode(images, spectrogram, "gain", gain_db=12, loudness="none")
+    output = decode(images, spectrogram, Decoding(decode="gain", gain_db=12, loudness="none"))
     assert snr(10 ** (-12 / 20) * clip, output) > 40
 
 
@@ -186,12 +162,12 @@ def test_what_the_reference_lost_cancels():
     clip = mix(1.0, 44100)
     images, spectrogram = audio_to_windows(clip, 44100, TINY)
     blurred = torch.nn.functional.avg_pool2d(images.movedim(-1, 1), 5, 1, 2, count_include_pad=False).movedim(1, -1)
-    assert snr(clip, decode(blurred, spectrogram, "gain", reference=blurred)) > 90
-    assert snr(clip, decode(blurred, spectrogram, "gain")) < 30
+    gain = Decoding(decode="gain")
+    assert snr(clip, decode(blurred, spectrogram, gain, reference=blurred)) > 90
+    assert snr(clip, decode(blurred, spectrogram, gain)) < 30
 
 
-@pytest.mark.parametrize("method", ["phase", "gain"])
-@pytest.mark.parametrize("rate", [44100, 96000])
+@pytest.mark.parametrize(("method", "rate"), [("phase", 44100), ("gain", 96000)])
 def test_what_lies_above_the_band_is_kept_or_attenuated(method, rate):
     high = (0.1 * torch.sin(2 * math.pi * 15000 * seconds(1.0, rate))).float()[None, None]
     clip = melody(1.0, rate) + high
@@ -199,23 +175,25 @@ def test_what_lies_above_the_band_is_kept_or_attenuated(method, rate):
     def band(waveform):
         return waveform.double() - below(waveform, rate, 12000)
 
-    kept = there_and_back(clip, rate, TINY, method=method, loudness="none")
-    quieter = there_and_back(clip, rate, TINY, method=method, loudness="none", above_band_db=-20.0)
+    kept = there_and_back(clip, rate, TINY, decode=method, loudness="none")
+    quieter = there_and_back(clip, rate, TINY, decode=method, loudness="none", above_band_db=-20.0)
     assert snr(band(clip), band(kept)) > 60
     assert snr(0.1 * band(clip), band(quieter)) > 30
 
 
 def test_direct_current_is_left_alone():
     clip = melody(1.0, 44100) + 0.1
-    images, spectrogram = audio_to_windows(clip, 44100, SD)
-    output = decode(images, spectrogram, "phase", loudness="none")
+    images, spectrogram = audio_to_windows(clip, 44100, TINY)
+    output = decode(images, spectrogram, Decoding(loudness="none"))
     assert float(output.mean()) == pytest.approx(float(clip.mean()), abs=2e-3)
 
 
 def test_loudness_is_matched_or_left():
     clip = 0.25 * melody(1.0, 44100)
     images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), -12)
-    matched, left = (decode(images, spectrogram, "gain", loudness=how) for how in ("match_content", "none"))
+    matched, left = (
+        decode(images, spectrogram, Decoding(decode="gain", loudness=how)) for how in ("match_content", "none")
+    )
     level, of_matched, of_left = (x.square().mean().sqrt() for x in (clip, matched, left))
     assert float(of_matched / level) == pytest.approx(1, abs=0.02)
     assert float(of_left / level) == pytest.approx(10 ** (-12 / 20), abs=0.02)
@@ -223,55 +201,39 @@ def test_loudness_is_matched_or_left():
 
 def test_the_same_images_give_the_same_samples():
     clip = mix(0.5, 44100)
-    first, second = (there_and_back(clip, 44100, TINY, method="griffin_lim", phase_iters=2) for _ in range(2))
+    first, second = (there_and_back(clip, 44100, TINY, decode="griffin_lim", phase_iters=2) for _ in range(2))
     assert torch.equal(first, second)
 
 
 def test_awkward_rates_come_back():
     clip = melody(0.5, 44099)
-    assert snr(clip, there_and_back(clip, 44099, TINY, method="phase")) > 20
+    assert snr(clip, there_and_back(clip, 44099, TINY)) > 20
     assert resample(clip, 44099, 44100).shape[-1] == math.ceil(clip.shape[-1] * 44100 / 44099)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"method": "vocoder"}, "decode is 'vocoder': choose one of phase, gain, griffin_lim"),
-        ({"loudness": "loud"}, "match_content, none"),
-        ({"phase_iters": -1}, "phase_iters is -1"),
-        ({"gain_db": math.nan}, "gain_db is nan"),
-        ({"above_band_db": 3.0}, "above_band_db is 3.0: choose a number from -120 to 0 dB"),
-        ({"dynamics": 1.1}, "dynamics is 1.1"),
-        ({"noise": math.nan}, "noise is nan"),
-        ({"mix": -0.1}, "mix is -0.1"),
-    ],
-)
-def test_unusable_options_are_refused_in_words(options, words):
-    with pytest.raises(ValueError, match=words):
-        there_and_back(noise(0.1, 44100), 44100, TINY, **options)
 
 
 def test_without_a_mix_the_content_comes_back_to_the_bit():
     clip = mix(1.0, 48000)
     images, spectrogram = audio_to_windows(clip, 48000, TINY)
-    assert torch.equal(decode(images.flip(-2), spectrogram, mix=0.0), clip)
+    assert torch.equal(decode(images.flip(-2), spectrogram, Decoding(mix=0.0)), clip)
 
 
 def test_half_a_mix_lies_halfway():
     images, spectrogram = louder(*audio_to_windows(0.2 * mix(1.0, 44100), 44100, TINY), -12)
-    wet, half = (decode(images, spectrogram, "gain", loudness="none", mix=share) for share in (1.0, 0.5))
+    wet, half = (
+        decode(images, spectrogram, Decoding(decode="gain", loudness="none", mix=share)) for share in (1.0, 0.5)
+    )
     torch.testing.assert_close(half, (wet + spectrogram.waveform) / 2)
 
 
-def test_the_papers_way_changes_nothing_over_time():
+def test_the_papers_method_changes_nothing_over_time():
     """Smallest magnitudes with the content's phase, one gain for the whole clip: the samples of the paper's preset."""
     clip = 0.5 * melody(1.5, 44100)
     images, spectrogram, _ = changed(clip, mix(1.5, 44100).flip(-1))
     mel = windows_to_mel(images, spectrogram)
-    expected = clip[0] + magnitude_change(clip[0], mel[0], SD, 0, "phase_pinv")
+    expected = clip[0] + magnitude_change(clip[0], mel[0], TINY, spectrogram.peak[0], 0, "phase_pinv")
     expected = expected * loudness_gain(expected, clip[0], 44100)
     expected = limit_true_peak(expected, 44100, max(MINUS_1_DBFS, true_peak(clip[0], 44100)))[:, :]
-    assert torch.equal(decode(images, spectrogram, "phase_pinv", dynamics=0.0)[0], expected)
+    assert torch.equal(decode(images, spectrogram, Decoding(decode="phase_pinv", dynamics=0.0))[0], expected)
 
 
 def with_burst(clip):
@@ -287,7 +249,7 @@ def test_dynamics_keep_a_burst_of_the_images_down():
     images, spectrogram = with_burst(0.2 * tones(1.5, 44100))
 
     def crest(closeness):
-        power = block_power(decode(images, spectrogram, dynamics=closeness)[0], 441)
+        power = block_power(decode(images, spectrogram, Decoding(dynamics=closeness))[0], 441)
         return float(10 * torch.log10(power.max() / power.median()))
 
     assert crest(0.0) > 15
@@ -300,7 +262,7 @@ def test_a_burst_no_longer_holds_the_loudness_down():
     images, spectrogram = with_burst(clip)
     wanted = integrated_loudness(clip[0], 44100)
     held, matched = (
-        integrated_loudness(decode(images, spectrogram, dynamics=closeness)[0], 44100) - wanted
+        integrated_loudness(decode(images, spectrogram, Decoding(dynamics=closeness))[0], 44100) - wanted
         for closeness in (0.0, 0.5)
     )
     assert held < -2
@@ -317,25 +279,12 @@ def test_noise_fills_what_the_content_leaves_empty():
         power = torch.fft.rfft(waveform[0, 0, 11025:55125]).abs().square()[4000:8000]
         return float(power.log().mean().exp() / power.mean())
 
-    without, filled = (decode(images, spectrogram, noise=share) for share in (0.0, 1.0))
+    without, filled = (decode(images, spectrogram, Decoding(noise=share)) for share in (0.0, 1.0))
     assert flatness(wanted) == pytest.approx(0.56, abs=0.03)
     assert flatness(filled) > flatness(without) + 0.05
-    assert torch.equal(filled, decode(images, spectrogram, noise=1.0))
+    assert torch.equal(filled, decode(images, spectrogram, Decoding(noise=1.0)))
 
 
-@pytest.mark.parametrize("signal", [melody, noise])
-def test_noise_adds_nothing_where_the_content_has_enough(signal):
-    clip = signal(1.0, 44100)
-    torch.testing.assert_close(there_and_back(clip, 44100, noise=1.0), clip, atol=1e-5, rtol=0)
-
-
-def test_an_interrupt_ends_the_decoding():
-    class Interrupted(Exception):
-        pass
-
-    def stop():
-        raise Interrupted
-
-    with pytest.raises(Interrupted), between_blocks(stop):
-        there_and_back(noise(0.1, 44100), 44100, TINY)
-    there_and_back(noise(0.1, 44100), 44100, TINY)
+def test_noise_adds_nothing_where_the_content_has_enough():
+    clip = melody(1.0, 44100)
+    torch.testing.assert_close(there_and_back(clip, 44100, TINY, noise=1.0), clip, atol=1e-5, rtol=0)

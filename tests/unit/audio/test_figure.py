@@ -100,7 +100,7 @@ def test_silence_and_single_frames_are_drawn():
     assert (plot(figure, 0) == DARK).all()
 
 
-@pytest.mark.parametrize(("duration", "rate", "frames"), [(0.01, 8000, 2), (2, 44100, 201), (30, 48000, 640)])
+@pytest.mark.parametrize(("duration", "rate", "frames"), [(0.01, 8000, 2), (8, 11025, 640)])
 def test_a_recording_has_about_as_many_frames_as_columns(duration, rate, frames):
     panel = recording_panel("tones", signals.tones(duration, rate)[0], rate)
     assert panel.mel.shape == (512, pytest.approx(frames, abs=3))
@@ -132,7 +132,7 @@ def assert_readable(image, texts):
         assert apart, (words, others)
 
 
-@pytest.mark.parametrize("seconds", [0.05, 0.6, 5.1, 6.001, 59, 600.01, 4000, 100000])
+@pytest.mark.parametrize("seconds", [0.05, 59, 100000])
 def test_a_figure_can_be_read_in_a_node_whatever_its_length_and_titles(written, seconds):
     dials = "alpha 0.55 · gamma 0.75 · temperature 1.05 · adain 0.25 · steps 50 · decode griffin_lim"
     params = replace(PARAMS, hop_ms=100 * seconds)
@@ -141,7 +141,6 @@ def test_a_figure_can_be_read_in_a_node_whatever_its_length_and_titles(written, 
     assert " ".join(words for words, *_ in written).count("griffin_lim") == 2
 
 
-@pytest.mark.parametrize("highest", [2000, 10000, 24000])
-@pytest.mark.parametrize("decibels", [0.0, 18.0, 60.0])
+@pytest.mark.parametrize(("highest", "decibels"), [(2000, 60.0), (24000, 0.0)])
 def test_a_curve_can_be_read_in_a_node(written, highest, decibels):
     assert_readable(draw_curve(torch.linspace(0, highest, 100), torch.full((100,), -decibels)), written)

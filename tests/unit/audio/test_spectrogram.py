@@ -1,6 +1,7 @@
 """Mel spectrograms against librosa, and windows that lose nothing."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import librosa
@@ -17,6 +18,7 @@ from tests.unit.signals import melody, noise, tones
 
 TINY = PRESETS["tiny-256"]
 SD = PRESETS["sd-512"]
+NARROW = replace(TINY, width=64)
 
 
 @pytest.mark.parametrize("params", PRESETS.values(), ids=PRESETS)
@@ -105,8 +107,7 @@ def test_the_cross_fade_is_a_raised_cosine_of_mel_amplitudes():
     torch.testing.assert_close(fade, torch.sin(math.pi / 2 * position) ** 2)
 
 
-@pytest.mark.parametrize("seconds", [0.3, 5.2, 7.0])
-@pytest.mark.parametrize("overlap", [0, 64, 128])
+@pytest.mark.parametrize(("seconds", "overlap"), [(0.3, 64), (5.2, 0), (5.5, 128)])
 def test_windows_join_to_the_mel_they_were_cut_from(seconds, overlap):
     clip = torch.cat([noise(seconds, 44100), 2 * melody(seconds, 44100)])
     images, spectrogram = audio_to_windows(clip, 44100, TINY, overlap)
@@ -149,12 +150,9 @@ def test_unusable_audio_is_refused_in_words(waveform, rate, words):
         audio_to_windows(waveform, rate, TINY)
 
 
-@pytest.mark.parametrize(
-    ("options", "words"), [({"overlap": 129}, "overlap is 129"), ({"short_clip": "wrap"}, "pad, loop")]
-)
-def test_unusable_options_are_refused_in_words(options, words):
-    with pytest.raises(ValueError, match=words):
-        audio_to_windows(torch.zeros(1, 1, 100), 44100, TINY, **options)
+def test_windows_overlap_by_half_at_most():
+    with pytest.raises(ValueError, match="overlap is 129"):
+        audio_to_windows(torch.zeros(1, 1, 100), 44100, TINY, overlap=129)
 
 
 def test_images_of_another_recording_are_refused_in_words():
@@ -167,7 +165,7 @@ def test_images_of_another_recording_are_refused_in_words():
 
 @pytest.mark.parametrize("clips", [1, 2])
 def test_the_first_windows_are_those_of_the_whole_clip(clips):
-    images, spectrogram = audio_to_windows(noise(14.0, 44100).expand(clips, -1, -1), 44100, TINY, overlap=16)
+    images, spectrogram = audio_to_windows(noise(3.5, 44100).expand(clips, -1, -1), 44100, NARROW, overlap=4)
     count = len(spectrogram.starts)
     assert count > 2
     assert spectrogram.windows == len(images) == clips * count
