@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -57,6 +58,9 @@ BARE_DEMUXERS = (
 """FFmpeg's containers that carry their own samples: no playlist and no manifest, which name other files to open. Not SDS, on
 whose samples of 8 and 24 bits it and libsndfile disagree. In those that are not timed, a place is found by counting from the
 beginning."""
+
+TAGS_AS_THEY_ARE: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+"""Earlier releases of PyAV refuse a file over a tag that is no UTF-8 unless told otherwise; from 19 on none does."""
 
 OTHER_FILE = "export it again, or choose another file"
 
@@ -161,9 +165,9 @@ def _words_for(name: str) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise AudioFileError(f"{name!r} does not fit into memory: read a part of it (start, duration)") from error
-    except Exception as error:
+    except (av.FFmpegError, soundfile.SoundFileError, OSError) as error:
         reason = f" ({error.strerror})" if isinstance(error, (av.FFmpegError, OSError)) and error.strerror else ""
-        if isinstance(error, av.ArgumentError):  # FFmpeg's word for a container that is not on the lists above
+        if isinstance(error, av.FFmpegError) and error.errno == errno.EINVAL:  # FFmpeg's word for a container that is not on the lists above
             reason = " (no known kind of recording; playlists are not followed)"
         raise AudioFileError(f"{name!r} can't be read as audio{reason}: {OTHER_FILE}") from error
 
@@ -269,7 +273,7 @@ def _frames_of_parts(parts: Iterable[_Part], start: float) -> Iterator[av.AudioF
 def _read_with_ffmpeg(path: Path, start: float, duration: float, gather: Gather[Samples]) -> Samples:
     with av.open(
         f"file:{path.absolute()}",
-        metadata_errors="replace",
+        **TAGS_AS_THEY_ARE,
         container_options={
             "protocol_whitelist": "file",
             "format_whitelist": f"{TIMED_DEMUXERS},{BARE_DEMUXERS}",
