@@ -167,7 +167,9 @@ def _words_for(name: str) -> Iterator[None]:
         raise AudioFileError(f"{name!r} does not fit into memory: read a part of it (start, duration)") from error
     except (av.FFmpegError, soundfile.SoundFileError, OSError) as error:
         reason = f" ({error.strerror})" if isinstance(error, (av.FFmpegError, OSError)) and error.strerror else ""
-        if isinstance(error, av.FFmpegError) and error.errno == errno.EINVAL:  # FFmpeg's word for a container that is not on the lists above
+        if (
+            isinstance(error, av.FFmpegError) and error.errno == errno.EINVAL
+        ):  # FFmpeg's word for a container that is not on the lists above
             reason = " (no known kind of recording; playlists are not followed)"
         raise AudioFileError(f"{name!r} can't be read as audio{reason}: {OTHER_FILE}") from error
 

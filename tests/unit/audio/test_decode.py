@@ -17,7 +17,7 @@ from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, limit_t
 from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
 from stylus_ops.audio.windows import audio_to_windows, windows_to_mel
 from stylus_ops.dials import DIALS, Decoding
-from tests.unit.signals import chirp, clicks, melody, mix, noise, seconds, tones
+from tests.unit.signals import chirp, melody, mix, noise, seconds, tones
 
 SD = PRESETS["sd-512"]
 TINY = PRESETS["tiny-256"]

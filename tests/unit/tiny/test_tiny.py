@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -14,8 +15,9 @@ from stylus_ops.audio.files import read_audio
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.engine.ldm_keys import ldm_key
-from stylus_ops.engine.tiny_unet import diffusers_config, diffusers_unet
+from stylus_ops.engine.loading import tiny_unet
 from stylus_ops.tiny import RECORDINGS, UNET, WEIGHTS, TinyPrior, load, write_checksum
+from training.network import diffusers_config
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +63,13 @@ def test_autoencoder_takes_any_multiple_of_8(prior: TinyPrior) -> None:
 
 
 def test_unet_denoises_the_melody(prior: TinyPrior, melody: torch.Tensor) -> None:
-    unet = diffusers_unet(prior)
+    unet = tiny_unet(prior)
     latents = prior.autoencoder.encode(melody)
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
     timestep, kept = 500, 0.2763  # share of the signal's power at this timestep of the schedule
     with torch.no_grad():
         noisy = kept**0.5 * latents + (1 - kept) ** 0.5 * noise
-        guess = unet(noisy, timestep, prior.context).sample
+        (guess,) = unet(noisy, timestep, prior.context)
     assert (guess - noise).square().mean() < 0.25  # 1 would be no guess at all
 
 
@@ -79,13 +81,20 @@ def test_unet_and_context_come_in_the_wanted_precision(dtype: torch.dtype) -> No
     assert next(prior.autoencoder.parameters()).dtype == torch.float32
 
 
-def test_names_are_those_that_diffusers_converts_back(prior: TinyPrior) -> None:
-    unet = diffusers_unet(prior)
-    weights = unet.state_dict()
-    renamed = {UNET + ldm_key(name): weight for name, weight in weights.items()}
-    assert renamed.keys() == prior.unet_weights.keys()
-    back = convert_ldm_unet_checkpoint(renamed, dict(unet.config))
-    assert all(torch.equal(back[name], weights[name]) for name in weights)
+def test_unet_is_that_of_diffusers(prior: TinyPrior) -> None:
+    """Its names, those that latent diffusion gives them, and its output, for one timestep and for one a row."""
+    ours, theirs = tiny_unet(prior), UNet2DConditionModel(**diffusers_config(prior.unet_config)).eval()
+    weights = ours.state_dict()
+    assert {UNET + ldm_key(name) for name in weights} == prior.unet_weights.keys()
+    converted = convert_ldm_unet_checkpoint(dict(prior.unet_weights), dict(theirs.config))
+    assert all(torch.equal(converted[name], weights[name]) for name in weights)
+    theirs.load_state_dict(converted)
+    x = torch.randn(2, 4, 32, 24, generator=torch.Generator().manual_seed(0))
+    context = torch.randn(2, 3, prior.context.shape[-1], generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        for timesteps in (500, torch.tensor([1, 999])):
+            expected = theirs(x, timesteps, context).sample
+            torch.testing.assert_close(ours(x, timesteps, context)[0], expected, atol=1e-5, rtol=1e-5)
 
 
 def test_every_weight_is_finite(prior: TinyPrior) -> None:
@@ -93,8 +102,6 @@ def test_every_weight_is_finite(prior: TinyPrior) -> None:
 
 
 def test_decoder_has_self_attention_in_blocks_3_to_11(prior: TinyPrior) -> None:
-    config = diffusers_config(prior.unet_config)
-    assert config["up_block_types"] == ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]
     assert f"{UNET}output_blocks.3.1.transformer_blocks.0.attn1.to_q.weight" in prior.unet_weights
     assert f"{UNET}output_blocks.2.1.transformer_blocks.0.attn1.to_q.weight" not in prior.unet_weights
 
