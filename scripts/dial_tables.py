@@ -1,9 +1,9 @@
-"""Write the dials in README.md and web/docs from their one home, stylus_ops/dials.py.
+"""Write the dials in docs/dials.md and web/docs from their declaration, stylus_ops/dials.py.
 
 python -m scripts.dial_tables    # in the repository's root
 
 They stand between `<!-- dials: alpha tone=1.0 -->` and `<!-- /dials -->`, the second one with a default of that node's own:
-in README.md as a table, in the help pages as a list, since ComfyUI shows those in a panel too narrow for four columns.
+in docs/dials.md as a table, in the help pages as a list, since ComfyUI shows those in a panel too narrow for four columns.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def named(names: str) -> list[Dial]:
 
 
 def pages() -> Iterator[tuple[Path, Form]]:
-    yield ROOT / "README.md", table
+    yield ROOT / "docs" / "dials.md", table
     for page in sorted((ROOT / "web" / "docs").rglob("*.md")):
         yield page, bullets
 

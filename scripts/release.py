@@ -21,7 +21,7 @@ else:
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "REGISTRY_ACCESS_TOKEN"
-PLACEHOLDER = "<this repository>"
+PLACEHOLDER = "https://github.com/OWNER/REPOSITORY"
 DRAWINGS = ("Icon", "Banner")
 REPOSITORY = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+")
 

@@ -26,7 +26,7 @@ def filled(tmp_path: Path) -> Path:
     replace(tmp_path, r"^version: .*$", "version: 1.2.3", "CITATION.cff")
     replace(tmp_path, r'^PublisherId = ".*"$', 'PublisherId = "someone"')
     replace(tmp_path, r"^\[project\.scripts\]$", f'[project.urls]\nRepository = "{REPOSITORY}"\n\n[project.scripts]')
-    replace(tmp_path, "<this repository>", REPOSITORY, "README.md")
+    replace(tmp_path, "https://github.com/OWNER/REPOSITORY", REPOSITORY, "README.md")
     with (tmp_path / "CITATION.cff").open("a", encoding="utf-8") as citation:
         citation.write(f"repository-code: {REPOSITORY}\n")
     return tmp_path
@@ -47,7 +47,7 @@ def test_with_all_values_it_is_released(filled: Path) -> None:
     [
         ("pyproject.toml", 'PublisherId = "someone"', 'PublisherId = ""', "PublisherId is ''"),
         ("pyproject.toml", 'PublisherId = "someone"', 'PublisherId = "@me"', "PublisherId is '@me'"),
-        ("README.md", f"git clone {REPOSITORY}", "git clone <this repository>", "README.md says <this repository>"),
+        ("README.md", f"git clone {REPOSITORY}", "git clone https://github.com/OWNER/REPOSITORY", "README.md says https://github.com/OWNER/REPOSITORY"),
         (
             "CITATION.cff",
             "^repository-code: .*$",
