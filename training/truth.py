@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from stylus_ops.engine.tiny_unet import diffusers_unet
 
 from stylus_ops import tiny
 from stylus_ops.audio.files import read_audio
@@ -21,7 +22,6 @@ from stylus_ops.audio.metrics import chroma_cosine
 from stylus_ops.diffusion.features import Style
 from stylus_ops.engine.engine import Engine
 from stylus_ops.engine.loading import LoadedModel, sd_sigmas
-from stylus_ops.engine.tiny_unet import diffusers_unet
 from stylus_ops.evaluation.pairs import Pair, read_pairs
 from stylus_ops.evaluation.summary import markdown, summarise
 from stylus_ops.evaluation.truth import Truth, closed_truth
