@@ -58,8 +58,8 @@ KEPT = 64
 """Points of transfers that are kept to be trained on. Neighbours on one trajectory are alike, so they are drawn at random."""
 ROUND = 12
 """Losses before the next transfer."""
-REPORT, SAVE = 1200.0, 300.0
-"""Seconds between."""
+REPORT, SAVE = 600.0, 300.0
+"""Seconds between, of processor time and of the clock."""
 
 
 def losses(
@@ -143,7 +143,9 @@ def write_weights(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, required=True, help="of all runs together")
+    parser.add_argument(
+        "--minutes", type=float, required=True, help="of processor time, all runs together, for the schedule"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=8)
@@ -210,13 +212,13 @@ def main() -> None:
         os.replace(path.with_suffix(".part"), path)
         write_weights(path.with_suffix(".safetensors"), codec, names, averages, step)
 
-    begin = time.monotonic() - seconds
-    elapsed = last_report = last_save = seconds
+    begin = time.process_time() - seconds  # a machine that others use, too, must not end the schedule early
+    elapsed, last_report, last_save = seconds, seconds, time.monotonic()
     recent: dict[str, list[Tensor]] = {"denoising": [], "transfer": []}
     predict = Predictor(compiled, context, args.bfloat16)
     print(report(predict, autoencoder, checks), flush=True)
     for name, loss in losses(predict, autoencoder, recordings, args.pairs, args.width, args.transfers):
-        elapsed = time.monotonic() - begin
+        elapsed = time.process_time() - begin
         if elapsed >= args.minutes * 60:
             break
         rate = args.rate * min(1, (step + 1) / WARMING) * min(1, 0.05 + 2.2 * (1 - elapsed / (args.minutes * 60)))
@@ -230,8 +232,8 @@ def main() -> None:
         step += 1
         decay = min(EMA, (1 + step) / (10 + step))
         torch._foreach_lerp_(averages, [p.detach() for p in parameters], 1 - decay)
-        if elapsed - last_save > SAVE:
-            last_save = elapsed
+        if time.monotonic() - last_save > SAVE:
+            last_save = time.monotonic()
             save()
             means = ", ".join(f"{kind} {torch.stack(rows).mean():.4f}" for kind, rows in recent.items() if rows)
             print(f"{elapsed:.0f} s, step {step}: {means}", flush=True)

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from stylus_ops import tiny
-from stylus_ops.dials import Steering
-from stylus_ops.diffusion.attention import Steering
+from stylus_ops.dials import Schedule, Steering
 from stylus_ops.diffusion.features import Inversion, Style
 from stylus_ops.diffusion.recorder import Recorder, record
 from stylus_ops.diffusion.sampling import sample
@@ -150,7 +149,7 @@ def test_a_transfer_is_the_one_of_the_pack() -> None:
 
     def inverted(clip: Tensor) -> Inversion:
         recorder = Recorder(sigmas, sites, "recompute")
-        return record(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, 1), clip)
+        return record(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, 1), clip, Schedule())
 
     stylizer = Stylizer(inverted(content), Style((inverted(style),), (1.0,)), Steering())
     wanted = sample(lambda x, sigma: stylizer(engine.evaluate, x, sigma, 1), stylizer.start_latents(), sigmas)
