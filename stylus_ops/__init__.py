@@ -74,11 +74,10 @@ sampling, which reads them.
   `evaluation.pairs`     the recordings that are evaluated
   `evaluation.methods`   every method that can be compared
   `evaluation.baselines` restyling without a model
-  `evaluation.musaicing` the content rebuilt from frames of the style
   `evaluation.evaluate`  every method on every pair: runs, goes on, writes tables
   `evaluation.measure`   all numbers of one output
   `evaluation.notes`     onsets, pitch and tempo
-  `evaluation.multipitch` keys that sound at once
+  `evaluation.clarity`   how far partials and beginnings stand out
   `evaluation.texture`   statistics of sound textures
   `evaluation.truth`     distances to the known answer
   `evaluation.fidelity`  clipping, loudness, and the spectrum that was reached

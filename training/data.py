@@ -2,9 +2,10 @@
 
     python -m training.data --out FOLDER [--workers 2]
 
-writes FOLDER/{train,held_out}/{music,texture}_NNNNN.npy: float16 [renderings, 256, frames], (mel amplitude) ** 0.25.
-The renderings of one music file play the same notes with other instruments. Needs the `fluidsynth` program and
-FluidR3_GM.sf2 (Debian: fluidsynth, fluid-soundfont-gm). Runs that were interrupted go on where they stopped.
+writes FOLDER/{train,held_out}/{music,texture}_NNNNN.npz: `values`, float16 [renderings, 256, frames], (mel amplitude) ** 0.25,
+and `ensembles`, the number [renderings] of what plays each. The renderings of one music file play the same notes with other
+ensembles, and each ensemble plays many files, so that a style can come from another piece. Needs the `fluidsynth` program
+and FluidR3_GM.sf2 (Debian: fluidsynth, fluid-soundfont-gm). Runs that were interrupted go on where they stopped.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 HELD_OUT = json.loads(Path(__file__).with_name("held_out.json").read_text())
 PARAMS = PRESETS["tiny-256"]
 SECONDS = 26.0
-RENDERINGS = 3
+RENDERINGS, VOICES = 3, 4
 TRAIN_MUSIC, TRAIN_TEXTURES = 800, 54
 
 
@@ -56,10 +57,13 @@ def quarter_power_mel(waveform: np.ndarray) -> np.ndarray:
     return mel.pow(PARAMS.power).half().numpy()
 
 
-def choose_programs(rng: random.Random, voices: int, held_out: bool) -> list[int]:
-    """One program for all voices, or one each; never a held-out one for training."""
+def ensembles(held_out: bool) -> list[list[int]]:
+    """Programs of four voices: each program alone, and a fifth as many mixtures; never a held-out one for training.
+
+    Every second ensemble plays with reverberation and chorus, so that a style has the room of its target, too."""
     allowed = [p for p in range(128) if (p in HELD_OUT["programs"]) == held_out]
-    return [rng.choice(allowed)] * voices if rng.random() < 0.5 else [rng.choice(allowed) for _ in range(voices)]
+    rng = random.Random(held_out)
+    return [[p] * VOICES for p in allowed] + [rng.choices(allowed, k=VOICES) for _ in allowed[::5]]
 
 
 def choose_score(index: int, held_out: bool) -> Score:
@@ -79,13 +83,15 @@ def choose_score(index: int, held_out: bool) -> Score:
             return score
 
 
-def performances(index: int, held_out: bool) -> Iterator[np.ndarray]:
-    """The renderings of one score, float32 [2, samples] each."""
+def performances(index: int, held_out: bool) -> Iterator[tuple[int, np.ndarray]]:
+    """The renderings of one score: the ensemble's number, with drums another one than without, and float32 [2, samples]."""
     rng = random.Random(f"{index} {held_out}")
-    score = choose_score(index, held_out)
+    score, choices = choose_score(index, held_out), ensembles(held_out)
+    drums = any(voice.drums for voice in score)
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(RENDERINGS):
-            yield render(score, choose_programs(rng, len(score), held_out), Path(folder), rng.random() < 0.6)
+        for number in rng.sample(range(len(choices)), RENDERINGS):
+            audio = render(score, choices[number], Path(folder), wet=number % 2 == 1)
+            yield number + drums * len(choices), audio
 
 
 def texture_recording(index: int, held_out: bool) -> np.ndarray:
@@ -96,15 +102,15 @@ def texture_recording(index: int, held_out: bool) -> np.ndarray:
 def make(job: tuple[str, int, bool, Path]) -> None:
     """Write one file of the set, unless it is there."""
     kind, index, held_out, out = job
-    path = out / ("held_out" if held_out else "train") / f"{kind}_{index:05d}.npy"
+    path = out / ("held_out" if held_out else "train") / f"{kind}_{index:05d}.npz"
     if path.exists():
         return
     torch.set_num_threads(1)
-    audio = [texture_recording(index, held_out)] if kind == "texture" else performances(index, held_out)
-    mels = [quarter_power_mel(waveform) for waveform in audio]
+    made = [(-1, texture_recording(index, held_out))] if kind == "texture" else list(performances(index, held_out))
+    numbers, audio = zip(*made, strict=True)
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        np.save(file, np.stack(mels))
+        np.savez(file, values=np.stack([quarter_power_mel(waveform) for waveform in audio]), ensembles=numbers)
     os.replace(part, path)
 
 

@@ -5,12 +5,16 @@
 writes 20 contents, 20 styles and FOLDER/pairs.csv, which names 40 pairs of them. Contents are the public-domain scores held
 out from training (half of them as one voice alone) and a few written by rule, played by the held-out instruments; styles are
 other music on those instruments, drums, and synthesised textures. Needs what `training.data` needs.
+
+Where Debian's wesnoth-music and warzone2100-music are installed, FOLDER/recorded.csv names the pairs of `training/pairs.csv`:
+excerpts of game soundtracks as content or style, some against held-out renderings and textures.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import random
 import tempfile
 from pathlib import Path
@@ -18,10 +22,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stylus_ops.audio.files import write_audio
+from stylus_ops.audio.files import read_audio, write_audio
 from stylus_ops.output_files import write_atomically
 
-from .data import HELD_OUT, render
+from .data import HELD_OUT, performances, render, texture_recording
 from .scores import Score, corpus_paths, corpus_score, random_score
 from .textures import RATE, TEXTURES, texture
 
@@ -32,6 +36,13 @@ PROGRAMS: list[int] = HELD_OUT["programs"]
 FIRST_SEED: int = HELD_OUT["first_seed"] + 1000  # training.data takes its held-out music from the seeds before
 POLYPHONIC_BY_RULE, DRUMS, TEXTURE_STYLES = 3, 4, 6
 PEAK = 0.7
+RECORDED = Path(__file__).with_name("pairs.csv")
+MUSIC = {
+    "wesnoth": Path("/usr/share/games/wesnoth/1.16/data/core/music"),
+    "warzone2100": Path("/usr/share/games/warzone2100/music"),
+}
+Row = tuple[str, str, str]
+"""Of a table: content, style, and yes where the content is one voice."""
 
 
 def main() -> None:
@@ -48,7 +59,9 @@ def main() -> None:
         name = f"style-texture-{kind}-{TEXTURES[number].__name__}.flac"
         _write(args.out / name, texture(seed, SCORE_SECONDS)[None])
         styles.append((name, None))
-    _write_pairs(args.out / "pairs.csv", contents, styles)
+    _write_table(args.out / "pairs.csv", rendered_pairs(contents, styles))
+    if all(folder.is_dir() for folder in MUSIC.values()):
+        _write_table(args.out / "recorded.csv", recorded_pairs(args.out))
 
 
 def content_scores() -> list[tuple[str, Score]]:
@@ -102,7 +115,7 @@ def _write(path: Path, waveform: np.ndarray) -> None:
     write_audio(path, PEAK * part / part.abs().max(), RATE, bit_depth="16")
 
 
-def _write_pairs(path: Path, contents: list[tuple[str, int | None]], styles: list[tuple[str, int | None]]) -> None:
+def rendered_pairs(contents: list[tuple[str, int | None]], styles: list[tuple[str, int | None]]) -> list[Row]:
     """Every content with two styles of other instruments, every style with two contents."""
     rng = random.Random(FIRST_SEED)
     while True:
@@ -110,13 +123,44 @@ def _write_pairs(path: Path, contents: list[tuple[str, int | None]], styles: lis
         pairs = [(content, style) for order in rounds for content, style in zip(contents, order, strict=True)]
         if len(set(pairs)) == len(pairs) and all(content[1] != style[1] for content, style in pairs):
             break
+    return [
+        (content, style, "yes" if content.startswith("content-voice") else "no") for (content, _), (style, _) in pairs
+    ]
 
+
+def recorded_pairs(out: Path) -> list[Row]:
+    """The pairs of RECORDED, whose excerpts are written to the folder."""
+    with RECORDED.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [(_excerpt(out, n, row, "content"), _excerpt(out, n, row, "style"), "no") for n, row in enumerate(rows)]
+
+
+def _excerpt(out: Path, number: int, row: dict[str, str], part: str) -> str:
+    """Write the part of a row of RECORDED, which names music by its file and what is held out by its number."""
+    start, seconds = float(row[f"{part}_start"]), float(row["seconds"])
+    kind, _, rest = row[part].partition("/")
+    if kind in MUSIC:
+        waveform, rate = read_audio(MUSIC[kind] / rest, start, seconds)
+        excerpt = waveform[0]
+    else:
+        whole = texture_recording(int(rest), held_out=True) if kind == "texture" else _performance(rest)
+        excerpt, rate = torch.from_numpy(whole[:, int(start * RATE) : int((start + seconds) * RATE)]), RATE
+    name = f"recorded-{number:02d}-{part}-{Path(rest).stem}.flac"
+    write_audio(out / name, excerpt, rate, bit_depth="16")
+    return name
+
+
+def _performance(name: str) -> np.ndarray:
+    """A held-out rendering, written music/INDEX/RENDERING."""
+    _, index, rendering = name.split("/")
+    return next(itertools.islice(performances(int(index), held_out=True), int(rendering), None))[1]
+
+
+def _write_table(path: Path, rows: list[Row]) -> None:
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
-            table.writerow(("content", "style", "monophonic"))
-            for (content, _), (style, _) in pairs:
-                table.writerow((content, style, "yes" if content.startswith("content-voice") else "no"))
+            table.writerows([("content", "style", "monophonic"), *rows])
 
     write_atomically(path, write)
 

@@ -7,20 +7,22 @@ window of the wanted recording, read through self-attention.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d, pad
 
 from .processing import random_processing
-from .windows import WIDTH, Places, Recordings, equalisers, mix, on_device
+from .windows import WIDTH, Integers, Places, Recordings, band_smoothing, equalisers, mix, on_device
 
 KINDS = {"same": 0.08, "equalised": 0.1, "processed": 0.12, "replayed": 0.25, "rolled": 0.25, "matched": 0.2}
 REPLAYED = ("replayed", "rolled")
+OTHER_PIECE = 0.6
+"""Share of styles that another piece of the same ensemble gives; others are of another place of the same piece."""
+SHUFFLED, CHUNKS = 0.25, (4, 8)
+"""Share of styles in which chunks of so many frames stand in any order: nothing but timbre can be read (AFTER, Demerle et al. 2024)."""
 LAYERED = 0.25
 """Share of examples, but for rolled and matched ones, that sound together with something else."""
 
@@ -32,7 +34,7 @@ class Examples(NamedTuple):
     """The notes of `target`, with a timbre that may differ."""
     target: Tensor
     style: Tensor
-    """Other notes of the recording that `target` comes from."""
+    """Other notes as `target` sounds."""
 
 
 def random_examples(
@@ -64,11 +66,14 @@ def random_examples(
     start, elsewhere = recordings.starts(rng, count)
     content = recordings.windows(Places(pieces, given, start))
     target = recordings.windows(Places(pieces, wanted, start))
-    style = where(
-        kind["rolled"],
-        rolled(target, on_device(rng.integers(WIDTH, size=count), device)),
-        recordings.windows(Places(pieces, wanted, elsewhere)),
+    chosen, played = (
+        np.where(rng.random(count) < OTHER_PIECE, other, own)
+        for other, own in zip(recordings.alike(rng, pieces, wanted), (pieces, wanted), strict=True)
     )
+    style = where(kind["rolled"], target, recordings.windows(Places(chosen, played, elsewhere)))
+    order = np.where(kind["rolled"], rng.integers(WIDTH, size=count), 0)[:, None] + np.arange(WIDTH)
+    order = np.where(rng.random((count, 1)) < SHUFFLED, shuffled_frames(rng, count), order % WIDTH)
+    style = style.gather(2, on_device(order, device)[:, None].expand(style.shape))
 
     others = recordings.pieces(rng, 0.4, count)
     other = recordings.windows(
@@ -97,11 +102,12 @@ def random_examples(
     )
 
 
-def rolled(values: Tensor, by: Tensor) -> Tensor:
-    """Windows [P, 256, W] turned round in time by so many frames [P]."""
-    frames = values.shape[-1]
-    at = (torch.arange(frames, device=values.device) - by[:, None]) % frames
-    return values.gather(2, at[:, None].expand(values.shape))
+def shuffled_frames(rng: np.random.Generator, count: int) -> Integers:
+    """Frames [count, WIDTH] in chunks that stay in order, the chunks in any."""
+    chunk = int(rng.integers(CHUNKS[0], CHUNKS[1] + 1))
+    chunks = rng.permuted(np.tile(np.arange(-(-WIDTH // chunk)), (count, 1)), axis=1)
+    frames = (chunks[:, :, None] * chunk + np.arange(chunk)).reshape(count, -1)
+    return frames[frames < WIDTH].reshape(count, WIDTH)
 
 
 def match_statistics(content: Tensor, style: Tensor) -> Tensor:
@@ -118,9 +124,4 @@ def match_statistics(content: Tensor, style: Tensor) -> Tensor:
 
 def envelopes(values: Tensor, smoothing: float = 10.0) -> Tensor:
     """Values [P, 256, W] smoothed over the bands by a Gaussian of that many of them."""
-    reach = math.ceil(4 * smoothing)
-    at = torch.arange(-reach, reach + 1, device=values.device)
-    kernel = torch.exp(-0.5 * (at / smoothing) ** 2)
-    columns = pad(values.transpose(1, 2).flatten(0, 1)[:, None], (reach, reach), "replicate")
-    smooth = conv1d(columns, (kernel / kernel.sum())[None, None])
-    return smooth[:, 0].unflatten(0, (len(values), -1)).transpose(1, 2)
+    return band_smoothing(values.shape[1], smoothing, values.device) @ values

@@ -1,17 +1,15 @@
-"""The prior's UNet as it is trained: diffusers' own, whose injected self-attention reads other rows of the batch."""
+"""The prior's UNet as it is trained: its injected self-attention reads other rows of the batch, or recorded features."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
-import torch
-from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from stylus_ops.dials import Steering
-from stylus_ops.engine.ldm_keys import ldm_key
-from stylus_ops.tiny import UNET, TinyPrior
+from stylus_ops.tiny.unet import Attention, TinyUNet
 
 UNET_CONFIG: dict[str, Any] = {
     "image_size": 32,
@@ -29,81 +27,65 @@ UNET_CONFIG: dict[str, Any] = {
     "context_dim": 64,
     "legacy": False,
 }
-INJECTED = ("up_blocks.2.", "up_blocks.3.")  # decoder blocks 6 to 11
+INJECTED = [(block, layer) for block in (2, 3) for layer in range(3)]
+"""Decoder blocks 6 to 11, as levels of the decoder and their layers."""
+
+
+class Recorded(NamedTuple):
+    """Normed hidden states [P, tokens, C] of each injected layer, in half precision: what the pack keeps of an inversion."""
+
+    content: list[Tensor]
+    style: list[Tensor]
+    gamma: Tensor
+    """[P] share of the content's query in the sample's (Stylus Eq. 1)."""
 
 
 class Reading(NamedTuple):
-    """What injected attention reads."""
+    """What injected attention reads and leaves; by default its own row."""
 
-    sources: Tensor
+    sources: Tensor | None = None
     """[B] the row whose keys and values each row of the batch takes."""
-    gamma: Tensor | None = None
-    """[P] in a transfer, whose last P rows are samples and the P before them their contents: the share of the content's query in
-    the sample's (Stylus Eq. 1), which then takes its content's keys and values too, guided by the default alpha (Eq. 3)."""
+    record: list[Tensor] | None = None
+    """Filled with the hidden states [B, tokens, C] of each injected layer."""
+    recorded: Recorded | None = None
+    """Read instead of the own row, as in a transfer: content and style, guided by the default alpha (Eq. 3)."""
 
 
-class WindowAttention:
-    """Self-attention whose keys and values come from the rows that it reads; attention to the one-token context."""
-
-    def __init__(self, injected: bool):
-        self.injected = injected
-
-    def __call__(
-        self,
-        attn: Any,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        attention_mask: None = None,
-        temb: None = None,
-        reading: Reading | None = None,
-    ) -> Tensor:
-        if encoder_hidden_states is not None:  # a softmax over one token is 1
-            return attn.to_out[0](attn.to_v(encoder_hidden_states)).expand_as(hidden_states)
-        reading = reading if self.injected else None
-        queries = hidden_states
-        if reading is not None and reading.gamma is not None:
-            *others, content, sample = hidden_states.split(len(reading.gamma))
-            queries = torch.cat([*others, content, sample.lerp(content, reading.gamma[:, None, None].to(sample.dtype))])
-        q, k, v = (
-            layer(x).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for layer, x in ((attn.to_q, queries), (attn.to_k, hidden_states), (attn.to_v, hidden_states))
-        )
-        kept = (k, v) if reading is None else (k.index_select(0, reading.sources), v.index_select(0, reading.sources))
-        read = scaled_dot_product_attention(q, *kept)
-        if reading is not None and reading.gamma is not None:
-            pairs = len(reading.gamma)
-            own = scaled_dot_product_attention(q[-pairs:], *(x[-2 * pairs : -pairs] for x in (k, v)))
-            read = torch.cat([read[:-pairs], own.lerp(read[-pairs:], Steering.alpha)])
-        return attn.to_out[0](read.transpose(1, 2).flatten(2))
+OWN = Reading()
 
 
-def make_unet() -> Any:
-    unet: Any = UNet2DConditionModel(**diffusers_config(UNET_CONFIG))
-    unet.set_attn_processor({name: WindowAttention(name.startswith(INJECTED)) for name in unet.attn_processors})
-    return unet
+class WindowUNet(TinyUNet):
+    """`TinyUNet` with a `Reading`."""
 
+    def __init__(self) -> None:
+        super().__init__(UNET_CONFIG)
+        self.reading = OWN
+        for number, (block, layer) in enumerate(INJECTED):
+            attention: Any = self.get_submodule(f"up_blocks.{block}.attentions.{layer}.transformer_blocks.0.attn1")
+            attention.set_processor(partial(self._attend, number))
 
-def diffusers_unet(prior: TinyPrior) -> UNet2DConditionModel:
-    """The prior's UNet for inference, with the weights' own device and dtype."""
-    unet = UNet2DConditionModel(**diffusers_config(prior.unet_config))
-    unet.load_state_dict({key: prior.unet_weights[UNET + ldm_key(key)] for key in unet.state_dict()})
-    weight = next(iter(prior.unet_weights.values()))
-    return unet.to(weight.device, weight.dtype).eval().requires_grad_(False)
+    def forward(
+        self, x: Tensor, timestep: Tensor | int, context: Tensor, return_dict: bool = False, reading: Reading = OWN
+    ) -> tuple[Tensor]:
+        self.reading = reading
+        return super().forward(x, timestep, context, return_dict)
 
+    def _attend(self, number: int, attention: Attention, hidden: Tensor, context: Tensor | None = None) -> Tensor:
+        def heads(x: Tensor) -> Tensor:
+            return x.unflatten(-1, (attention.heads, -1)).transpose(1, 2)
 
-def diffusers_config(ldm: dict[str, Any]) -> dict[str, Any]:
-    """Latent diffusion's UNet configuration in diffusers' words, for networks without attention at the lowest level."""
-    widths = [ldm["model_channels"] * multiple for multiple in ldm["channel_mult"]]
-    with_attention = len(widths) - 1
-    return {
-        "sample_size": ldm["image_size"],
-        "in_channels": ldm["in_channels"],
-        "out_channels": ldm["out_channels"],
-        "block_out_channels": widths,
-        "layers_per_block": ldm["num_res_blocks"][0],
-        "down_block_types": ["CrossAttnDownBlock2D"] * with_attention + ["DownBlock2D"],
-        "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * with_attention,
-        # What diffusers calls a head's dimension is the number of heads.
-        "attention_head_dim": [width // ldm["num_head_channels"] for width in widths],
-        "cross_attention_dim": ldm["context_dim"],
-    }
+        def read(queries: Tensor, states: Tensor) -> Tensor:
+            q, k, v = (layer(x) for layer, x in zip(layers, (queries, states, states), strict=True))
+            return scaled_dot_product_attention(heads(q), heads(k), heads(v))
+
+        layers = attention.to_q, attention.to_k, attention.to_v
+        sources, record, recorded = self.reading
+        if record is not None:
+            record.append(hidden.half())
+        if recorded is not None:
+            content, style = (states[number].to(hidden.dtype) for states in (recorded.content, recorded.style))
+            queries = hidden.lerp(content, recorded.gamma[:, None, None].to(hidden.dtype))
+            result = read(queries, content).lerp(read(queries, style), Steering.alpha)
+        else:
+            result = read(hidden, hidden if sources is None else hidden[sources])
+        return attention.to_out[0](result.transpose(1, 2).flatten(2))

@@ -1,8 +1,8 @@
 """What the prior is trained to do: to denoise, and to carry a transfer out.
 
-Rows of a batch: 0..P-1 are style windows, which attend to themselves; P..2P-1 are the windows to be restyled, whose injected
-attention reads the rows `sources`. In a transfer P..2P-1 are contents, which attend to themselves too, and 2P..3P-1 the samples,
-which read both as the pack's own sampler does. Sigma is the noise level of the variance-exploding form that `stylus_ops.diffusion` works in.
+Rows of a batch that is denoised: 0..P-1 are style windows, which attend to themselves; P..2P-1 are the windows to be restyled,
+whose injected attention reads the rows `sources`. In a transfer the samples read what inversion has recorded of contents and
+styles, as the pack's own sampler does. Sigma is the noise level of the variance-exploding form that `stylus_ops.diffusion` works in.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ from stylus_ops.engine.loading import sd_sigmas
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
 from .examples import random_examples
-from .network import Reading
-from .windows import Recordings, to_images
+from .network import Reading, Recorded
+from .windows import Recordings, band_smoothing, to_images
 
 OWN = 0.2  # share of windows that attend to themselves
-NODES = (4, 12)  # of a transfer
+NODES = (4, 9)  # of a transfer
 USUAL_GAMMA = 0.7  # share of transfers with the default gamma; others have any
 SIGMAS = sd_sigmas()
+SMOOTHING = 6.0  # bands: the decode takes what is finer from the content
+FLOOR_DB = 60.0  # under a clip's peak
+WHOLE = 0.25
+"""Weight of the squared error of the latents beside that of the envelopes in bels: what is finer must not decay."""
 
 
 class Batch(NamedTuple):
@@ -88,8 +92,7 @@ class Predictor:
                 inputs,
                 timesteps,
                 self.context.expand(len(noisy), -1, -1),
-                cross_attention_kwargs={"reading": reading},
-                return_dict=False,
+                reading=reading,
             )[0]
         return eps.float()
 
@@ -145,20 +148,16 @@ def random_gamma(pairs: int, device: torch.device | str = "cpu") -> Tensor:
 
 
 class Points(NamedTuple):
-    """Where examples are on their way through a transfer, one row each; latents [P, 4, h, w]."""
+    """Where P examples are at one node of their transfers; latents [P, 4, h, w]."""
 
     timesteps: Tensor
     """[P]"""
-    gamma: Tensor
-    """[P] query preservation."""
-    style: Tensor
-    """On the style's own way up."""
-    content: Tensor
-    """On the content's own way up."""
     sample: Tensor
     """On its way down."""
     target: Tensor
     """Where it should go."""
+    recorded: Recorded
+    """What it reads."""
 
 
 @torch.no_grad()
@@ -169,22 +168,24 @@ def transfer(predict: Predict, batch: Batch, timesteps: Tensor, gamma: Tensor) -
         timesteps: [N] ascending, of the nodes.
         gamma: [P] query preservation.
     """
-    clips, pairs = torch.cat([batch.style, batch.content]), len(batch.content)
+    clips, pairs = torch.cat([batch.content, batch.style]), len(batch.content)
     timesteps = timesteps.to(clips.device)
     sigmas = sigma_at(timesteps).flatten()
-    own = Reading(torch.arange(2 * pairs, device=clips.device))
+    records: list[list[Tensor]] = []
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-        timestep = timesteps[(sigmas - sigma).abs().argmin()].expand(len(x))
-        return x - sigma * predict(x, timestep, own)
+        """Called once a node, upwards."""
+        timestep = timesteps[len(records)].expand(len(x))
+        records.append([])
+        return x - sigma * predict(x, timestep, Reading(record=records[-1]))
 
-    inverted = invert(denoise, clips, sigmas, Schedule(), evaluated=clips.new_empty(len(sigmas), *clips.shape))
-    styles, contents = inverted.noise.split(pairs)
+    noise = invert(denoise, clips, sigmas, Schedule(), evaluated=clips.new_empty(len(sigmas), *clips.shape)).noise
+    contents, styles = noise.split(pairs)
     sample = torch.cat([adain(c[None], [s[None]], [1.0]) for c, s in zip(contents, styles, strict=True)])
     passed = []
     for node in reversed(range(len(sigmas))):
-        style, content = inverted.evaluated[node].split(pairs)
-        points = Points(timesteps[node].expand(pairs), gamma, style, content, sample, batch.target)
+        content, style = ([states.split(pairs)[part] for states in records[node]] for part in (0, 1))
+        points = Points(timesteps[node].expand(pairs), sample, batch.target, Recorded(content, style, gamma))
         passed.append(points)
         below = sigmas[node - 1] if node else sigmas.new_zeros(())
         sample = sample + (below - sigmas[node]) * styled_eps(predict, points)
@@ -192,16 +193,12 @@ def transfer(predict: Predict, batch: Batch, timesteps: Tensor, gamma: Tensor) -
 
 
 def styled_eps(predict: Predict, points: Points) -> Tensor:
-    """The noise in the samples, [P, 4, h, w], with injected attention that reads contents and styles."""
-    pairs = len(points.sample)
-    rows = torch.arange(2 * pairs, device=points.sample.device)
-    reading = Reading(torch.cat([rows, rows[:pairs]]), points.gamma)
-    noisy = torch.cat([points.style, points.content, points.sample])
-    return predict(noisy, points.timesteps.repeat(3), reading)[2 * pairs :]
+    """The noise in the samples, [P, 4, h, w]."""
+    return predict(points.sample, points.timesteps, Reading(recorded=points.recorded))
 
 
-def transfer_loss(predict: Predict, points: Points) -> Tensor:
-    """Weighted squared error [P] of the denoised prediction against the target.
+def transfer_loss(predict: Predict, autoencoder: TinyAutoencoder, points: Points) -> Tensor:
+    """Weighted distance [P] of the denoised prediction from the target, by `envelope_distance`.
 
     Noise that is drawn at random is independent of the content's timbre; that which inversion finds is not, and what the nodes
     above have left of that timbre is no fixed share. So the network is trained where transfers really lead it (the idea of
@@ -209,7 +206,24 @@ def transfer_loss(predict: Predict, points: Points) -> Tensor:
     """
     sigma = sigma_at(points.timesteps)
     denoised = points.sample - sigma * styled_eps(predict, points)
-    return transfer_weight(sigma.flatten()) * (denoised - points.target).square().mean((1, 2, 3))
+    envelopes = envelope_distance(autoencoder, denoised, points.target) / 10
+    whole = (denoised - points.target).square().mean((1, 2, 3))
+    return transfer_weight(sigma.flatten()) * (envelopes + WHOLE * whole)
+
+
+def envelope_distance(autoencoder: TinyAutoencoder, latents: Tensor, target: Tensor) -> Tensor:
+    """Log-spectral distance [P] in dB between the spectral envelopes of two images, given as latents [P, 4, h, w]: root mean
+    square over the bands of a frame, mean over the frames. Below the floor nothing counts.
+
+    Images are those of the linear codec, which has the envelope and costs nothing beside the residual network.
+    """
+
+    def decibels(x: Tensor) -> Tensor:
+        images = autoencoder.from_patches(autoencoder.decoder.linear(x))[:, 0]
+        root = band_smoothing(images.shape[1], SMOOTHING, x.device) @ ((1 - images) / 2).clamp(min=0).square()
+        return 40 * torch.log10(root + 10 ** (-FLOOR_DB / 40))
+
+    return (decibels(latents) - decibels(target)).square().mean(1).add(1e-4).sqrt().mean(1)
 
 
 def transfer_weight(sigma: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """Train the UNet on latents of the frozen autoencoder.
 
-    python -m training.prior --folder FOLDER --minutes 90
+    python -m training.prior --folder FOLDER --minutes 90 [--start stylus_ops/tiny/prior.safetensors]
 
-reads FOLDER/data and FOLDER/autoencoder.pt, writes FOLDER/prior.pt every five minutes and goes on from it when started again;
-`--start WEIGHTS` begins with weights in the bundled format, whose autoencoder it unpacks.
+reads FOLDER/data and FOLDER/autoencoder.pt. Every five minutes it writes FOLDER/prior.pt, from which it goes on when started
+again, and FOLDER/prior.safetensors, the averaged weights in the bundled format, with their checksum. `--start WEIGHTS` begins
+with weights in that format, whose autoencoder it unpacks.
 """
 
 from __future__ import annotations
@@ -13,27 +14,31 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from stylus_ops.dials import Steering
-from stylus_ops.tiny import load
+from stylus_ops.engine.ldm_keys import ldm_key
+from stylus_ops.engine.loading import tiny_unet
+from stylus_ops.tiny import AUTOENCODER, CONTEXT, FORMAT, UNET, load, write_checksum
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
 from .examples import KINDS
-from .network import UNET_CONFIG, diffusers_unet, make_unet
+from .network import UNET_CONFIG, WindowUNet
 from .objectives import (
     Batch,
     Points,
     Predict,
     Predictor,
-    Task,
     denoising_loss,
+    envelope_distance,
     random_batch,
     random_gamma,
     random_nodes,
@@ -41,66 +46,44 @@ from .objectives import (
     transfer,
     transfer_loss,
 )
-from .windows import Recordings, on_device
+from .windows import Recordings
 
 LEARNING_RATE = 5e-4
+WARMING = 50  # steps
 EMA = 0.999
-TRANSFERRED = {"equalised": 0.05, "processed": 0.1, "replayed": 0.4, "rolled": 0.25, "matched": 0.2}
+TRANSFERRED = {"equalised": 0.05, "processed": 0.1, "replayed": 0.55, "rolled": 0.15, "matched": 0.15}
 """Kinds of examples whose transfer is trained."""
 CHECKED = ("replayed", "rolled")
-KEPT = 24
-"""Transfers whose points are kept to be trained on."""
-ROUND = 16
+KEPT = 64
+"""Points of transfers that are kept to be trained on. Neighbours on one trajectory are alike, so they are drawn at random."""
+ROUND = 12
 """Losses before the next transfer."""
-REPORT, SAVE = 120.0, 300.0
-"""Seconds between."""
-
-
-class Passed:
-    """Points that the last transfers went through. Neighbours on one way are alike, so they are drawn at random from many."""
-
-    def __init__(self, transfers: int):
-        self.transfers: deque[Points] = deque(maxlen=transfers)
-
-    def add(self, points: Sequence[Points]) -> None:
-        self.transfers.append(_joined(points))
-        self.all = _joined(self.transfers)
-
-    def draw(self, count: int, rng: np.random.Generator) -> Points:
-        rows = on_device(rng.integers(len(self.all.sample), size=count), self.all.sample.device)
-        return Points(*(values[rows] for values in self.all))
-
-
-def _joined(points: Iterable[Points]) -> Points:
-    return Points(*(torch.cat(values) for values in zip(*points, strict=True)))
+REPORT, SAVE = 600.0, 300.0
+"""Seconds between, of processor time and of the clock."""
 
 
 def losses(
-    predict: Predict,
-    autoencoder: TinyAutoencoder,
-    recordings: Recordings,
-    pairs: int,
-    width: int,
-    share: float,
+    predict: Predict, autoencoder: TinyAutoencoder, recordings: Recordings, pairs: int, width: int, share: float
 ) -> Iterator[tuple[str, Tensor]]:
     """Endless losses by name, each to be used before the next is asked for: of denoising, and of points of transfers.
 
     Args:
         share: of the losses that are of transfers, 0 to below 1.
     """
-    rng, passed = np.random.default_rng(), Passed(KEPT)
+    rng, kept = np.random.default_rng(), deque[Points](maxlen=KEPT)
 
     def examples(kinds: dict[str, float]) -> Batch:
         return random_batch(autoencoder, recordings, rng, pairs, width, kinds)
 
     while True:
-        if share > 0:
-            for _ in range(1 if passed.transfers else KEPT // 2):
-                gamma = random_gamma(pairs, recordings.device)
-                passed.add(transfer(predict, examples(TRANSFERRED), random_nodes(), gamma)[0])
+        while share > 0:
+            gamma = random_gamma(pairs, recordings.device)
+            kept.extend(transfer(predict, examples(TRANSFERRED), random_nodes(), gamma)[0])
+            if len(kept) > KEPT // 2:
+                break
         for _ in range(ROUND):
             if rng.random() < share:
-                yield "transfer", transfer_loss(predict, passed.draw(pairs, rng)).mean()
+                yield "transfer", transfer_loss(predict, autoencoder, kept[rng.integers(len(kept))]).mean()
             else:
                 yield (
                     "denoising",
@@ -109,28 +92,19 @@ def losses(
 
 
 @torch.no_grad()
-def report(predict: Predict, batches: dict[str, Batch]) -> str:
-    """On held-out examples: the denoising loss by where the injected attention reads (itself, its style, a stranger), and how
-    far a transfer of 10 steps ends from its target (root mean square in latents, of the content's)."""
+def report(predict: Predict, autoencoder: TinyAutoencoder, batches: dict[str, Batch]) -> str:
+    """How far held-out transfers of 10 steps end from their targets, and how far the contents are: root mean square in
+    latents, and mean distance of the envelopes in dB."""
     lines = []
     for kind, batch in batches.items():
-        pairs, device = len(batch.content), batch.content.device
-        rows = torch.arange(pairs, device=device)
-        readers = {"own": rows + pairs, "style": rows, "stranger": rows.roll(1)}
-        for timestep in (500, 800):
-            by_reader = {}
-            for reader, source in readers.items():
-                torch.manual_seed(0)
-                task = Task(
-                    rows.new_full((pairs,), timestep), torch.ones(pairs, device=device), torch.cat([rows, source])
-                )
-                by_reader[reader] = float(denoising_loss(predict, batch, task)[pairs:].mean())
-            lines.append(f"  {kind} t={timestep} " + " ".join(f"{r} {x:.3f}" for r, x in by_reader.items()))
-        gamma = torch.full((pairs,), Steering.gamma, device=device)
+        gamma = torch.full((len(batch.content),), Steering.gamma, device=batch.content.device)
         _, result = transfer(predict, batch, 1 + 100 * torch.arange(10), gamma)
-        before, after = ((x - batch.target).square().mean().sqrt() for x in (batch.content, result))
-        lines.append(f"  {kind} transfer: {after:.3f} off, of {before:.3f}")
-    torch.seed()
+        after, before = (
+            f"{(x - batch.target).square().mean().sqrt():.3f}, "
+            f"{envelope_distance(autoencoder, x, batch.target).mean():.2f} dB"
+            for x in (result, batch.content)
+        )
+        lines.append(f"  {kind}: {after} off, of {before}")
     return "\n".join(lines)
 
 
@@ -141,10 +115,37 @@ def unpack_autoencoder(weights: Path, folder: Path) -> None:
     torch.save({"config": config, "model": load(path=weights).autoencoder.state_dict()}, folder / "autoencoder.pt")
 
 
+def write_weights(
+    path: Path, codec: dict[str, Any], names: Sequence[str], averages: Sequence[Tensor], step: int
+) -> None:
+    """Write the bundled format and its checksum: the UNet under latent diffusion's names, autoencoder and context, in fp16.
+
+    Args:
+        codec: as `training.autoencoder` leaves it.
+        names, averages: names of the UNet's weights, and their averages with the context's last.
+    """
+    *weights, context = averages
+    tensors = {UNET + ldm_key(name): weight for name, weight in zip(names, weights, strict=True)}
+    tensors |= {AUTOENCODER + name: weight for name, weight in codec["model"].items()} | {CONTEXT: context}
+    metadata = {
+        "format": FORMAT,
+        "licence": "MIT",
+        "unet_weights": str(len(names)),
+        "steps": str(step),
+        "config": json.dumps({"autoencoder": codec["config"], "unet": UNET_CONFIG}),
+    }
+    part = path.with_suffix(".part")
+    save_file({name: tensor.half().cpu().contiguous() for name, tensor in tensors.items()}, part, metadata)
+    os.replace(part, path)
+    write_checksum(path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument(
+        "--minutes", type=float, required=True, help="of processor time, all runs together, for the schedule"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=8)
@@ -152,7 +153,10 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="weights in the bundled format to begin with")
     parser.add_argument("--rate", type=float, default=LEARNING_RATE)
     parser.add_argument(
-        "--transfers", type=float, default=0.6, help="share of steps on the ways of transfers, 0 to 0.9"
+        "--transfers", type=float, default=0.6, help="share of steps on the trajectories of transfers, 0 to 0.9"
+    )
+    parser.add_argument(
+        "--trained", nargs="+", default=[""], metavar="PREFIX", help="parts of the UNet; all if not given"
     )
     parser.add_argument("--bfloat16", action="store_true", help="for devices with matrix units for it; slow on others")
     parser.add_argument("--compile", action="store_true", help="minutes of compiling first, faster steps after")
@@ -161,20 +165,24 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     if args.start is not None and not (args.folder / "prior.pt").exists():
         unpack_autoencoder(args.start, args.folder)
-    saved = torch.load(args.folder / "autoencoder.pt")
-    autoencoder = TinyAutoencoder(**saved["config"])
-    autoencoder.load_state_dict(saved["model"])
-    autoencoder.to(args.device)
+    codec = torch.load(args.folder / "autoencoder.pt")
+    autoencoder = TinyAutoencoder(**codec["config"])
+    autoencoder.load_state_dict(codec["model"])
+    autoencoder.to(args.device).requires_grad_(False)
     recordings, held_out = (Recordings(args.folder / "data" / part, args.device) for part in ("train", "held_out"))
     checks = {
         kind: random_batch(autoencoder, held_out, np.random.default_rng(1), args.pairs, args.width, {kind: 1.0})
         for kind in CHECKED
     }
 
-    unet = make_unet().to(args.device, memory_format=torch.channels_last)
+    unet = WindowUNet().to(args.device, memory_format=torch.channels_last)
     context = torch.nn.Parameter(torch.randn(1, 1, UNET_CONFIG["context_dim"], device=args.device))
+    names = [name for name, _ in unet.named_parameters()]
     parameters = [*unet.parameters(), context]
-    optimizer = torch.optim.AdamW(parameters, args.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    for name, parameter in zip([*names, ""], parameters, strict=True):
+        parameter.requires_grad_(name.startswith(tuple(args.trained)))
+    trained = [p for p in parameters if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, args.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     step, seconds, path = 0, 0.0, args.folder / "prior.pt"
     if path.exists():
         state = torch.load(path, map_location=args.device)
@@ -185,12 +193,11 @@ def main() -> None:
     else:
         if args.start is not None:
             bundled = load(path=args.start)
-            unet.load_state_dict(diffusers_unet(bundled).state_dict())
+            unet.load_state_dict(tiny_unet(bundled).state_dict())
             context.data = bundled.context.to(args.device)
         averages = [p.detach().clone() for p in parameters]
-    print(f"{sum(p.numel() for p in parameters) / 1e6:.2f} M parameters, from step {step}", flush=True)
+    print(f"{sum(p.numel() for p in trained) / 1e6:.2f} M parameters, from step {step}", flush=True)
     compiled = torch.compile(unet, dynamic=False) if args.compile else unet
-    torch.seed()
 
     def save() -> None:
         state = {
@@ -199,41 +206,43 @@ def main() -> None:
             "optimizer": optimizer.state_dict(),
             "averages": averages,
             "step": step,
-            "seconds": seconds + time.monotonic() - begin,
+            "seconds": elapsed,
         }
         torch.save(state, path.with_suffix(".part"))
         os.replace(path.with_suffix(".part"), path)
+        write_weights(path.with_suffix(".safetensors"), codec, names, averages, step)
 
-    begin = last_report = last_save = time.monotonic()
+    begin = time.process_time() - seconds  # a machine that others use, too, must not end the schedule early
+    elapsed, last_report, last_save = seconds, seconds, time.monotonic()
     recent: dict[str, list[Tensor]] = {"denoising": [], "transfer": []}
     predict = Predictor(compiled, context, args.bfloat16)
-    if step == 0:
-        print(report(predict, checks), flush=True)
+    print(report(predict, autoencoder, checks), flush=True)
     for name, loss in losses(predict, autoencoder, recordings, args.pairs, args.width, args.transfers):
-        elapsed = time.monotonic() - begin
+        elapsed = time.process_time() - begin
         if elapsed >= args.minutes * 60:
             break
-        rate = args.rate * min(1, (step + 1) / 100) * min(1, 0.05 + 2.2 * (1 - elapsed / (args.minutes * 60)))
+        rate = args.rate * min(1, (step + 1) / WARMING) * min(1, 0.05 + 2.2 * (1 - elapsed / (args.minutes * 60)))
         for group in optimizer.param_groups:
             group["lr"] = rate
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         recent[name].append(loss.detach())
         step += 1
         decay = min(EMA, (1 + step) / (10 + step))
         torch._foreach_lerp_(averages, [p.detach() for p in parameters], 1 - decay)
-        if time.monotonic() - last_report > REPORT:
-            means = ", ".join(f"{kind} {torch.stack(rows).mean():.4f}" for kind, rows in recent.items() if rows)
-            print(f"{elapsed:.0f} s, step {step}: {means}\n{report(predict, checks)}", flush=True)
-            recent = {kind: [] for kind in recent}
-            last_report = time.monotonic()
         if time.monotonic() - last_save > SAVE:
             last_save = time.monotonic()
             save()
+            means = ", ".join(f"{kind} {torch.stack(rows).mean():.4f}" for kind, rows in recent.items() if rows)
+            print(f"{elapsed:.0f} s, step {step}: {means}", flush=True)
+            recent = {kind: [] for kind in recent}
+        if elapsed - last_report > REPORT:
+            last_report = elapsed
+            print(report(predict, autoencoder, checks), flush=True)
     save()
-    print(f"done at step {step}\n{report(predict, checks)}", flush=True)
+    print(f"done at step {step}\n{report(predict, autoencoder, checks)}", flush=True)
 
 
 if __name__ == "__main__":

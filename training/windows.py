@@ -6,6 +6,7 @@ Values are (mel amplitude) ** 0.25 with low frequencies first, [P, 256, frames];
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,15 +41,19 @@ class Recordings:
 
     def __init__(self, folder: Path, device: torch.device | str = "cpu"):
         music, textures = (
-            [np.load(path) for path in sorted(folder.glob(f"{kind}_*.npy"))] for kind in ("music", "texture")
+            [np.load(path) for path in sorted(folder.glob(f"{kind}_*.npz"))] for kind in ("music", "texture")
         )
         if not music or not textures:
             raise ValueError(f"{folder} holds no training data: run `python -m training.data` first")
-        self.music, self.renderings = len(music), len(music[0])
-        repeated = [np.broadcast_to(texture, music[0].shape) for texture in textures]
-        self.values = torch.from_numpy(np.stack(music + repeated)).to(device)
+        played = [file["values"] for file in music]
+        self.music, self.renderings = len(played), len(played[0])
+        sounds = played + [np.broadcast_to(file["values"], played[0].shape) for file in textures]
+        self.values = torch.from_numpy(np.stack(sounds)).to(device)
         """[pieces, renderings, 256, frames], the textures last."""
         self.device = self.values.device
+        alone = -1 - np.arange(len(textures))[:, None].repeat(self.renderings, 1)
+        self.ensembles = np.concatenate([[file["ensembles"] for file in music], alone])
+        """[pieces, renderings] who plays; of each texture another number."""
 
     def pieces(self, rng: np.random.Generator, textures: NDArray[np.float64] | float, count: int) -> Integers:
         """[count] random pieces, which are textures with the given probability."""
@@ -63,10 +68,25 @@ class Recordings:
         other = rng.integers(before + after)
         return first, np.where(other < before, other, first + WIDTH + other - before)
 
+    def alike(self, rng: np.random.Generator, pieces: Integers, renderings: Integers) -> tuple[Integers, Integers]:
+        """Random pieces and renderings of the same ensembles, [count] each."""
+        numbers, order = self.ensembles.ravel(), self.ensembles.argsort(axis=None, kind="stable")
+        wanted = self.ensembles[pieces, renderings]
+        first, end = (np.searchsorted(numbers[order], wanted, side) for side in ("left", "right"))
+        return np.divmod(order[rng.integers(first, end)], self.renderings)
+
     def windows(self, places: Places) -> Tensor:
         """[P, 256, WIDTH] float32."""
         pieces, renderings, starts = (on_device(index, self.device) for index in places)
         return self.values.unfold(-1, WIDTH, 1)[pieces, renderings, :, starts].float()
+
+
+@lru_cache
+def band_smoothing(bands: int, deviation: float, device: torch.device) -> Tensor:
+    """Matrix [bands, bands] that smooths over the bands by a Gaussian of that many of them; its rows sum to 1."""
+    at = torch.arange(bands, device=device)
+    weights = torch.exp(-0.5 * ((at[:, None] - at) / deviation) ** 2)
+    return weights / weights.sum(1, keepdim=True)
 
 
 def equalisers(rng: np.random.Generator, count: int, device: torch.device) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -48,15 +49,15 @@ def load_model(name: str, device: torch.device, dtype: torch.dtype) -> LoadedMod
     """Load a model for inference.
 
     Args:
-        name: "tiny", a `.safetensors` checkpoint, a diffusers folder, or a Hub id such as `owner/model`.
+        name: "tiny", a `.safetensors` file (a checkpoint or a prior of tiny's format), a diffusers folder, or a Hub id such as `owner/model`.
         dtype: of the U-Net; the autoencoder stays in float32.
 
     Raises:
         ValueError: the model is not found, not in safetensors, damaged, or of a family that the command line can't use.
     """
     kind, path = find(name)
-    if kind == "tiny":
-        return _tiny(device, dtype)
+    if kind == "tiny" or (kind == "file" and tiny.is_prior(path)):
+        return _tiny(device, dtype, path)
     from .stable_diffusion import load_checkpoint, load_folder  # takes seconds, which the bundled prior does without
 
     if kind == "file":
@@ -64,8 +65,8 @@ def load_model(name: str, device: torch.device, dtype: torch.dtype) -> LoadedMod
     return load_folder(name, downloaded(name) if kind == "hub" else path, device, dtype)
 
 
-def _tiny(device: torch.device, dtype: torch.dtype) -> LoadedModel:
-    prior = tiny.load(device, dtype)
+def _tiny(device: torch.device, dtype: torch.dtype, path: Path) -> LoadedModel:
+    prior = tiny.load(device, dtype, path)
     return LoadedModel(
         tiny_unet(prior), prior.autoencoder, prior.context, sd_sigmas(), prediction="epsilon", preset="tiny-256"
     )

@@ -24,7 +24,6 @@ METHODS = (
     "style",
     "eq-match",
     "cross-synthesis",
-    "musaicing",
     "adain",
     "stylus-paper",
     "stylus",
@@ -32,7 +31,10 @@ METHODS = (
 TRUTH_METHODS = ("truth-decode", "truth-autoencoder")
 SWEPT = ("eq-match", "cross-synthesis", "adain", "stylus")
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
-TRUTH_SHOWN = ("closed_truth", "truth_lsd_db", "truth_mcd", "truth_chroma_cosine", "truth_pitch_jaccard", "style_taken")
+TRUTH_SHOWN = (
+    *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_chroma_cosine"),
+    *("truth_crest_low_db", "truth_crest_high_db", "truth_onset_sharpness_db"),
+)
 SHOWN = ("chroma_cosine", "onset_f1", "style_taken", "closed_mel_spectrum", "closed_mfcc_means", "mfcc_fd")
 
 

@@ -9,8 +9,9 @@ from torch import Tensor
 from ..audio.metrics import Timbre, chroma_cosine, closed_shares, mfcc_frechet_distance, timbre
 from .baselines import Restyled
 from .clap import Clap, clap_similarities
+from .clarity import Clarity, clarity
 from .fidelity import clipped_share, loudness_difference, spectral_convergence
-from .notes import Notes, onset_f1, pitch_jaccard, raw_pitch_accuracy, tempo_difference
+from .notes import Notes, onset_f1, raw_pitch_accuracy, tempo_difference
 from .texture import Texture, closed_textures, texture
 from .truth import Distances, Truth, closed_truth
 
@@ -18,10 +19,10 @@ CONTENT_COLUMNS = ("chroma_cosine", "onset_f1", "raw_pitch_accuracy", "tempo_dif
 CLOSED_COLUMNS = ("closed_mel_spectrum", "closed_mfcc_means", "closed_mfcc_deviations")
 STYLE_COLUMNS = ("style_taken", *CLOSED_COLUMNS, "closed_centroid", "closed_flatness", "mfcc_fd")
 TEXTURE_COLUMNS = tuple(f"closed_texture_{field}" for field in Texture._fields)
-FIDELITY_COLUMNS = ("spectral_convergence", "clipped_share", "loudness_difference_lu")
+FIDELITY_COLUMNS = ("onset_sharpness_db", "spectral_convergence", "clipped_share", "loudness_difference_lu")
 TRUTH_COLUMNS = (
-    *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_mfcc_deviations"),
-    *("truth_chroma_cosine", "truth_pitch_jaccard", "truth_onset_f1"),
+    *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_chroma_cosine", "truth_onset_f1"),
+    *(f"truth_{name}_db" for name in Clarity._fields),
 )
 CLAP_COLUMNS = ("clap_content", "clap_style", "clap_direction")
 COLUMNS = CONTENT_COLUMNS + STYLE_COLUMNS + TEXTURE_COLUMNS + FIDELITY_COLUMNS
@@ -62,11 +63,11 @@ class Measure:
         return texture(self.content, self.rate), texture(self.style, self.rate)
 
     @cached_property
-    def reference(self) -> tuple[Truth, Distances, Notes]:
-        """The truth, and how far the content is from it."""
+    def reference(self) -> tuple[Truth, Distances, Notes, Clarity]:
+        """The truth, how far the content is from it, and what is played there how clearly."""
         assert self.truth is not None
         truth = Truth(self.truth, self.rate)
-        return truth, truth.distances(self.content), Notes(self.truth, self.rate)
+        return truth, truth.distances(self.content), Notes(self.truth, self.rate), clarity(self.truth, self.rate)
 
     @cached_property
     def embeddings(self) -> tuple[Tensor, Tensor]:
@@ -79,7 +80,7 @@ class Measure:
         `style_taken` is the mean of the closed distances of the mel spectrum and of the MFCCs' means and deviations.
         """
         waveform = output.waveform
-        notes, sound = Notes(waveform, self.rate), timbre(waveform, self.rate)
+        notes, sound, clear = Notes(waveform, self.rate), timbre(waveform, self.rate), clarity(waveform, self.rate)
         closed = closed_shares(*self.timbres, sound)
         columns = {f"closed_{name.replace(' ', '_')}": value for name, value in closed.items()}
         columns |= {
@@ -89,6 +90,7 @@ class Measure:
             "tempo_difference_bpm": tempo_difference(self.notes, notes),
             "style_taken": sum(columns[name] for name in CLOSED_COLUMNS) / len(CLOSED_COLUMNS),
             "mfcc_fd": mfcc_frechet_distance(sound, self.timbres[1]),
+            "onset_sharpness_db": clear.onset_sharpness,
             "spectral_convergence": _convergence(output, self.rate),
             "clipped_share": clipped_share(waveform),
             "loudness_difference_lu": loudness_difference(self.content, waveform, self.rate),
@@ -96,22 +98,21 @@ class Measure:
         textured = closed_textures(*self.textures, texture(waveform, self.rate))
         columns |= {f"closed_texture_{field}": value for field, value in textured.items()}
         if self.truth is not None:
-            columns |= self._to_truth(waveform, notes)
+            columns |= self._to_truth(waveform, notes, clear)
         if self.clap is not None:
             columns |= clap_similarities(*self.embeddings, self.clap.embed(waveform, self.rate))
         return columns
 
-    def _to_truth(self, waveform: Tensor, notes: Notes) -> dict[str, float]:
+    def _to_truth(self, waveform: Tensor, notes: Notes, clear: Clarity) -> dict[str, float]:
         assert self.truth is not None
-        truth, before, played = self.reference
+        truth, before, played, clearly = self.reference
         after = truth.distances(waveform)
-        rolls = [n.melody if self.monophonic else n.chords for n in (played, notes)]
         return {
             "closed_truth": closed_truth(before, after),
             **{f"truth_{name}": value for name, value in after._asdict().items()},
             "truth_chroma_cosine": chroma_cosine(self.truth, waveform, self.rate),
-            "truth_pitch_jaccard": pitch_jaccard(rolls[0], rolls[1]),
             "truth_onset_f1": onset_f1(played, notes),
+            **{f"truth_{name}_db": getattr(clear, name) - getattr(clearly, name) for name in Clarity._fields},
         }
 
 

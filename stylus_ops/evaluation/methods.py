@@ -23,7 +23,6 @@ from ..engine.engine import Engine
 from ..pipeline.settings import PAPER, Settings
 from ..pipeline.transfer import Clip, Transfer
 from .baselines import Restyled, cross_synthesis, eq_match, style_itself, truths_mel
-from .musaicing import musaicing
 
 LONGEST_DIFFERENCE = 0.01  # seconds, between content and truth
 
@@ -107,11 +106,6 @@ def cross_synthesised(pair: Recordings, settings: Settings) -> Restyled:
     return cross_synthesis(pair.content, pair.style, pair.sample_rate, settings.alpha)
 
 
-def mosaicked(pair: Recordings, settings: Settings) -> Restyled:
-    """`musaicing`."""
-    return musaicing(pair.content, pair.style, pair.sample_rate)
-
-
 def truth_decoded(pair: Recordings, settings: Settings) -> Restyled:
     """The truth's own mel decoded: the most that any model can reach with this decoder."""
     return truths_mel(pair.content, _known(pair.truth), pair.sample_rate)
@@ -161,7 +155,6 @@ KINDS: dict[str, Callable[[Recordings, Settings], Restyled]] = {
     "style": raw_style,
     "eq-match": equalised,
     "cross-synthesis": cross_synthesised,
-    "musaicing": mosaicked,
     "truth-decode": truth_decoded,
     "truth-autoencoder": truth_autoencoded,
     "adain": transferred,

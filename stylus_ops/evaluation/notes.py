@@ -14,7 +14,6 @@ import numpy as np
 from torch import Tensor
 
 from ..audio.backend import resample
-from .multipitch import multipitch
 
 RATE = 22050
 HOP = 512
@@ -49,19 +48,6 @@ class Notes:
         return np.where(voiced, hertz, -hertz)
 
     @cached_property
-    def melody(self) -> np.ndarray:
-        """Bool [128, frames]: the MIDI key of the pitch, in voiced frames."""
-        roll = np.zeros((128, len(self.pitch)), bool)
-        voiced = np.flatnonzero(self.pitch > 0)
-        roll[np.round(librosa.hz_to_midi(self.pitch[voiced])).astype(int), voiced] = True
-        return roll
-
-    @cached_property
-    def chords(self) -> np.ndarray:
-        """Bool [128, frames]: all MIDI keys that sound."""
-        return multipitch(self.samples, RATE, HOP)
-
-    @cached_property
     def tempo(self) -> float:
         """Beats a minute."""
         return float(librosa.feature.tempo(y=self.samples, sr=RATE, hop_length=HOP)[0])
@@ -88,16 +74,6 @@ def raw_pitch_accuracy(content: Notes, output: Notes) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an output without any pitch is worth 0, not a warning
         return float(mir_eval.melody.raw_pitch_accuracy(voicing, cents, out_voicing, out_cents))
-
-
-def pitch_jaccard(a: np.ndarray, b: np.ndarray) -> float:
-    """Keys that sound in both, of those that sound in either, frame by frame (Jaccard 1901, as Cifka et al. 2021 use it);
-    1 is the same pitches throughout. NaN where nothing sounds in either.
-
-    Shape: both bool `[128, frames]`.
-    """
-    either = (a | b).sum()
-    return float((a & b).sum() / either) if either else float("nan")
 
 
 def tempo_difference(content: Notes, output: Notes) -> float:

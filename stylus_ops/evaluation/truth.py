@@ -29,8 +29,6 @@ class Distances(NamedTuple):
     of librosa, an orthonormal cosine transform of dB."""
     mfcc_means: float
     """Euclidean distance of the MFCCs' means over time."""
-    mfcc_deviations: float
-    """Euclidean distance of their standard deviations over time."""
 
 
 class Truth:
@@ -76,7 +74,6 @@ def distances(truth: np.ndarray, output: np.ndarray) -> Distances:
         float(np.sqrt(np.square(output - truth).mean(0)).mean()),
         float(np.linalg.norm(b - a, axis=0).mean()),
         float(np.linalg.norm(b.mean(1) - a.mean(1))),
-        float(np.linalg.norm(b.std(1) - a.std(1))),
     )
 
 

@@ -47,6 +47,15 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def is_prior(path: Path) -> bool:
+    """Whether a file says of itself that it is a prior of this kind, of any version; False for what can't be read."""
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get("format", "").startswith("stylus-tiny")
+    except (OSError, SafetensorError):
+        return False
+
+
 def load(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, path: Path = WEIGHTS) -> TinyPrior:
     """Read the prior. UNet weights and context come in `dtype`.
 
