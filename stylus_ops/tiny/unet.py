@@ -7,7 +7,7 @@ seconds that importing diffusers takes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -136,8 +136,9 @@ class Level(nn.Module):
             self.attentions = nn.ModuleList([Transformer(out, context_dim, heads) for _, out in sizes])
         self.downsamplers, self.upsamplers = nn.ModuleList(), nn.ModuleList()
 
-    def blocks(self) -> zip[tuple[nn.Module, nn.Module | None]]:
-        return zip(self.resnets, getattr(self, "attentions", [None] * len(self.resnets)), strict=True)
+    def blocks(self) -> Iterator[Any]:
+        """Each residual block and its transformer, or None."""
+        yield from zip(self.resnets, getattr(self, "attentions", [None] * len(self.resnets)), strict=True)
 
 
 class MidBlock(nn.Module):
@@ -156,10 +157,10 @@ class TimeEmbedding(nn.Module):
     def __init__(self, channels: int, time_dim: int):
         super().__init__()
         self.linear_1, self.linear_2 = nn.Linear(channels, time_dim), nn.Linear(time_dim, time_dim)
-        self.half = channels // 2
+        self.frequencies = channels // 2
 
     def forward(self, timesteps: Tensor) -> Tensor:
-        exponent = -math.log(10000) * torch.arange(self.half, dtype=torch.float32, device=timesteps.device) / self.half
+        exponent = -math.log(10000) * torch.arange(self.frequencies, device=timesteps.device) / self.frequencies
         angle = timesteps[:, None].float() * exponent.exp()
         embedding = torch.cat([angle.cos(), angle.sin()], dim=-1).to(self.linear_1.weight.dtype)
         return self.linear_2(silu(self.linear_1(embedding)))
@@ -215,6 +216,7 @@ class TinyUNet(nn.Module):
         time = self.time_embedding(torch.as_tensor(timestep, device=x.device).expand(len(x)))
         x = self.conv_in(x)
         skips = [x]
+        level: Any
         for level in self.down_blocks:
             for resnet, attention in level.blocks():
                 x = resnet(x, time) if attention is None else attention(resnet(x, time), context)

@@ -24,8 +24,9 @@ from stylus_ops.diffusion.schedule import ddim_sigmas, timesteps
 from stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from stylus_ops.engine.checkpoint import check_file
 from stylus_ops.engine.engine import Engine, choose_device
-from stylus_ops.engine.loading import CONFIGS, LoadedModel, load_model, predicts_velocity, sd_sigmas
+from stylus_ops.engine.loading import LoadedModel, load_model, sd_sigmas
 from stylus_ops.engine.source import find
+from stylus_ops.engine.stable_diffusion import CONFIGS, predicts_velocity
 from tests.small_folder import write_small_folder
 from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
 
@@ -437,7 +438,7 @@ def test_what_is_a_path_is_never_looked_up_on_the_hub(tmp_path, monkeypatch, nam
 
     (tmp_path / "models").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stylus_ops.engine.loading.snapshot_download", download)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     with pytest.raises(ValueError, match="does not exist"):
         load_model(name, torch.device("cpu"), torch.float32)
 

@@ -47,7 +47,12 @@ def test_with_all_values_it_is_released(filled: Path) -> None:
     [
         ("pyproject.toml", 'PublisherId = "someone"', 'PublisherId = ""', "PublisherId is ''"),
         ("pyproject.toml", 'PublisherId = "someone"', 'PublisherId = "@me"', "PublisherId is '@me'"),
-        ("README.md", f"git clone {REPOSITORY}", "git clone https://github.com/OWNER/REPOSITORY", "README.md says https://github.com/OWNER/REPOSITORY"),
+        (
+            "README.md",
+            f"git clone {REPOSITORY}",
+            "git clone https://github.com/OWNER/REPOSITORY",
+            "README.md says https://github.com/OWNER/REPOSITORY",
+        ),
         (
             "CITATION.cff",
             "^repository-code: .*$",
