@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,6 @@ from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.engine.ldm_keys import ldm_key
 from stylus_ops.engine.loading import tiny_unet
 from stylus_ops.tiny import RECORDINGS, UNET, WEIGHTS, TinyPrior, load, write_checksum
-from training.network import diffusers_config
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +79,24 @@ def test_unet_and_context_come_in_the_wanted_precision(dtype: torch.dtype) -> No
     assert {weight.dtype for weight in prior.unet_weights.values()} == {dtype}
     assert prior.context.dtype == dtype
     assert next(prior.autoencoder.parameters()).dtype == torch.float32
+
+
+def diffusers_config(ldm: dict[str, Any]) -> dict[str, Any]:
+    """Latent diffusion's UNet configuration in diffusers' words, for networks without attention at the lowest level."""
+    widths = [ldm["model_channels"] * multiple for multiple in ldm["channel_mult"]]
+    with_attention = len(widths) - 1
+    return {
+        "sample_size": ldm["image_size"],
+        "in_channels": ldm["in_channels"],
+        "out_channels": ldm["out_channels"],
+        "block_out_channels": widths,
+        "layers_per_block": ldm["num_res_blocks"][0],
+        "down_block_types": ["CrossAttnDownBlock2D"] * with_attention + ["DownBlock2D"],
+        "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * with_attention,
+        # What diffusers calls a head's dimension is the number of heads.
+        "attention_head_dim": [width // ldm["num_head_channels"] for width in widths],
+        "cross_attention_dim": ldm["context_dim"],
+    }
 
 
 def test_unet_is_that_of_diffusers(prior: TinyPrior) -> None:
