@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from functools import lru_cache
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aiohttp import web
@@ -12,25 +13,69 @@ from ..stylus_ops.audio.overview import overview
 from .audio_mel import recording_path
 
 COLUMNS = 600
+LONGEST = 20.0  # seconds of work on one recording
+KEPT = 32  # recordings
+POLL = 0.25  # seconds between two looks at whether the browser is still there
+
+WORKER = ThreadPoolExecutor(1, thread_name_prefix="stylus-overview")
+"""One thread of its own: the event loop's own executor serves the rest of ComfyUI."""
+
+
+class Stopped(Exception):
+    """Nobody waits for the overview."""
+
+
+class Job:
+    """The overview of one recording, computed once for all requests."""
+
+    def __init__(self, path: Path):
+        self.path, self.waiting = path, 0
+        self.result = asyncio.get_running_loop().run_in_executor(WORKER, self.run)
+
+    def run(self) -> dict[str, float | list[float]]:
+        began = time.monotonic()
+
+        def check() -> None:
+            if not self.waiting:
+                raise Stopped
+            if time.monotonic() - began > LONGEST:
+                raise ValueError(f"{self.path.name!r} is too long to be drawn here; its start and duration still count")
+
+        seconds, levels = overview(self.path, COLUMNS, check)
+        return {"seconds": seconds, "levels": [round(level, 4) for level in levels.clamp(0, 1).tolist()]}
+
+
+_jobs: dict[tuple[Path, int], Job] = {}
+"""By file and its time of change in ns, the latest last."""
 
 
 async def send_overview(request: web.Request) -> web.Response:
     """`{"seconds": s, "levels": [0..1, ...]}` of the recording that the query's `audio` names."""
+    name = request.query.get("audio", "")
     try:
-        path = recording_path(request.query.get("audio", ""))
-        changed = path.stat().st_mtime_ns
-        seconds, levels = await asyncio.get_running_loop().run_in_executor(None, _overview, path, changed)
+        path = recording_path(name)
+        key = path, path.stat().st_mtime_ns
+    except OSError:
+        return _refusal(f"audio {name[:60]!r} can't be found: choose another name", 400)
+    except ValueError as error:
+        return _refusal(str(error), 400 if "\0" in name else 404)
+    job = _jobs.get(key) or _jobs.setdefault(key, Job(path))
+    job.waiting += 1
+    try:
+        while not (await asyncio.wait({job.result}, timeout=POLL))[0]:
+            if request.transport is None:
+                return web.Response(status=499)  # the browser is gone
+        return web.json_response(job.result.result())
     except (ValueError, OSError) as error:
-        return web.json_response({"error": str(error)}, status=404)
-    return web.json_response({"seconds": seconds, "levels": levels})
+        return _refusal(str(error).replace(str(path), path.name), 404)
+    finally:
+        job.waiting -= 1
+        failed = job.result.done() and job.result.exception()
+        if failed or not (job.waiting or job.result.done()):
+            _jobs.pop(key, None)
+        while len(_jobs) > KEPT:
+            del _jobs[next(iter(_jobs))]
 
 
-@lru_cache(maxsize=32)
-def _overview(path: Path, changed: int) -> tuple[float, list[float]]:
-    """Seconds and levels of a recording.
-
-    Args:
-        changed: its time of change in ns, by which the cache tells it from an earlier file of its name.
-    """
-    seconds, levels = overview(path, COLUMNS)
-    return seconds, [round(level, 4) for level in levels.clamp(0, 1).tolist()]
+def _refusal(message: str, status: int) -> web.Response:
+    return web.json_response({"error": message}, status=status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,13 @@ from .files import fold_audio
 STEP = 0.01  # seconds; finer than a column of any recording that lasts
 
 
-def overview(path: Path, columns: int) -> tuple[float, Tensor]:
+def overview(path: Path, columns: int, check: Callable[[], None] = lambda: None) -> tuple[float, Tensor]:
     """The seconds that a recording lasts, and the largest magnitude in each of `columns` equal parts of it.
 
     Memory grows by 100 numbers for a second of the recording.
+
+    Args:
+        check: called for each piece that is read; what it raises ends the reading.
 
     Raises:
         FileNotFoundError, ValueError: as `read_audio`.
@@ -27,6 +30,7 @@ def overview(path: Path, columns: int) -> tuple[float, Tensor]:
         step = max(1, round(STEP * rate))
         samples, peaks, rest = 0, [], np.empty((0, 1), np.float32)
         for piece in pieces:
+            check()
             samples += len(piece)
             piece = np.concatenate([rest, piece]) if len(rest) else piece
             whole = len(piece) // step * step

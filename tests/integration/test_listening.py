@@ -2,6 +2,7 @@
 
 import json
 import urllib.error
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -218,8 +219,33 @@ def test_the_browser_sees_a_recording_at_a_glance(comfy: ComfyServer) -> None:
     assert 0.1 < max(shown["levels"]) <= 1
 
 
-@pytest.mark.parametrize("name", ["", "gone.wav", "../server.log", "/etc/passwd", "stylus/../prior.safetensors"])
-def test_no_other_file_is_looked_at(comfy: ComfyServer, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("", 404),
+        ("gone.wav", 404),
+        ("../server.log", 404),
+        ("/etc/passwd", 404),
+        ("stylus/../prior.safetensors", 404),
+        ("a\0b", 400),
+        ("a" * 300, 400),
+    ],
+)
+def test_no_other_file_is_looked_at(comfy: ComfyServer, name: str, status: int) -> None:
     with pytest.raises(urllib.error.HTTPError) as refusal:
         comfy.read("/stylus/overview?audio=" + quote(name))
-    assert refusal.value.code == 404
+    assert refusal.value.code == status
+    assert str(comfy.input) not in refusal.value.read().decode()
+
+
+def test_long_recordings_leave_the_web_interface_alone(comfy: ComfyServer) -> None:
+    """Eight at once, each of another file: ComfyUI's own requests are answered meanwhile, and each file is drawn."""
+    names = [f"long{number}.wav" for number in range(8)]
+    for number, name in enumerate(names):
+        soundfile.write(comfy.input / name, np.full(4_000_000, 0.1 * (number + 1), np.float32), 8000)
+    with ThreadPoolExecutor(len(names)) as pool:
+        drawn = [pool.submit(comfy.get, "/stylus/overview?audio=" + name) for name in names]
+        comfy.get("/system_stats")
+        assert not all(one.done() for one in drawn)
+        levels = [one.result()["levels"] for one in drawn]
+    assert [round(max(values), 1) for values in levels] == [round(0.1 * (number + 1), 1) for number in range(8)]
