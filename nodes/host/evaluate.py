@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...stylus_ops.dials import Memory
 from ...stylus_ops.diffusion.host import Evaluate, Hook
+from .model import check_evaluated
 
 WRAPPER_KEY = "stylus"
 MOST_WINDOWS_PER_PASS = 64
@@ -26,10 +27,11 @@ def unstyled(model: ModelPatcher) -> ModelPatcher:
     """A clone of a MODEL that carries no style yet.
 
     Raises:
-        ValueError: it carries one.
+        ValueError: it carries one, or some of its evaluations are skipped.
     """
     if model.get_wrappers(WrappersMP.APPLY_MODEL, WRAPPER_KEY):
         raise ValueError("model already carries a style: wire the MODEL from before Apply Style to Model")
+    check_evaluated(model)
     return model.clone()
 
 

@@ -15,6 +15,35 @@ from ...stylus_ops.diffusion.host import LATENT_PIXELS
 from ...stylus_ops.diffusion.schedule import TRAIN_STEPS
 from ...stylus_ops.diffusion.sites import Decoder, DecoderBlock
 
+SKIPPING = {"easycache": "EasyCache", "lazycache": "LazyCache"}
+"""Wrappers, by their key, that answer some evaluations from earlier ones."""
+GUIDING = ("sampler_cfg_function", "sampler_pre_cfg_function", "sampler_post_cfg_function")
+
+
+def check_evaluated(model: ModelPatcher) -> None:
+    """Raises ValueError if some evaluations of a MODEL are skipped, or made of parts of the latent batch."""
+    keys = {key for wrappers in model.wrappers.values() for key, found in wrappers.items() if found}
+    for key, name in SKIPPING.items():
+        if key in keys:
+            raise ValueError(f"model carries {name}, which skips evaluations that Stylus records and reads: remove it")
+    if model.model_options.get("context_handler") is not None:
+        raise ValueError(
+            "model carries Context Windows, which cut the batch that Stylus works on: remove them; Stylus cuts recordings of "
+            "any length itself"
+        )
+
+
+def check_unguided(model: ModelPatcher) -> None:
+    """Raises ValueError if a MODEL changes what guidance makes of an evaluation, where it is run without guidance (cfg 1)."""
+    for kind in GUIDING:
+        functions = model.model_options.get(kind) or []
+        for function in functions if isinstance(functions, list) else [functions]:
+            name = getattr(function, "__qualname__", type(function).__qualname__).split(".")[0]
+            raise ValueError(
+                f"model carries {name}, which changes guidance, and this node runs without guidance: wire the MODEL from before "
+                f"it, and put {name} after Apply Style to Model"
+            )
+
 
 def decoder_of(model: ModelPatcher) -> Decoder:
     """The decoder of a MODEL's U-Net."""
@@ -112,6 +141,8 @@ def check_conditioning(model: ModelPatcher, conditioning: list) -> None:
         raise ValueError(f"conditioning combines {len(conditioning)} prompts: use one, best an empty one")
     if regional := {"area", "mask"} & conditioning[0][1].keys():
         raise ValueError(f"conditioning is limited to a region ({', '.join(regional)}): use one without area or mask")
+    if {"start_percent", "end_percent"} & conditioning[0][1].keys():
+        raise ValueError("conditioning is limited to a part of the run: remove Conditioning Set Timestep Range")
     own = "take it from CLIP Text Encode with the CLIP of the model's own checkpoint"
     tokens, extra = conditioning[0]
     width = next(

@@ -22,7 +22,15 @@ from ...stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from ...stylus_ops.diffusion.stylizer import Stylizer
 from .evaluate import WRAPPER_KEY, denoise, unstyled, wrap
 from .identity import Weights, check_weights, same_conditioning
-from .model import check_conditioning, check_geometry, decoder_of, feature_dtype, plain_latent, sigma_table
+from .model import (
+    check_conditioning,
+    check_geometry,
+    check_unguided,
+    decoder_of,
+    feature_dtype,
+    plain_latent,
+    sigma_table,
+)
 from .progress import Progress
 
 check_interrupt = comfy.model_management.throw_exception_if_processing_interrupted
@@ -52,6 +60,7 @@ def invert_latent(
     steps = schedule.steps
     chosen = resolve_sites(schedule.sites, decoder)
     check_conditioning(model, conditioning)
+    check_unguided(model)
     sigmas = ddim_sigmas(table, steps)
     needed = steps * len(samples) * feature_bytes(decoder, chosen, feature_dtype(model), *samples.shape[-2:])
     policy = choose_policy(memory.features, needed, comfy.model_management.get_free_memory(torch.device("cpu")))
@@ -122,7 +131,12 @@ def apply_style(model: ModelPatcher, stylizer: Stylizer, memory: Memory) -> tupl
 
 
 def sample_latent(styled: ModelPatcher, conditioning: list, start: dict, stylizer: Stylizer) -> dict:
-    """Deterministic DDIM of a styled MODEL over the content's nodes, without noise or guidance."""
+    """Deterministic DDIM of a styled MODEL over the content's nodes, without noise or guidance.
+
+    Raises:
+        ValueError: the MODEL changes guidance.
+    """
+    check_unguided(styled)
     kept = {clip.bank is not None for clip in stylizer.reader.clips}
     features = "kept in part" if len(kept) > 1 else "kept" if kept == {True} else "evaluated again"
     what = f"{_windows(start['samples'])}, {stylizer.evaluations()} evaluations, features {features}"

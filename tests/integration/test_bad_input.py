@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Callable
 from typing import Any
 
 import av
@@ -41,6 +42,16 @@ def another_schedule(comfy: ComfyServer, graph: TransferGraph, **changes: Any) -
     """Capture the style at another schedule than the content's."""
     other = graph.add("StylusSchedule", **graph[graph.schedule]["inputs"] | changes)
     graph.set(graph.capture, schedule=[other, 0])
+
+
+CACHE = {"reuse_threshold": 0.2, "start_percent": 0.15, "end_percent": 0.95, "verbose": False}
+
+
+def patched(node: str, target: str, **inputs: Any) -> Callable[[ComfyServer, TransferGraph], None]:
+    """Wire the MODEL through a core node on its way to one of the graph's nodes."""
+    return lambda comfy, graph: graph.set(
+        getattr(graph, target), model=[graph.add(node, model=graph.model, **inputs), 0]
+    )
 
 
 TRANSFERS = {
@@ -120,6 +131,33 @@ TRANSFERS = {
             graph.sampler,
             model=[
                 graph.add("LoraLoaderModelOnly", model=graph.model, lora_name="small.safetensors", strength_model=0.5),
+                0,
+            ],
+        ),
+    ),
+    **{
+        f"{node} under {target}": (f"model carries {node}", patched(node, target, **inputs))
+        for node, target, inputs in (
+            ("EasyCache", "invert", CACHE),
+            ("EasyCache", "sampler", CACHE),
+            ("LazyCache", "invert", CACHE),
+            ("SelfAttentionGuidance", "invert", {"scale": 0.5, "blur_sigma": 2.0}),
+            ("SelfAttentionGuidance", "sampler", {"scale": 0.5, "blur_sigma": 2.0}),
+            ("PerturbedAttentionGuidance", "invert", {"scale": 3.0}),
+            ("RescaleCFG", "invert", {"multiplier": 0.7}),
+        )
+    },
+    "timestep range": (
+        "remove Conditioning Set Timestep Range",
+        lambda comfy, graph: graph.set(
+            graph.invert,
+            conditioning=[
+                graph.add(
+                    "ConditioningSetTimestepRange",
+                    conditioning=graph[graph.invert]["inputs"]["conditioning"],
+                    start=0,
+                    end=0.3,
+                ),
                 0,
             ],
         ),
