@@ -74,10 +74,19 @@ def _sigterm_raises() -> Iterator[None]:
         signal.signal(signal.SIGTERM, earlier)
 
 
+class _AboveBars(logging.Handler):
+    """Each record on standard error, on a line of its own above the progress bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
 @contextmanager
 def _warnings_shown() -> Iterator[None]:
     """Show the core's warnings on standard error."""
-    handler = logging.StreamHandler()
+    handler = _AboveBars()
     handler.setFormatter(logging.Formatter("stylus: %(message)s"))
     logger = logging.getLogger("stylus")
     logger.addHandler(handler)

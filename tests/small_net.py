@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, scaled_dot_product_attention
 
+from stylus_ops.dials import Schedule
 from stylus_ops.diffusion.features import Inversion
 from stylus_ops.diffusion.host import Hook
+from stylus_ops.diffusion.on_disk import OnDisk
 from stylus_ops.diffusion.recorder import Recorder
 from stylus_ops.diffusion.recorder import record as write
 from stylus_ops.diffusion.sites import Site
@@ -83,13 +85,15 @@ def record(
     valid_width: int | None = None,
     sites: tuple[Site, ...] = SITES,
     sigmas: Tensor = SIGMAS,
+    folder: str | None = None,
 ) -> Inversion:
-    recorder = Recorder(sigmas, sites, features)
+    """`clip` inverted and recorded; `folder` is for features that are kept on disk."""
+    recorder = Recorder(sigmas, sites, features, lambda shape, dtype: OnDisk(str(folder), shape, dtype).tensor)
     return write(
         recorder,
         lambda x, sigma: recorder(net, x, sigma, per_pass),
         clip,
-        corrections=corrections,
+        Schedule(corrections=corrections),
         valid_width=valid_width,
     )
 

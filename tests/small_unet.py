@@ -1,7 +1,21 @@
 """A diffusers UNet with Stable Diffusion's topology, random weights and a few channels, for tests of the method."""
 
+from typing import Any
+
 import torch
 from diffusers.models import UNet2DConditionModel
+from torch import Tensor, nn
+
+from stylus_ops.dials import Schedule
+from stylus_ops.diffusion.features import Inversion, Style
+from stylus_ops.diffusion.recorder import Recorder
+from stylus_ops.diffusion.recorder import record as write
+from stylus_ops.diffusion.sampling import sample
+from stylus_ops.diffusion.schedule import ddim_sigmas
+from stylus_ops.diffusion.sites import resolve_sites
+from stylus_ops.diffusion.stylizer import Stylizer
+from stylus_ops.engine.engine import Engine
+from stylus_ops.engine.loading import LoadedModel, sd_sigmas
 
 CONTEXT_WIDTH = 16
 
@@ -34,3 +48,34 @@ def small_sd_unet(
                 projection.weight.mul_(2)
     unet.register_to_config(prediction_type=prediction_type)
     return unet
+
+
+def small_engine(unet: nn.Module | None = None, dtype: torch.dtype = torch.float32) -> Engine:
+    """The diffusers host on such a U-Net, without an autoencoder."""
+    context = torch.randn(1, 5, CONTEXT_WIDTH, generator=torch.Generator().manual_seed(9)).to(dtype)
+    unet = (small_sd_unet() if unet is None else unet).to(dtype)
+    no_autoencoder: Any = None
+    model = LoadedModel(unet, no_autoencoder, context, sd_sigmas(), "epsilon", "tiny-256")
+    return Engine("small", model, torch.device("cpu"), dtype)
+
+
+def latents(seed: int, windows: int = 1) -> Tensor:
+    return torch.randn(windows, 4, 8, 12, generator=torch.Generator().manual_seed(seed))
+
+
+def record(engine: Engine, clip: Tensor, features: str, schedule: Schedule) -> Inversion:
+    sigmas = ddim_sigmas(engine.model.sigmas, schedule.steps)
+    recorder = Recorder(sigmas, resolve_sites("auto", engine.decoder), features)
+    return write(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, 2), clip, schedule)
+
+
+def restyle(engine: Engine, stylizer: Stylizer, per_pass: int = 2) -> Tensor:
+    return sample(
+        lambda x, sigma: stylizer(engine.evaluate, x, sigma, per_pass),
+        stylizer.start_latents(),
+        stylizer.content.sigmas,
+    )
+
+
+def single(clip: Inversion) -> Style:
+    return Style((clip,), (1.0,))

@@ -1,6 +1,5 @@
 """Dials turned to anything, on the command line: a sound as long as the content, or one line that names what is wrong."""
 
-import functools
 import os
 import tempfile
 from pathlib import Path
@@ -12,8 +11,8 @@ from hypothesis import strategies as st
 
 from stylus_ops.__main__ import main
 from stylus_ops.audio.files import read_audio, write_audio
-from stylus_ops.dials import DIALS, Choice, Dial, Number, Whole
-from stylus_ops.engine.engine import Engine
+from stylus_ops.dials import DIALS, Choice, Dial, Number, Whole, dials_of
+from stylus_ops.pipeline.settings import Settings
 from stylus_ops.tiny import RECORDINGS
 from tests.unit.signals import melody
 
@@ -44,13 +43,10 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loaded once for all commands."""
-    monkeypatch.setattr(Engine, "load", functools.cache(Engine.load))
-
-
-@given(chosen=st.lists(st.sampled_from(list(DIALS)), max_size=6, unique=True), data=st.data())
+@given(
+    chosen=st.lists(st.sampled_from([dial.name for dial in dials_of(Settings)]), max_size=6, unique=True),
+    data=st.data(),
+)
 @settings(
     max_examples=EXAMPLES,
     derandomize=True,

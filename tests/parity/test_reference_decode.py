@@ -1,5 +1,7 @@
 """The paper's preset of the decode against the plain reference."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,12 +9,13 @@ import torch
 from stylus_ops.audio.decode import decode
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.windows import audio_to_windows, windows_to_mel
+from stylus_ops.dials import Decoding
 from stylus_ops.pipeline.settings import PAPER
 from tests.unit.signals import melody, mix, noise
 
 from .reference_decode import decode_pinv
 
-DECODING = {name: PAPER[name] for name in ("phase_iters", "dynamics", "noise", "mix")}
+DECODING = Decoding(**{name: PAPER[name] for name in ("decode", "phase_iters", "dynamics", "noise", "mix")})
 
 
 @pytest.mark.parametrize("level", [0.1, 3.0], ids=["room", "turned down"])
@@ -29,7 +32,7 @@ def test_the_papers_preset_gives_the_papers_samples(signal, level):
         clip[0].double().numpy(), mel, 44100, params.n_fft, params.win_length, params.hop_length, params.f_max
     )
 
-    got = decode(images, spectrogram, PAPER["decode"], **DECODING)[0]
+    got = decode(images, spectrogram, DECODING)[0]
     error = np.linalg.norm(got.double().numpy() - expected) / np.linalg.norm(expected)
     assert error < (1e-3 if level < 1 else 5e-3)  # two oversamplers find two true peaks
-    assert not torch.equal(got, decode(images, spectrogram, PAPER["decode"], dynamics=1.0)[0])
+    assert not torch.equal(got, decode(images, spectrogram, replace(DECODING, dynamics=1.0))[0])

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from stylus_ops.dials import Steering
 from stylus_ops.diffusion.adain import adain, efdm, match_statistics
 
 SEEDS = st.integers(0, 2**31)
@@ -102,18 +103,12 @@ def test_efdm_blends_the_styles_ordered_values():
 @pytest.mark.parametrize("strength", [0.0, 0.4, 1.0])
 def test_strength_runs_from_the_content_to_the_full_effect(mode, restyle, strength):
     content, style = latents(11, 2, 4, 5, 6), latents(12, 2, 4, 5, 6, scale=2, shift=1)
-    out = match_statistics(content, [style], [1.0], mode, strength)
+    out = match_statistics(content, [style], [1.0], Steering(adain_mode=mode, adain=strength))
     expected = (1 - strength) * content + strength * restyle(content, [style], [1.0])
     torch.testing.assert_close(out, expected, rtol=0, atol=1e-12)
 
 
 def test_defaults_are_adain_at_full_strength_and_none_leaves_the_content():
     content, style = latents(13, 1, 4, 5, 6), latents(14, 1, 4, 5, 6, shift=2)
-    assert torch.equal(match_statistics(content, [style], [1.0]), adain(content, [style], [1.0]))
-    assert torch.equal(match_statistics(content, [style], [1.0], "none", 1.0), content)
-
-
-def test_unknown_mode_is_refused_in_words():
-    content = latents(15, 1, 4, 2, 2)
-    with pytest.raises(ValueError, match=r"adain_mode is 'wct'.*adain, efdm, none"):
-        match_statistics(content, [content], [1.0], "wct")
+    assert torch.equal(match_statistics(content, [style], [1.0], Steering()), adain(content, [style], [1.0]))
+    assert torch.equal(match_statistics(content, [style], [1.0], Steering(adain_mode="none")), content)

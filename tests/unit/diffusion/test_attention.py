@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from stylus_ops.diffusion.attention import Capture, Injection, Steering, site_size
+from stylus_ops.dials import Steering
+from stylus_ops.diffusion.attention import Capture, Injection, site_size
 from stylus_ops.diffusion.host import Hook
 from stylus_ops.diffusion.sites import Site
 
@@ -74,8 +75,10 @@ def expected(
     return torch.stack(rows)
 
 
-def injection(content: Tensor, styles: Sequence[Tensor], weights: Sequence[float], steering: Steering) -> Injection:
-    return Injection({SITE: content}, [{SITE: style} for style in styles], weights, steering, LATENT_SIZE)
+def injection(
+    content: Tensor, styles: Sequence[Tensor], weights: Sequence[float], steering: Steering, mask: Tensor | None = None
+) -> Injection:
+    return Injection({SITE: content}, [{SITE: style} for style in styles], weights, steering, LATENT_SIZE, mask)
 
 
 def assert_close(actual: Tensor, wanted: Tensor, tolerance: float = 1e-12) -> None:
@@ -104,8 +107,7 @@ def test_hidden_states_give_the_attention_of_kept_queries_keys_and_values(
     assert_close(actual, expected(HIDDEN, CONTENT, styles, weights, steering))
 
 
-def test_defaults_are_the_papers_and_every_dial_moves_the_result():
-    assert Steering() == (0.9, 0.75, 1.0, None)
+def test_every_dial_moves_the_result():
     base = run(injection(CONTENT, [STYLE_A], [1.0], Steering()), HIDDEN)
     for other in (Steering(alpha=0.8), Steering(gamma=0.65), Steering(temperature=1.2)):
         assert (run(injection(CONTENT, [STYLE_A], [1.0], other), HIDDEN) - base).abs().max() > 0.01
@@ -167,8 +169,8 @@ def test_a_styles_windows_are_one_sequence_in_any_order():
 
 
 def test_high_temperature_attends_to_the_best_match_alone():
-    swap = Steering(alpha=1, gamma=0, temperature=1e6)
-    actual = run(injection(CONTENT[:1], [STYLE_A], [1.0], swap), HIDDEN[:1])[0]
+    swap = Steering(alpha=1, gamma=0, temperature=10)
+    actual = run(injection(CONTENT[:1], [STYLE_A], [1.0], swap), 1e5 * HIDDEN[:1])[0]
     half = WIDTH // HEADS
     q, k, v = HIDDEN[0] @ TO_Q, STYLE_A[0] @ TO_K, STYLE_A[0] @ TO_V
     for part in (slice(0, half), slice(half, None)):
@@ -198,8 +200,8 @@ def test_a_mask_scales_alpha_over_each_sites_tokens(rows, site, grid):
     mask[:, :, :16] = 0
     tokens = grid[0] * grid[1]
     hidden, content = HIDDEN[:, :tokens], CONTENT[:, :tokens]
-    steering = Steering(alpha=0.8, mask=mask)
-    hook = Injection({site: content}, [{site: STYLE_A}, {site: STYLE_B}], [0.4, 0.6], steering, LATENT_SIZE)
+    steering = Steering(alpha=0.8)
+    hook = Injection({site: content}, [{site: STYLE_A}, {site: STYLE_B}], [0.4, 0.6], steering, LATENT_SIZE, mask)
     alpha = 0.8 * area_mean(mask, *grid).expand(3, -1, -1)
     wanted = expected(hidden, content, [STYLE_A, STYLE_B], [0.4, 0.6], steering, alpha)
     assert_close(run(hook, hidden, site), wanted, 1e-6)
@@ -208,12 +210,12 @@ def test_a_mask_scales_alpha_over_each_sites_tokens(rows, site, grid):
 @pytest.mark.parametrize("alpha", [0.0, 0.9, 1.0, 1.4])
 def test_a_white_mask_is_no_mask_and_a_black_one_is_the_content(alpha):
     white, black, none, content = (
-        run(injection(CONTENT, [STYLE_B], [1.0], steering), HIDDEN)
-        for steering in (
-            Steering(alpha, mask=torch.ones(1, 32, 48)),
-            Steering(alpha, mask=torch.zeros(1, 32, 48)),
-            Steering(alpha),
-            Steering(0.0),
+        run(injection(CONTENT, [STYLE_B], [1.0], Steering(strength), mask), HIDDEN)
+        for strength, mask in (
+            (alpha, torch.ones(1, 32, 48)),
+            (alpha, torch.zeros(1, 32, 48)),
+            (alpha, None),
+            (0.0, None),
         )
     )
     assert_close(white, none, 1e-6)
@@ -229,19 +231,15 @@ def test_site_size_follows_the_models_stride_2_convolutions(height, width, halvi
     assert site_size(grid[0, 0].numel(), (height, width)) == grid.shape[2:]
 
 
-@pytest.mark.parametrize(
-    ("tokens", "latent_size"), [(23, (4, 6)), (25, (4, 6)), (12, (4, 6)), (0, (4, 6)), (600, (32, 32))]
-)
-def test_tokens_that_no_halving_gives_are_refused_in_words(tokens, latent_size):
-    with pytest.raises(
-        ValueError, match=rf"{tokens} tokens.*no halving of the {latent_size[0]}x{latent_size[1]} latent"
-    ):
+@pytest.mark.parametrize(("tokens", "latent_size"), [(23, (4, 6)), (12, (4, 6)), (0, (4, 6)), (600, (32, 32))])
+def test_tokens_that_no_halving_gives_are_refused(tokens, latent_size):
+    with pytest.raises(ValueError, match=f"{tokens} tokens"):
         site_size(tokens, latent_size)
 
 
 @pytest.mark.parametrize("hidden", [HIDDEN[:, :12], HIDDEN[:2], noise(1, 3, TOKENS + 1, WIDTH)])
-def test_tokens_unlike_the_recorded_ones_are_refused_in_words(hidden):
-    with pytest.raises(ValueError, match=r"decoder block 9 .*ToMe, HyperTile"):
+def test_tokens_unlike_the_recorded_ones_are_refused(hidden):
+    with pytest.raises(ValueError, match="decoder block 9"):
         injection(CONTENT, [STYLE_A], [1.0], Steering()).tokens(SITE, hidden)
 
 
@@ -253,18 +251,3 @@ def test_capture_keeps_hidden_states_by_site_and_changes_nothing():
     assert hook.sites == ((6, 0), SITE)
     assert set(hook.features) == {SITE}
     assert torch.equal(hook.features[SITE], HIDDEN)
-
-
-@pytest.mark.parametrize("steering", [Steering(), Steering(0, 0, 0.1), Steering(2, 1, 10)])
-def test_dials_in_range_pass(steering):
-    steering.check()
-
-
-@pytest.mark.parametrize(
-    ("dial", "value"),
-    [(dial, value) for dial in ("alpha", "gamma", "temperature") for value in (-0.1, 10.5, float("nan"), float("inf"))]
-    + [("alpha", 2.1), ("gamma", 1.1), ("temperature", 0.0)],
-)
-def test_dials_out_of_range_are_refused_by_name(dial, value):
-    with pytest.raises(ValueError, match=f"^{dial} is {value}: choose a number from"):
-        Steering(**{dial: value}).check()

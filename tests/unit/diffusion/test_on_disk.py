@@ -17,7 +17,7 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     disk, memory = OnDisk(tmp_path, (3, 2, 5)), torch.randn(3, 2, 5)
     assert not disk.tensor.any()
     disk.tensor[:2] = memory[:2]
-    disk.give_back()
+    disk.release()
     disk.tensor[2] = memory[2]
     assert torch.equal(disk.tensor, memory)
     kept = disk.tensor
@@ -31,7 +31,7 @@ def test_memory_is_given_back_step_by_step(tmp_path: Path) -> None:
     size, before = disk.tensor.nbytes, psutil.Process().memory_info().rss
     for node in disk.tensor:
         node.fill_(1.5)
-        disk.give_back()
+        disk.release()
         assert psutil.Process().memory_info().rss - before < size / 4
     assert disk.tensor.eq(1.5).all()
 

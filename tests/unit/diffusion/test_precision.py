@@ -6,31 +6,17 @@ import torch
 from diffusers.models import UNet2DConditionModel
 from torch import Tensor, nn
 
-from stylus_ops.diffusion.attention import Capture, Injection, Steering
-from stylus_ops.diffusion.features import Style
+from stylus_ops.dials import Schedule, Steering
+from stylus_ops.diffusion.attention import Capture, Injection
 from stylus_ops.diffusion.sites import Site
+from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
-from stylus_ops.engine.loading import LoadedModel, sd_sigmas
-from stylus_ops.pipeline.settings import Settings
-from stylus_ops.pipeline.transfer import Transfer
-from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
-
-
-def engine(unet: nn.Module, dtype: torch.dtype = torch.float32) -> Engine:
-    context = torch.randn(1, 5, CONTEXT_WIDTH, generator=torch.Generator().manual_seed(9)).to(dtype)
-    no_autoencoder: object = None
-    model = LoadedModel(unet.to(dtype), no_autoencoder, context, sd_sigmas(), "epsilon", "tiny-256")  # type: ignore[arg-type]
-    return Engine("small", model, torch.device("cpu"), dtype)
-
-
-def latents(seed: int) -> Tensor:
-    return torch.randn(1, 4, 8, 12, generator=torch.Generator().manual_seed(seed))
+from tests.small_unet import CONTEXT_WIDTH, latents, record, restyle, single, small_engine, small_sd_unet
 
 
 def transferred(engine: Engine, alpha: float = 0.9) -> Tensor:
-    run = Transfer(engine, Settings(steps=3, alpha=alpha), quiet=True)
-    content, style = (run.invert_latents(latents(seed)) for seed in (0, 1))
-    return run.restyle(content, Style((style,), (1.0,)))
+    content, style = (record(engine, latents(seed), "cache", Schedule(steps=3)) for seed in (0, 1))
+    return restyle(engine, Stylizer(content, single(style), Steering(alpha)))
 
 
 def relative(actual: Tensor, expected: Tensor) -> float:
@@ -40,22 +26,22 @@ def relative(actual: Tensor, expected: Tensor) -> float:
 
 @pytest.fixture(scope="module")
 def expected() -> Tensor:
-    return transferred(engine(small_sd_unet()))
+    return transferred(small_engine())
 
 
 def test_the_style_moves_the_result_by_more_than_any_tolerance(expected):
-    assert relative(transferred(engine(small_sd_unet()), alpha=0), expected) > 0.1
+    assert relative(transferred(small_engine(), alpha=0), expected) > 0.1
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float16, 0.01), (torch.bfloat16, 0.05)])
 def test_half_precision(expected, dtype, tolerance):
-    assert relative(transferred(engine(small_sd_unet(), dtype)), expected) < tolerance
+    assert relative(transferred(small_engine(dtype=dtype)), expected) < tolerance
 
 
 def test_channels_last(expected):
     unet: nn.Module = small_sd_unet()
     channels_last = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    assert relative(transferred(engine(channels_last)), expected) < 1e-4
+    assert relative(transferred(small_engine(channels_last)), expected) < 1e-4
 
 
 def test_a_compiled_unet_runs_the_hook_of_every_evaluation():
@@ -80,7 +66,7 @@ def test_a_compiled_unet_runs_the_hook_of_every_evaluation():
         graphs.append(graph)
         return graph
 
-    plain, compiled = engine(unet), engine(torch.compile(unet, backend=backend))  # type: ignore[arg-type]
+    plain, compiled = small_engine(unet), small_engine(torch.compile(unet, backend=backend))
     for expected, actual in zip(evaluations(plain), evaluations(compiled), strict=True):
         assert relative(actual, expected) < 1e-3
     assert graphs

@@ -27,7 +27,7 @@ def scheduler(steps: int, prediction_type: str) -> DDIMScheduler:
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("steps", [2, 5, 8])
+@pytest.mark.parametrize("steps", [5])
 def test_euler_in_sigma_is_diffusers_ddim(steps, prediction_type):
     unet, ddim = small_sd_unet(), scheduler(steps, prediction_type)
     generator = torch.Generator().manual_seed(steps)

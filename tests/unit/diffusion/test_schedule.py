@@ -25,15 +25,9 @@ def test_nodes_are_evenly_spaced_training_timesteps_from_1(steps):
     assert all(a < b for a, b in pairwise(nodes))
 
 
-@pytest.mark.parametrize("steps", [2, 4, 5, 8, 10, 20, 25, 40, 50, 100, 125, 200, 250, 500])
+@pytest.mark.parametrize("steps", [2, 10, 50, 125, 500])
 def test_divisors_of_1000_give_latent_diffusions_uniform_spacing(steps):
     assert timesteps(steps).tolist() == [t + 1 for t in range(0, 1000, 1000 // steps)]
-
-
-@pytest.mark.parametrize("steps", [-1, 0, 1, 1000, 1001])
-def test_step_counts_out_of_range_are_refused_in_words(steps):
-    with pytest.raises(ValueError, match=rf"steps is {steps}\b.*2 to 999"):
-        timesteps(steps)
 
 
 def stable_diffusion_alphas() -> list[float]:

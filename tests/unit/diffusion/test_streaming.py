@@ -2,49 +2,34 @@
 
 import weakref
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 
 import pytest
 import torch
 from torch import Tensor
 
+from stylus_ops.dials import Steering
 from stylus_ops.diffusion import reader as reader_module
-from stylus_ops.diffusion.attention import Steering
 from stylus_ops.diffusion.features import Inversion, Style, blend
-from stylus_ops.diffusion.host import Hook
 from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.streaming import Ahead, begin_copy, host_room
 from stylus_ops.diffusion.stylizer import Stylizer
 from tests.small_net import CONTENT, SIGMAS, STYLE_A, STYLE_B, SmallNet, latents, record
 
 PER_PASS = 2
-READS = [3, 1, 1]
-"""Copies for each pass over five windows, two at a time: both styles and the content, then the content alone."""
-
-
-class EarlyCopies:
-    """`begin_copy` that copies at once, and knows what is left of its copies."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-        self._copies: list[list[weakref.ref[Tensor]]] = []
-
-    def __call__(self, tensors: Sequence[Tensor], device: torch.device) -> Callable[[], list[Tensor]]:
-        copies = [tensor.clone() for tensor in tensors]
-        self.begun += 1
-        self._copies.append([weakref.ref(copy) for copy in copies])
-        return lambda: copies
-
-    @property
-    def alive(self) -> int:
-        return sum(any(copy() is not None for copy in copies) for copies in self._copies)
 
 
 @pytest.fixture
-def copies(monkeypatch: pytest.MonkeyPatch) -> EarlyCopies:
-    early = EarlyCopies()
-    monkeypatch.setattr(reader_module, "begin_copy", early)
-    return early
+def copies(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Tensor]]:
+    """What `begin_copy` made, at once."""
+    made: list[weakref.ref[Tensor]] = []
+
+    def begin(tensors: Sequence[Tensor], device: torch.device) -> Callable[[], list[Tensor]]:
+        copied = [tensor.clone() for tensor in tensors]
+        made.extend(map(weakref.ref, copied))
+        return lambda: copied
+
+    monkeypatch.setattr(reader_module, "begin_copy", begin)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -58,59 +43,8 @@ def clips(net: SmallNet) -> tuple[Inversion, Style]:
     return record(net, CONTENT), blend([first, second], [0.6, 0.4])
 
 
-class Watched:
-    """An `Evaluate` that notes the copies begun and alive at every evaluation."""
-
-    def __init__(self, net: SmallNet, copies: EarlyCopies, fail_at: int = -1):
-        self.net, self.copies, self.fail_at = net, copies, fail_at
-        self.begun: list[int] = []
-        self.alive: list[int] = []
-
-    def __call__(self, x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
-        if len(self.begun) == self.fail_at:
-            raise KeyboardInterrupt
-        self.begun.append(self.copies.begun)
-        self.alive.append(self.copies.alive)
-        denoised = self.net(x, sigma, rows, hook)
-        self.net.calls.clear()  # they hold the hooks, which hold the features
-        return denoised
-
-
-def restyling(clips: tuple[Inversion, Style], steering: Steering, span: tuple[float, float] = (0, 1)) -> Stylizer:
-    return Stylizer(*clips, steering, *span)
-
-
-def run(evaluate: Callable[..., Tensor], stylizer: Stylizer) -> Tensor:
-    return sample(lambda x, sigma: stylizer(evaluate, x, sigma, PER_PASS), stylizer.start_latents(), SIGMAS)
-
-
-def test_every_pass_finds_its_features_begun_during_the_one_before(net, clips, copies):
-    evaluate = Watched(net, copies)
-    run(evaluate, restyling(clips, Steering()))
-    reads = READS * len(SIGMAS)
-    through_the_next = [*accumulate(reads)][1:]
-    assert evaluate.begun == [*through_the_next, sum(reads)]
-    ahead = [*reads[1:], 0]
-    styles = 2
-    in_use = [count if count > 1 else count + styles for count in reads]
-    assert evaluate.alive == [used + next for used, next in zip(in_use, ahead, strict=True)]
-    assert copies.alive == 0
-
-
-@pytest.mark.parametrize("steering", [Steering(), Steering(alpha=0), Steering(alpha=1, gamma=0)])
-@pytest.mark.parametrize("span", [(0, 1), (0.5, 1), (0, 0.5), (0, 0)])
-def test_only_what_will_be_read_is_copied(net, clips, copies, steering, span):
-    stylizer = restyling(clips, steering, span)
-    result = run(Watched(net, copies), stylizer)
-    each = 2 * (steering.alpha != 0) + 3 * (steering.alpha != 1)
-    assert copies.begun == each * len(SIGMAS) * (span[1] - span[0])
-    assert copies.alive == 0
-    copies.begun = 0
-    content, style = clips
-    captures = tuple(capture._replace(bank=None) for capture in style.captures)
-    bare = Stylizer(content._replace(bank=None), style._replace(captures=captures), steering, *span)
-    torch.testing.assert_close(result, run(Watched(net, copies), bare), rtol=0, atol=1e-11)
-    assert copies.begun == 0
+def stylizer_of(clips: tuple[Inversion, Style]) -> Stylizer:
+    return Stylizer(clips[0], clips[1], Steering())
 
 
 @pytest.mark.parametrize("chunks", [1, 2])
@@ -122,40 +56,41 @@ def test_only_what_will_be_read_is_copied(net, clips, copies, steering, span):
         torch.tensor([4.1, 2.4, 1.2, 0.5, 0.3, 0.06]),
     ],
 )
-def test_a_sampler_that_jumps_gets_the_features_of_its_own_node(net, clips, monkeypatch, sigmas, chunks):
-    x = latents(7, 5).repeat(chunks, 1, 1, 1)
-    expected = [restyling(clips, Steering())(net, x, sigma, PER_PASS, chunks) for sigma in sigmas]
-    copies = EarlyCopies()
-    monkeypatch.setattr(reader_module, "begin_copy", copies)
-    evaluate, stylizer = Watched(net, copies), restyling(clips, Steering())
-    for sigma, wanted in zip(sigmas, expected, strict=True):
-        assert torch.equal(stylizer(evaluate, x, sigma, PER_PASS, chunks), wanted)
-    assert max(evaluate.alive) <= 2 * READS[0]  # in use and ahead
-    assert copies.alive == 0  # each of these ends at node 0
+def test_a_sampler_that_jumps_gets_the_features_of_its_own_node(net, clips, copies, sigmas, chunks):
+    x, stylizer = latents(7, 5).repeat(chunks, 1, 1, 1), stylizer_of(clips)
+    for sigma in sigmas:
+        bare = stylizer_of(clips)(net, x, sigma, 5, chunks)
+        torch.testing.assert_close(stylizer(net, x, sigma, PER_PASS, chunks), bare, rtol=0, atol=1e-11)
+    net.calls.clear()  # they hold the hooks, which hold the features
+    assert copies
+    assert not any(copy() is not None for copy in copies)  # each of these ends at node 0
 
 
-@pytest.mark.parametrize("fail_at", [0, 4])
-def test_an_interrupted_run_lets_go_of_what_it_copied_ahead(net, clips, copies, fail_at):
-    stylizer = restyling(clips, Steering())
+def test_an_interrupted_run_releases_what_it_copied_ahead(net, clips, copies):
+    stylizer = stylizer_of(clips)
+
+    def evaluate(*arguments):
+        if len(net.calls) == 4:
+            raise KeyboardInterrupt
+        return net(*arguments)
+
     with pytest.raises(KeyboardInterrupt):
-        run(Watched(net, copies, fail_at), stylizer)
-    assert copies.alive > 0
+        sample(lambda x, sigma: stylizer(evaluate, x, sigma, PER_PASS), stylizer.start_latents(), SIGMAS)
+    net.calls.clear()
+    assert any(copy() is not None for copy in copies)
     stylizer.release()
-    assert copies.alive == 0
+    assert not any(copy() is not None for copy in copies)
 
 
 def test_on_the_cpu_the_bank_itself_is_read(net, clips):
     net.calls.clear()
-    run(net, restyling(clips, Steering()))
+    stylizer_of(clips)(net, latents(7, 5), SIGMAS[2], PER_PASS)
     content, style = clips
-    for node, calls in zip(reversed(range(len(SIGMAS))), torch.arange(12).split(3), strict=True):
-        hooks = [net.calls[i].hook for i in calls]
+    for call, start in zip(net.calls, (0, 2, 4), strict=True):
         for number, site in enumerate(content.sites):
-            for hook, start in zip(hooks, (0, 2, 4), strict=True):
-                kept = content.bank[node][number]
-                assert hook.content[site].data_ptr() == kept[start:].data_ptr()
-                for read, capture in zip(hook.styles, style.captures, strict=True):
-                    assert read[site].data_ptr() == capture.bank[node][number].data_ptr()
+            assert call.hook.content[site].data_ptr() == content.bank[2][number][start:].data_ptr()
+            for read, capture in zip(call.hook.styles, style.captures, strict=True):
+                assert read[site].data_ptr() == capture.bank[2][number].data_ptr()
     net.calls.clear()
 
 

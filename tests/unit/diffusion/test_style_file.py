@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from stylus_ops.diffusion.attention import Steering
+from stylus_ops.dials import Steering
 from stylus_ops.diffusion.features import Inversion, Style, blend
 from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.style_file import FORMAT, read_style, write_style

@@ -6,7 +6,9 @@ import pytest
 import soundfile
 from PIL import Image
 
+from stylus_ops.pipeline import demo as demo_module
 from stylus_ops.pipeline.demo import Numbers, describe, run_demo
+from stylus_ops.pipeline.settings import Settings
 
 RESULTS = ("melody--style_a.flac", "melody--style_b.flac")
 
@@ -14,7 +16,9 @@ RESULTS = ("melody--style_a.flac", "melody--style_b.flac")
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Numbers]]:
     folder = tmp_path_factory.mktemp("demo")
-    return folder, run_demo(folder, quiet=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo_module, "SETTINGS", Settings(steps=6))
+        return folder, run_demo(folder, quiet=True)
 
 
 def test_files_are_written(demo):
