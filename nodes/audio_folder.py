@@ -9,9 +9,8 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import io
 
-from ..stylus_ops.audio.files import read_audio
 from ..stylus_ops.dials import Album
-from .audio_mel import recording_path
+from .audio_mel import read_recording, recording_path
 from .host.messages import tell
 from .host.runs import check_interrupt
 from .inputs import widgets
@@ -52,7 +51,7 @@ class LoadAudioFolder(io.ComfyNode):
         for number, path in enumerate(paths, 1):
             check_interrupt()
             tell(f"{number} of {len(paths)}: {path.name}")
-            waveform, sample_rate = read_audio(path)
+            waveform, sample_rate = read_recording(path)
             clips.append({"waveform": waveform, "sample_rate": sample_rate})
         return io.NodeOutput(clips, [path.stem for path in paths])
 

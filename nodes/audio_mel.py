@@ -37,10 +37,15 @@ def window_inputs() -> list[io.Input]:
 
 
 def params_of(preset: str, model: ModelPatcher | None) -> SpectrogramParams:
-    """The geometry of a preset; `auto` is that of the MODEL, or Stable Diffusion's without one."""
-    if preset == "auto":
-        preset = preset_of(model) if model else "sd-512"
-    return PRESETS[preset]
+    """The geometry of a preset; `auto` is that of the MODEL, or Stable Diffusion's without one.
+
+    Raises:
+        ValueError: the MODEL takes another preset.
+    """
+    fitting = preset_of(model) if model else "sd-512" if preset == "auto" else preset
+    if preset not in ("auto", fitting):
+        raise ValueError(f"preset is {preset} and the model takes {fitting}: choose auto or {fitting}")
+    return PRESETS[fitting]
 
 
 def window_outputs() -> list[io.Output]:
@@ -115,7 +120,7 @@ class LoadAudioMel(io.ComfyNode):
         drawn = Images(**dials)
         params = params_of(drawn.preset, model)
         check_overlap(drawn.overlap, params)
-        waveform, sample_rate = read_audio(recording_path(audio), start, duration)
+        waveform, sample_rate = read_recording(recording_path(audio), start, duration)
         images, spectrogram = _windows(waveform, sample_rate, params, drawn)
         return io.NodeOutput(images, spectrogram, {"waveform": waveform, "sample_rate": sample_rate})
 
@@ -147,12 +152,20 @@ def _windows(
     return images, spectrogram
 
 
+def read_recording(path: Path, start: float = 0.0, duration: float = 0.0) -> tuple[Tensor, int]:
+    """As `read_audio`; its refusals become plain ValueErrors, since ComfyUI shows a class with the path of its module."""
+    try:
+        return read_audio(path, start, duration)
+    except ValueError as error:
+        raise ValueError(str(error)) from error
+
+
 def recordings() -> list[str]:
     """Names of ComfyUI's input recordings and videos, then of the bundled recordings."""
     folder = folder_paths.get_input_directory()
     files = [name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))]
     found = folder_paths.filter_files_content_types(files, ["audio", "video"])
-    return sorted(found) + sorted(BUNDLED_PREFIX + path.name for path in RECORDINGS.glob("*.flac"))
+    return sorted(found) + sorted(BUNDLED_PREFIX + path.name for path in RECORDINGS.iterdir())
 
 
 def recording_path(name: str) -> Path:
@@ -172,7 +185,7 @@ def recording_path(name: str) -> Path:
 
 async def send_bundled(request: web.Request) -> web.StreamResponse:
     """A bundled recording for the browser, which ComfyUI gives nothing but files of its own folders."""
-    files = {path.name: path for path in RECORDINGS.glob("*.flac")}
+    files = {path.name: path for path in RECORDINGS.iterdir()}
     if (path := files.get(request.match_info["name"])) is None:
         raise web.HTTPNotFound
-    return web.FileResponse(path, headers={"Content-Type": "audio/flac"})
+    return web.FileResponse(path, headers={"Content-Type": f"audio/{path.suffix[1:]}"})

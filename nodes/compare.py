@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import string
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +16,35 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stylus_ops.audio.figure import draw, recording_panel
-from ..stylus_ops.audio.files import write_audio
+from ..stylus_ops.audio.files import tags_fit, write_audio
 from ..stylus_ops.audio.loudness import equal_loudness_gains
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import check_waveform
 from .graph import Prompt, linked, upstream
 from .host.runs import check_interrupt
-from .inputs import wired
+from .inputs import MOST_STYLES, wired
+from .save_audio import workflow_tags
 
 SHOWN_DIALS = ("alpha", "gamma", "temperature", "adain", "steps", "decode")
-"""Widgets above a result that its title tells of; those that all results share stand in the figure's title."""
+"""Widgets above the results: in a result's title where the results differ, in the figure's title where they agree."""
 MOST_RESULTS = 12
+FURTHER_STYLES = [f"style_{number}" for number in range(2, MOST_STYLES + 1)]
 FLAC_CHANNELS = 8
 
 
 class Track:
-    """One clip of the comparison."""
+    """One clip of the comparison: `name` is on its button, `title` above its spectrogram."""
 
-    def __init__(self, title: str, waveform: Tensor, sample_rate: int):
-        self.title, self.sample_rate = title, sample_rate
+    def __init__(self, name: str, title: str, waveform: Tensor, sample_rate: int):
+        self.name, self.title, self.sample_rate = name, title, sample_rate
         self.waveform = check_waveform(waveform[None], sample_rate)[0]
 
-    def save(self, folder: Path, stem: str) -> str:
-        """Write the clip for the browser; returns the file's name."""
-        name = f"{stem}.{'flac' if len(self.waveform) <= FLAC_CHANNELS else 'wav'}"
-        write_audio(folder / name, self.waveform, self.sample_rate, "24")
-        return name
+    def save(self, folder: Path, stem: str, tags: dict[str, str]) -> str:
+        """Write the clip for the browser, with the tags if they fit; returns the file's name."""
+        suffix = "flac" if len(self.waveform) <= FLAC_CHANNELS else "wav"
+        file = f"{stem}_{self.name.replace(' ', '_')}.{suffix}"
+        write_audio(folder / file, self.waveform, self.sample_rate, "24", tags if tags_fit(suffix, tags) else {})
+        return file
 
 
 class Compare(io.ComfyNode):
@@ -68,20 +73,36 @@ class Compare(io.ComfyNode):
                     ),
                     tooltip="Transfers of that content, such as the same one at several alphas.",
                 ),
+                io.Autogrow.Input(
+                    "further_styles",
+                    optional=True,
+                    template=io.Autogrow.TemplateNames(
+                        io.Audio.Input("style", optional=True, tooltip="One more style of a blend."),
+                        names=FURTHER_STYLES,
+                        min=0,
+                    ),
+                    tooltip="The other styles of a blend.",
+                ),
             ],
             outputs=[io.Image.Output("figure", tooltip="The figure as an image, for Save Image.")],
-            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
             is_output_node=True,
         )
 
     @classmethod
-    def execute(cls, content: dict | None, style: dict | None, results: dict[str, dict | None]) -> io.NodeOutput:
-        titles, shared = _titles(
-            cls.hidden.prompt, cls.hidden.unique_id, [k for k, v in results.items() if v is not None]
-        )
-        sources = [("content", wired(content)), ("style", wired(style))]
-        sources += [(titles[name], audio) for name, audio in results.items() if audio is not None]
-        tracks = [track for title, audio in sources for track in _tracks(title, audio)]
+    def execute(
+        cls,
+        content: dict | None,
+        style: dict | None,
+        results: dict[str, dict | None],
+        further_styles: dict[str, dict | None] | None = None,
+    ) -> io.NodeOutput:
+        differing, shared = _dials_of_results(cls.hidden.prompt, cls.hidden.unique_id, list(results))
+        tracks = [
+            *_tracks("content", [content]),
+            *_tracks("style", [style, *(further_styles or {}).values()]),
+            *_tracks("result", list(results.values()), differing),
+        ]
         panels = []
         for track in tracks:
             with between_blocks(check_interrupt):
@@ -91,47 +112,52 @@ class Compare(io.ComfyNode):
 
         folder = Path(folder_paths.get_temp_directory())
         folder.mkdir(parents=True, exist_ok=True)
+        tags = workflow_tags(cls.hidden)
         stem = "stylus_compare_" + "".join(random.choices(string.ascii_lowercase, k=8))
         figure.image.save(folder / f"{stem}.png", compress_level=1)
-        shown = {
-            "figure": f"{stem}.png",
-            "size": figure.image.size,
-            "tracks": [
-                {
-                    "title": track.title,
-                    "file": track.save(folder, f"{stem}_{number}"),
-                    "seconds": track.waveform.shape[-1] / track.sample_rate,
-                    "gain": gain,
-                    "plot": plot,
-                }
-                for number, (track, gain, plot) in enumerate(zip(tracks, gains, figure.plots, strict=True))
-            ],
-        }
+        tracks_shown = [
+            {
+                **_temporary(track.save(folder, stem, tags)),
+                "name": track.name,
+                "title": track.title,
+                "seconds": track.waveform.shape[-1] / track.sample_rate,
+                "gain": gain,
+                "plot": plot,
+            }
+            for track, gain, plot in zip(tracks, gains, figure.plots, strict=True)
+        ]
+        figure_shown = {**_temporary(f"{stem}.png"), "size": figure.image.size}
         pixels = torch.from_numpy(np.array(figure.image)).float()[None] / 255
-        return io.NodeOutput(pixels, ui={"stylus_compare": [shown]})
+        return io.NodeOutput(pixels, ui={"stylus_compare": [figure_shown], "audio": tracks_shown})
 
 
-def _tracks(title: str, audio: dict) -> list[Track]:
-    """Every clip of an AUDIO, numbered where there are several."""
-    clips = audio["waveform"]
-    numbers = [f" {i + 1}" for i in range(len(clips))] if len(clips) > 1 else [""]
-    return [Track(title + n, clip, audio["sample_rate"]) for n, clip in zip(numbers, clips, strict=True)]
+def _temporary(name: str) -> dict[str, Any]:
+    """A file of the temporary folder, as ComfyUI's app mode shows files."""
+    return {"filename": name, "subfolder": "", "type": "temp"}
 
 
-def _titles(prompt: Prompt | None, node: str, names: list[str]) -> tuple[dict[str, str], str]:
-    """For each result a title of the dials in which it differs from the others, and a title of those that all share."""
+def _tracks(kind: str, audios: list[dict | None], dials: Sequence[str] = ()) -> list[Track]:
+    """Every clip of some AUDIOs, numbered where there are several; `dials` are what each AUDIO's titles add to its name."""
+    tracks = []
+    for number, (audio, words) in enumerate(zip_longest(map(wired, audios), dials), 1):
+        for place, clip in enumerate(audio["waveform"], 1):
+            name = _numbered(_numbered(kind, number, len(audios)), place, len(audio["waveform"]))
+            tracks.append(Track(name, f"{name}: {words}" if words else name, clip, audio["sample_rate"]))
+    return tracks
+
+
+def _numbered(name: str, number: int, count: int) -> str:
+    return f"{name} {number}" if count > 1 else name
+
+
+def _dials_of_results(prompt: Prompt | None, node: str, names: list[str]) -> tuple[list[str], str]:
+    """The dials that all results have: for each result those that differ between them, and those that agree, in words."""
     inputs = (prompt or {}).get(node, {"inputs": {}})["inputs"]
-    dials = {name: _dials(prompt, linked(inputs.get(f"results.{name}"))) for name in names}
-    same = {
-        dial: value
-        for dial, value in next(iter(dials.values()), {}).items()
-        if all(other.get(dial) == value for other in dials.values())
-    }
-    titles = {}
-    for number, (name, own) in enumerate(dials.items(), 1):
-        differing = _words({dial: value for dial, value in own.items() if dial not in same})
-        titles[name] = "result" if len(names) == 1 else differing or f"result {number}"
-    return titles, _words(same)
+    results = [_dials(prompt, linked(inputs.get(f"results.{name}"))) for name in names]
+    common = [dial for dial in SHOWN_DIALS if all(dial in result for result in results)]
+    same = [dial for dial in common if all(result[dial] == results[0][dial] for result in results)]
+    differing = [_words({dial: result[dial] for dial in common if dial not in same}) for result in results]
+    return differing, _words({dial: results[0][dial] for dial in same})
 
 
 def _dials(prompt: Prompt | None, start: str | None) -> dict[str, Any]:

@@ -11,9 +11,8 @@ from ..stylus_ops.audio.windows import Spectrogram
 from ..stylus_ops.dials import Memory, Schedule
 from ..stylus_ops.diffusion.features import Inversion
 from . import sockets
-from .graph import Prompt
 from .host import runs
-from .inputs import check_weights, widgets
+from .inputs import widgets
 from .style_library import kept_steps
 from .wiring import check_wiring
 
@@ -39,12 +38,6 @@ def inversion_inputs() -> list[io.Input]:
             tooltip="Of the same clip. Keeps the padding of a clip shorter than one window out of the statistics.",
         ),
     ]
-
-
-def check_graph(prompt: Prompt) -> None:
-    """Raises ValueError for what a graph shows to be wrong, before anything is inverted."""
-    check_wiring(prompt, kept_steps)
-    check_weights(prompt)
 
 
 def invert(
@@ -96,6 +89,6 @@ class DDIMInvert(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: ModelPatcher, **shared: Any) -> io.NodeOutput:
-        check_graph(cls.hidden.prompt)
+        check_wiring(cls.hidden.prompt, kept_steps)
         result = invert(model, **shared)
         return io.NodeOutput(result, runs.noise_latent(model, result), runs.host_sigmas(result))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from comfy_api.latest import io
 
 from ..stylus_ops.dials import Choice, Dial, Group, Number, Whole, dials_of
 from ..stylus_ops.shares import normalised, parse_weights
-from .graph import Prompt, linked
 
 MOST_STYLES = 16
-WEIGHING = {"StylusBlendStyles", "StylusMatchTone"}
 
 
 def widget(dial: Dial) -> io.Input:
@@ -53,21 +53,14 @@ def weighted_styles(one: io.Input, least: int, styles: str, weights: str) -> lis
     ]
 
 
-def check_weights(prompt: Prompt) -> None:
-    """Raises ValueError if nodes with `weighted_styles` have more or fewer weights than styles, or weights that are none."""
-    for node in prompt.values():
-        if node["class_type"] not in WEIGHING:
-            continue
-        styles = [value for name, value in node["inputs"].items() if name.startswith("styles.") and linked(value)]
-        weights = node["inputs"].get("weights")
-        if styles and isinstance(weights, str):
-            normalised(parse_weights(weights), len(styles))
+def validate_weights(weights: str | None, styles: Collection[str]) -> bool | str:
+    """As a node's `validate_inputs` answers: True, or why the weights don't fit the styles that are wired.
 
-
-def weights_can_be_read(text: str | None) -> bool | str:
-    """As a node's `validate_inputs` answers: True, or what is wrong. Weights from another node are not known yet (None)."""
+    Weights that come out of another node are not known yet (None).
+    """
     try:
-        parse_weights(text or "")
+        if weights is not None and styles:
+            normalised(parse_weights(weights), len(styles))
     except ValueError as error:
         return str(error)
     return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,10 @@ from ..stylus_ops.audio.figure import draw_curve
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.tone import Reference, match_tone
 from ..stylus_ops.audio.windows import check_waveform
-from ..stylus_ops.dials import Tone, dials_of
+from ..stylus_ops.dials import Tone
 from ..stylus_ops.shares import normalised, parse_weights
 from .host.runs import check_interrupt
-from .inputs import weighted_styles, weights_can_be_read, widget, wired
+from .inputs import validate_weights, weighted_styles, widgets, wired
 
 
 class MatchTone(io.ComfyNode):
@@ -37,7 +36,7 @@ class MatchTone(io.ComfyNode):
                     styles="Recordings whose tone is matched.",
                     weights="One number a style from the top down, such as 2, 1. Empty: equal parts.",
                 ),
-                *(widget(replace(dial, default=1.0) if dial.name == "tone" else dial) for dial in dials_of(Tone)),
+                *widgets(Tone),
             ],
             outputs=[
                 io.Audio.Output(
@@ -74,5 +73,5 @@ class MatchTone(io.ComfyNode):
         return io.NodeOutput(matched, curve)
 
     @classmethod
-    def validate_inputs(cls, weights: str | None, styles: object = None) -> bool | str:
-        return weights_can_be_read(weights)
+    def validate_inputs(cls, weights: str | None, styles: dict[str, None]) -> bool | str:
+        return validate_weights(weights, styles)

@@ -59,7 +59,7 @@ class SaveAudio(io.ComfyNode):
         audio = wired(audio)
         check_prefix(filename_prefix)
         check_format(f"audio.{format}", audio["waveform"].shape[1], bit_depth)
-        tags = cls.workflow_tags()
+        tags = workflow_tags(cls.hidden)
         if not tags_fit(format, tags):
             warn(
                 f"the workflow is too large for the tags of a {format} and was left out: save as wav to keep it with it"
@@ -92,15 +92,15 @@ class SaveAudio(io.ComfyNode):
             return str(error)
         return True
 
-    @classmethod
-    def workflow_tags(cls) -> dict[str, str]:
-        """The tags from which ComfyUI restores a workflow, unless it was started with --disable-metadata."""
-        if args.disable_metadata:
-            return {}
-        tags = dict(cls.hidden.extra_pnginfo or {})
-        if cls.hidden.prompt is not None:
-            tags["prompt"] = cls.hidden.prompt
-        return {name: json.dumps(value) for name, value in tags.items()}
+
+def workflow_tags(hidden: io.HiddenHolder) -> dict[str, str]:
+    """The tags from which ComfyUI restores a workflow, unless it was started with --disable-metadata."""
+    if args.disable_metadata:
+        return {}
+    tags = dict(hidden.extra_pnginfo or {})
+    if hidden.prompt is not None:
+        tags["prompt"] = hidden.prompt
+    return {name: json.dumps(value) for name, value in tags.items()}
 
 
 def check_prefix(prefix: str) -> None:

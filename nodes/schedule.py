@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..stylus_ops.dials import Schedule
+from ..stylus_ops.diffusion.sites import named_blocks
 from . import sockets
 from .inputs import widgets
 
@@ -27,3 +28,11 @@ class StylusSchedule(io.ComfyNode):
     @classmethod
     def execute(cls, **dials: Any) -> io.NodeOutput:
         return io.NodeOutput(Schedule(**dials))
+
+    @classmethod
+    def validate_inputs(cls, sites: str | None) -> bool | str:
+        try:
+            named_blocks("auto" if sites is None else sites)
+        except ValueError as error:
+            return str(error)
+        return True

@@ -12,8 +12,10 @@ from ..stylus_ops.dials import DIALS, Clips
 from ..stylus_ops.diffusion.features import Style, blend
 from ..stylus_ops.shares import parse_weights
 from . import sockets
-from .ddim_invert import check_graph, check_same_clip, inversion_inputs, invert
-from .inputs import weighted_styles, weights_can_be_read, widget
+from .ddim_invert import check_same_clip, inversion_inputs, invert
+from .inputs import validate_weights, weighted_styles, widget
+from .style_library import kept_steps
+from .wiring import check_wiring
 
 
 class CaptureStyle(io.ComfyNode):
@@ -41,10 +43,12 @@ class CaptureStyle(io.ComfyNode):
     def execute(
         cls, latent: dict, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
     ) -> io.NodeOutput:
-        check_graph(cls.hidden.prompt)
+        check_wiring(cls.hidden.prompt, kept_steps)
         Clips(style_windows=style_windows)
         if spectrogram is not None:
             check_same_clip(spectrogram, latent)
+            if not spectrogram.peak.any():
+                raise ValueError("the style is silent: choose a recording, or a part of it, with sound")
             warn_if_short("the style", spectrogram.waveform.shape[-1] / spectrogram.sample_rate)
             clips = len(spectrogram.waveform)
             if clips > 1 and spectrogram.windows > style_windows:
@@ -86,5 +90,5 @@ class BlendStyles(io.ComfyNode):
         return io.NodeOutput(blend(list(styles.values()), parse_weights(weights)))
 
     @classmethod
-    def validate_inputs(cls, weights: str | None, styles: object = None) -> bool | str:
-        return weights_can_be_read(weights)
+    def validate_inputs(cls, weights: str | None, styles: dict[str, None]) -> bool | str:
+        return validate_weights(weights, styles)

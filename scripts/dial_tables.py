@@ -2,21 +2,20 @@
 
 python -m scripts.dial_tables    # in the repository's root
 
-They stand between `<!-- dials: alpha tone=1.0 -->` and `<!-- /dials -->`, the second one with a default of that node's own:
-in docs/dials.md as a table, in the help pages as a list, since ComfyUI shows those in a panel too narrow for four columns.
+They stand between `<!-- dials: alpha tone -->` and `<!-- /dials -->`: in docs/dials.md as a table, in the help pages as a list, since
+ComfyUI shows those in a panel too narrow for four columns.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from stylus_ops.dials import DIALS, Dial
 
 ROOT = Path(__file__).parents[1]
-PLACE = re.compile(r"(<!-- dials: ([\w =.]+) -->\n).*?(<!-- /dials -->)", re.DOTALL)
+PLACE = re.compile(r"(<!-- dials: ([\w ]+) -->\n).*?(<!-- /dials -->)", re.DOTALL)
 HEAD = "| dial | default | values | what it does to the sound |\n|---|---|---|---|\n"
 Form = Callable[[list[Dial]], str]
 
@@ -35,12 +34,8 @@ def with_dials(text: str, form: Form) -> str:
 
 
 def named(names: str) -> list[Dial]:
-    """The dials of a list such as "alpha tone=1.0"."""
-    found = []
-    for name, _, default in (word.partition("=") for word in names.split()):
-        dial: Dial = DIALS[name]
-        found.append(replace(dial, default=dial.parse(default)) if default else dial)
-    return found
+    """The dials of a list such as "alpha tone"."""
+    return [DIALS[name] for name in names.split()]
 
 
 def pages() -> Iterator[tuple[Path, Form]]:

@@ -18,6 +18,7 @@ import soundfile
 import torch
 
 from stylus_ops.tiny import RECORDINGS
+from tests.canvas import prompt
 from tests.checkpoints import SD15, sd_checkpoint
 from tests.integration.comfy_server import PACK, ComfyServer, Graph, find_installs
 
@@ -44,7 +45,8 @@ class PeakMemory(threading.Thread):
 
 
 def quick_start() -> Graph:
-    graph = Graph(json.loads((PACK / "tests" / "workflows" / "quick_start_sd15.json").read_text()))
+    (template,) = (PACK / "workflows").glob("*Stable Diffusion 1.5.json")
+    graph = prompt(json.loads(template.read_text(encoding="utf-8")))
     for node in graph.values():
         inputs = node["inputs"]
         small = {"ckpt_name": Path(CHECKPOINT).name, "steps": STEPS, "duration": SECONDS}

@@ -17,9 +17,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.integration.comfy_server import PACK, ComfyInstall, ComfyServer, Graph
+from tests.canvas import prompt
+from tests.integration.comfy_server import PACK, ComfyInstall, ComfyServer
 
-QUICK_START = PACK / "tests" / "workflows" / "quick_start_tiny.json"
+QUICK_START = PACK / "workflows" / "1 Quick start.json"
 
 
 class Visit(NamedTuple):
@@ -61,7 +62,7 @@ def visit(install: ComfyInstall, folder: Path) -> Visit:
         log = [line for line in server.log.splitlines() if "custom_nodes/stylus" in line.replace("\\", "/")]
         imported = [re.search(r"([\d.]+) seconds", line) for line in log]
         seconds["import"] = sum(float(found[1]) for found in imported if found)
-        graph = Graph(json.loads(QUICK_START.read_text(encoding="utf-8")))
+        graph = prompt(json.loads(QUICK_START.read_text(encoding="utf-8")))
         with timed("quick start"):
             run = server.run(graph)
         if run.error:

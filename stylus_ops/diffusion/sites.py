@@ -62,11 +62,10 @@ def resolve_sites(text: str, decoder: Decoder) -> tuple[Site, ...]:
     available = sorted(decoder)
     if not available:
         raise ValueError("model has no self-attention in its decoder: use a Stable Diffusion U-Net")
-    if text.strip().lower() == "auto":
+    blocks = named_blocks(text)
+    if not blocks:
         twelve_blocks = available[-1] == 11
         blocks = [b for b in available if b >= 6] if twelve_blocks else available[len(available) // 2 :]
-    else:
-        blocks = sorted(_blocks(text))
     if missing := [b for b in blocks if b not in decoder]:
         raise ValueError(
             f"sites is {text!r}, but this model has no self-attention in decoder block "
@@ -75,11 +74,18 @@ def resolve_sites(text: str, decoder: Decoder) -> tuple[Site, ...]:
     return tuple((b, i) for b in blocks for i in range(decoder[b].depth))
 
 
-def _blocks(text: str) -> set[int]:
+def named_blocks(text: str) -> list[int]:
+    """The decoder blocks that a text names, ascending; none for auto.
+
+    Raises:
+        ValueError: the text can't be read.
+    """
     blocks: set[int] = set()
+    if text.strip().lower() == "auto":
+        return []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,3})\s*(?:-\s*(\d{1,3})\s*)?", part)
         if match is None or int(match[2] or match[1]) < int(match[1]):
             raise ValueError(f"sites is {text!r}: write decoder blocks as 6-11 or 6, 8, 10-11, or auto")
         blocks.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return blocks
+    return sorted(blocks)

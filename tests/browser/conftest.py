@@ -84,6 +84,7 @@ def template(name: str, **first: Any) -> dict[str, Any]:
     for node in graph["nodes"]:
         if node["type"] in first:
             node["widgets_values"][0] = first[node["type"]]
+            node["widgets_values_named"][next(iter(node["widgets_values_named"]))] = first[node["type"]]
     return graph
 
 

@@ -30,14 +30,12 @@ AROUND = """renderer => {
 
 def test_it_is_served_with_the_pack(comfy: ComfyServer) -> None:
     served = [entry for entry in comfy.get("/global_subgraphs").values() if entry["source"] == "custom_node"]
-    assert [(entry["name"], entry["info"]["node_pack"]) for entry in served] == [
-        ("Stylus style transfer", "custom_nodes.stylus")
-    ]
+    assert [(entry["name"], entry["info"]["node_pack"]) for entry in served] == [("Stylus", "custom_nodes.stylus")]
 
 
 def test_it_is_found_placed_and_run(canvas: Canvas, comfy: ComfyServer) -> None:
     canvas.open(EMPTY)
-    canvas.search("stylus style transfer")
+    assert canvas.search("stylus")[0][:2] == ["Stylus", "Blueprint"]
     canvas.page.keyboard.press("Enter")
     canvas.page.wait_for_timeout(500)
     canvas.page.mouse.click(900, 300)

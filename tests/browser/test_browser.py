@@ -71,7 +71,7 @@ def test_a_template_opens_whole_and_nothing_lies_on_top_of_anything(canvas: Canv
 
 
 def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> None:
-    graph = template("quick_start_tiny", StylusSchedule=2)
+    graph = template("1 Quick start")
     graph["extra"]["linearMode"] = True
     canvas.open(graph)
     if (tour := canvas.page.get_by_text("Skip", exact=True)).is_visible():  # ComfyUI's own, the first time
@@ -86,15 +86,18 @@ def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> No
     ]
     canvas.skip_where_missing("button of the app that a test could name")
     saved = canvas.run(comfy.output / "audio", "stylus_")
+    canvas.page.locator("[data-testid=linear-center-panel] img[src*=stylus_compare]").first.wait_for()
+    assert canvas.page.locator("[data-testid=linear-history-item]").count() == 4  # the figure and three recordings
     canvas.shot("quick_start_app_done")
     assert soundfile.info(saved).frames == soundfile.info(RECORDINGS / "melody.flac").frames
     assert canvas.errors == []
 
 
 def test_values_survive_being_saved_and_opened_again(canvas: Canvas) -> None:
-    graph = template("quick_start_tiny")
+    graph = template("2 Step by step")
     sampler = next(node for node in graph["nodes"] if node["type"] == "StylusInjectSampler")
     sampler["widgets_values"][:2] = [0.33, 0.44]
+    sampler["widgets_values_named"] |= {"alpha": 0.33, "gamma": 0.44}
     canvas.open(graph)
     canvas.open(canvas.page.evaluate("() => app.graph.serialize()"))
     again = canvas.page.evaluate("() => app.graph.serialize()")
@@ -108,7 +111,7 @@ class Strip:
     """The first trim strip of the quick start."""
 
     def __init__(self, canvas: Canvas):
-        canvas.open(template("quick_start_tiny"))
+        canvas.open(template("2 Step by step"))
         self.page = canvas.page
         strip = self.page.locator(".stylus-trim").first
         strip.wait_for(state="visible")
@@ -154,7 +157,7 @@ def test_the_part_between_the_trim_handles_moves_and_a_double_click_takes_all(ca
 
 
 def test_an_uploaded_recording_is_chosen(canvas: Canvas, comfy: ComfyServer) -> None:
-    canvas.open(template("quick_start_tiny"))
+    canvas.open(template("2 Step by step"))
     if canvas.renderer == "classic":
         with canvas.page.expect_file_chooser() as chooser:
             canvas.page.evaluate(f"() => ({LOADER})().widgets.find(w => w.name === 'upload').callback()")
@@ -229,8 +232,8 @@ def test_a_language_shows_its_words(canvas: Canvas, language: str) -> None:
         canvas.page.mouse.move(left - 1, top)
         canvas.page.mouse.move(left, top)
         canvas.page.get_by_text(inputs["alpha"]["tooltip"], exact=True).wait_for()
-        canvas.open(template("quick_start_tiny"))
-        canvas.shot(f"quick_start_tiny-{language}")
+        canvas.open(template("2 Step by step"))
+        canvas.shot(f"step_by_step-{language}")
         said = json.loads((PACK / "locales" / language / "main.json").read_text(encoding="utf-8"))["stylus"]
         assert canvas.page.locator(".stylus-compare .hint").first.inner_text() == said["run"]
         assert canvas.page.locator(".stylus-trim").first.get_attribute("title") == said["trim"]

@@ -26,7 +26,7 @@ WIRE_THE_PAINTED = """() => {
 
 
 def test_only_what_is_painted_takes_the_style(canvas: Canvas, comfy: ComfyServer) -> None:
-    canvas.open(template("style_mask", StylusSchedule=4, StylusSaveAudio=f"mask/{canvas.renderer}"))
+    canvas.open(template("5 Style mask", StylusSchedule=4, StylusSaveAudio=f"mask/{canvas.renderer}"))
     canvas.run(comfy.output / "mask", canvas.renderer)
 
     page = canvas.page

@@ -68,7 +68,7 @@ PRESS = """([x, y]) => {
   const [clientX, clientY] = [box.left + x * box.width, box.top + y * box.height];
   figure.dispatchEvent(new PointerEvent("pointerdown", {clientX, clientY, bubbles: true, cancelable: true, buttons: 1}));
 }"""
-COMPARE = "() => app.nodeOutputs[app.graph.nodes.find(node => node.type === 'StylusCompare').id].stylus_compare[0]"
+COMPARE = "() => app.nodeOutputs[app.graph.nodes.find(node => node.type === 'StylusCompare').id]"
 HEIGHTS = """() => {
   const node = app.graph.nodes.find(node => node.type === "StylusCompare");
   const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect().height / app.canvas.ds.scale - 30;
@@ -84,7 +84,7 @@ AROUND = 220
 def saved(canvas: Canvas, comfy: ComfyServer) -> str:
     """The quick start, run; the name of the file that it saved."""
     prefix = f"players/{canvas.renderer}"  # or nothing new would be saved for the second
-    canvas.open(template("quick_start_tiny", StylusSchedule=4, StylusSaveAudio=prefix))
+    canvas.open(template("2 Step by step", StylusSchedule=4, StylusSaveAudio=prefix))
     before, hint = canvas.page.evaluate(HEIGHTS)
     assert before - hint < AROUND
     path = canvas.run(comfy.output / "players", canvas.renderer)
@@ -97,6 +97,7 @@ def saved(canvas: Canvas, comfy: ComfyServer) -> str:
 def test_it_stands_whole_after_its_run(canvas: Canvas) -> None:
     canvas.shot("quick_start_done")
     assert canvas.page.locator(".stylus-compare .track").all_inner_texts() == ["content", "style", "result"]
+    assert canvas.page.evaluate(STATE)["heard"] == 2
     assert canvas.overlaps() == []
     assert canvas.errors == []
 
@@ -115,9 +116,16 @@ def test_the_results_own_player_plays_it(canvas: Canvas, saved: str) -> None:
     assert player["at"] >= 0.2
 
 
+def test_what_is_heard_is_saved_from_compare(canvas: Canvas) -> None:
+    with canvas.page.expect_download() as download:
+        canvas.page.evaluate("() => document.querySelector('.stylus-compare .save').click()")
+    assert download.value.suggested_filename == "result.flac"
+    assert soundfile.info(download.value.path()).duration == pytest.approx(SECONDS, abs=1e-3)
+
+
 def test_compare_switches_while_it_plays_and_the_playhead_goes_on(canvas: Canvas) -> None:
     canvas.page.evaluate(LISTEN)
-    gains = [track["gain"] for track in canvas.page.evaluate(COMPARE)["tracks"]]
+    gains = [track["gain"] for track in canvas.page.evaluate(COMPARE)["audio"]]
     order = [0, 2, 1, 0]
     heard = canvas.page.evaluate(SWITCH, order)
     for index, moment in zip(order, heard, strict=True):
@@ -150,7 +158,7 @@ def test_compare_obeys_the_keyboard(canvas: Canvas) -> None:
     assert not state["plays"]
     assert 1 < state["at"] < 3
     nodes = canvas.page.evaluate("() => app.graph.nodes.length")
-    assert nodes == len(template("quick_start_tiny")["nodes"])  # no key reached the graph
+    assert nodes == len(template("2 Step by step")["nodes"])  # no key reached the graph
 
 
 def test_compare_begins_again_where_it_is_asked_to(canvas: Canvas) -> None:
@@ -171,8 +179,8 @@ def test_compare_begins_again_where_it_is_asked_to(canvas: Canvas) -> None:
 
 
 def test_a_press_on_a_panel_of_compare_plays_that_clip_from_there(canvas: Canvas) -> None:
-    plots = [track["plot"] for track in canvas.page.evaluate(COMPARE)["tracks"]]
-    size = canvas.page.evaluate(COMPARE)["size"]
+    plots = [track["plot"] for track in canvas.page.evaluate(COMPARE)["audio"]]
+    size = canvas.page.evaluate(COMPARE)["stylus_compare"][0]["size"]
     for index, (left, top, right, bottom) in enumerate(plots):
         place = [(left + 0.4 * (right - left)) / size[0], (top + bottom) / 2 / size[1]]
         canvas.page.evaluate(PRESS, place)

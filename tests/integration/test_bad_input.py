@@ -81,7 +81,6 @@ TRANSFERS = {
         "no self-attention in decoder block",
         lambda comfy, graph: graph.set(graph.schedule, sites="1-2"),
     ),
-    "unreadable_sites": ("sites is 'all'", lambda comfy, graph: graph.set(graph.schedule, sites="all")),
     "missing_checkpoint": ("ckpt_name", lambda comfy, graph: graph.set(graph.loader, ckpt_name="gone.safetensors")),
     "other_steps": (
         "steps is 2 for DDIM Invert and 4 for Capture Style KV: wire one Stylus Schedule to both",
@@ -391,22 +390,30 @@ def test_an_end_before_the_start_is_refused_before_the_run(comfy: ComfyServer, n
 
 
 @pytest.mark.parametrize("weights", ["1, 1, 1", "0, 0", "1, -1"])
-def test_weights_that_do_not_fit_are_refused_before_an_inversion(comfy: ComfyServer, weights: str) -> None:
-    comfy.forget_outputs()
+def test_weights_that_do_not_fit_are_refused_before_the_run(comfy: ComfyServer, weights: str) -> None:
     graph = TransferGraph(comfy)
     styles = {"styles.style_0": [graph.capture, 0], "styles.style_1": [graph.capture, 0]}
     graph.set(graph.sampler, style=[graph.add("StylusBlendStyles", **styles, weights=weights), 0])
-    run = comfy.run(graph)
-    assert "weights are" in (run.error or "")
-    assert run.failed_node in (graph.invert, graph.capture)
-    assert not run.progress
+    with pytest.raises(PromptRefused, match="weights are"):
+        comfy.run(graph)
 
 
-def test_weights_of_other_packs_are_left_alone(comfy: ComfyServer) -> None:
-    comfy.forget_outputs()
+def test_sites_that_cannot_be_read_are_refused_before_the_run(comfy: ComfyServer) -> None:
     graph = TransferGraph(comfy)
-    graph.add("EmptyImage", **{"styles.style_0": [graph.capture, 0], "weights": "heavy"})
-    assert comfy.run(graph).error is None
+    graph.set(graph.schedule, sites="all")
+    with pytest.raises(PromptRefused, match="sites is 'all'"):
+        comfy.run(graph)
+
+
+def test_a_preset_of_another_model_is_refused_where_it_is_chosen(comfy: ComfyServer) -> None:
+    graph = Graph()
+    mel = graph.add(
+        "StylusLoadAudioMel", audio="stylus/melody.flac", preset="sd-512", model=[graph.add("StylusLoadTiny"), 0]
+    )
+    graph.add("PreviewImage", images=[mel, 0])
+    run = comfy.run(graph)
+    assert run.failed_node == mel
+    assert "preset is sd-512 and the model takes tiny-256" in (run.error or "")
 
 
 @pytest.mark.parametrize("prefix", ["../escaped", "blocked/song"])

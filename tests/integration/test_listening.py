@@ -17,11 +17,10 @@ from .comfy_server import PACK, ComfyServer, Graph, PromptRefused
 RECORDINGS = PACK / "stylus_ops" / "tiny" / "recordings"
 
 
-def compared(comfy: ComfyServer, graph: Graph, node: str) -> dict:
+def compared(comfy: ComfyServer, graph: Graph, node: str) -> list[dict]:
     run = comfy.run(graph)
     assert run.error is None
-    (shown,) = run.outputs[node]["stylus_compare"]
-    return shown
+    return run.outputs[node]["audio"]
 
 
 def temporary(comfy: ComfyServer, name: str) -> Path:
@@ -36,29 +35,28 @@ def test_compare_draws_and_plays_every_clip_equally_loud(comfy: ComfyServer) -> 
         "StylusCompare",
         content=[content, 2],
         style=[style, 2],
-        **{"results.result_0": [other, 0], "results.result_1": [content, 2]},
+        **{"results.result_0": [other, 0], "results.result_1": [content, 2], "further_styles.style_2": [style, 2]},
     )
     saved = graph.add("SaveImage", images=[node, 0], filename_prefix="figure")
 
     run = comfy.run(graph)
 
     assert run.error is None
-    (shown,) = run.outputs[node]["stylus_compare"]
-    tracks = shown["tracks"]
-    assert [track["title"] for track in tracks] == ["content", "style", "result 1", "result 2"]
-    assert [track["seconds"] for track in tracks] == pytest.approx([5.1, 5.1, 1.0, 5.1], abs=0.01)
+    (shown,), tracks = run.outputs[node]["stylus_compare"], run.outputs[node]["audio"]
+    assert [track["name"] for track in tracks] == ["content", "style 1", "style 2", "result 1", "result 2"]
+    assert [track["seconds"] for track in tracks] == pytest.approx([5.1, 5.1, 5.1, 1.0, 5.1], abs=0.01)
     assert max(track["gain"] for track in tracks) == 1.0
-    assert tracks[0]["gain"] == tracks[3]["gain"]
+    assert tracks[0]["gain"] == tracks[4]["gain"]
     for track in tracks:
-        samples, rate = soundfile.read(temporary(comfy, track["file"]))
+        samples, rate = soundfile.read(temporary(comfy, track["filename"]))
         assert len(samples) / rate == pytest.approx(track["seconds"])
     with (
-        Image.open(temporary(comfy, shown["figure"])) as figure,
+        Image.open(temporary(comfy, shown["filename"])) as figure,
         Image.open(comfy.files(run, saved, "images")[0]) as png,
     ):
         assert (np.asarray(figure) == np.asarray(png)).all()
         assert list(figure.size) == shown["size"]
-    assert comfy.read(f"/view?filename={tracks[2]['file']}&type=temp")
+    assert comfy.read(f"/view?filename={tracks[2]['filename']}&type=temp")
 
 
 def test_titles_tell_the_dials_in_which_results_differ(comfy: ComfyServer) -> None:
@@ -77,17 +75,17 @@ def test_titles_tell_the_dials_in_which_results_differ(comfy: ComfyServer) -> No
         audio = graph.add("StylusPhaseDecode", images=[images, 0], spectrogram=[mels[0], 1], decode=decode)
         results[f"results.result_{number}"] = [audio, 0]
     node = graph.add("StylusCompare", content=[mels[0], 2], style=[mels[1], 2], **results)
-    titles = [track["title"] for track in compared(comfy, graph, node)["tracks"]]
-    assert titles == ["content", "style", "alpha 0.5 · decode phase", "alpha 1 · decode gain"]
+    titles = [track["title"] for track in compared(comfy, graph, node)]
+    assert titles == ["content", "style", "result 1: alpha 0.5 · decode phase", "result 2: alpha 1 · decode gain"]
 
 
 def test_every_clip_of_a_batch_is_a_track_and_silence_is_drawn(comfy: ComfyServer) -> None:
     graph = Graph()
     silence = graph.add("TestAudio", content="silence", samples=4410, channels=10, sample_rate=44100)
     node = graph.add("StylusCompare", content=[silence, 0], style=[silence, 0], **{"results.result_0": [silence, 0]})
-    tracks = compared(comfy, graph, node)["tracks"]
+    tracks = compared(comfy, graph, node)
     assert [track["gain"] for track in tracks] == [1.0, 1.0, 1.0]
-    assert all(track["file"].endswith(".wav") for track in tracks)
+    assert all(track["filename"].endswith(".wav") for track in tracks)
 
 
 @pytest.mark.parametrize("what", ["onsets", "percussive", "harmonic", "loud", "band"])

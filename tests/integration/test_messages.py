@@ -8,17 +8,8 @@ from .comfy_server import ComfyServer, Graph
 from .graphs import TransferGraph, upload_latent
 
 
-@pytest.mark.parametrize(
-    ("content", "samples", "words"),
-    [
-        ("noise", 44100, "the style lasts 1.0 s"),
-        ("silence", 132300, "the recording is silent"),
-        ("noise", 132300, None),
-    ],
-)
-def test_a_clip_with_little_to_take_is_told_of_on_its_node(
-    comfy: ComfyServer, content: str, samples: int, words: str | None
-) -> None:
+def captured(samples: int, content: str = "noise") -> tuple[Graph, str]:
+    """A style captured from a test's recording; the node that captures it."""
     graph = Graph()
     prior = graph.add("StylusLoadTiny")
     audio = graph.add("TestAudio", content=content, samples=samples, channels=1, sample_rate=44100)
@@ -33,14 +24,26 @@ def test_a_clip_with_little_to_take_is_told_of_on_its_node(
         schedule=[graph.add("StylusSchedule", steps=2), 0],
     )
     graph.add("PreviewAny", source=[capture, 0])
+    return graph, capture
 
+
+@pytest.mark.parametrize(("samples", "words"), [(44100, "the style lasts 1.0 s"), (132300, None)])
+def test_a_short_style_is_warned_of_on_its_node(comfy: ComfyServer, samples: int, words: str | None) -> None:
+    graph, capture = captured(samples)
     run = comfy.run(graph)
-
     assert run.error is None
-    warnings = [text for node, text in run.texts if node in (mel, capture) and "⚠" in text]
-    assert warnings if words else not warnings
-    assert words is None or all(words in text for text in warnings)
+    warnings = [text for node, text in run.texts if node == capture and "⚠" in text]
+    assert all(words and words in text for text in warnings)
+    assert bool(warnings) == bool(words)
     assert words is None or words in comfy.log
+
+
+def test_a_silent_style_ends_the_run_before_it_is_inverted(comfy: ComfyServer) -> None:
+    graph, capture = captured(132300, "silence")
+    run = comfy.run(graph)
+    assert run.failed_node == capture
+    assert "the style is silent: choose" in (run.error or "")
+    assert not run.progress
 
 
 @pytest.mark.parametrize(

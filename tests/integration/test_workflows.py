@@ -1,4 +1,4 @@
-"""The published workflows, in API format, on small checkpoints and few steps; and the quick start on real music."""
+"""The templates on small checkpoints and few steps, and one of them on real music."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,11 @@ import pytest
 import soundfile
 
 from stylus_ops.tiny import RECORDINGS
+from tests.canvas import prompt
 
 from .comfy_server import PACK, ComfyServer, Graph
 
-WORKFLOWS = sorted((PACK / "tests" / "workflows").glob("*.json"))
+TEMPLATES = sorted((PACK / "workflows").glob("*.json"))
 SMALL = {
     "ckpt_name": "sd15-small.safetensors",
     "lora_name": "small.safetensors",
@@ -20,7 +21,7 @@ SMALL = {
 
 
 def shrunk(path: Path) -> Graph:
-    graph = Graph(json.loads(path.read_text()))
+    graph = prompt(json.loads(path.read_text(encoding="utf-8")))
     for node in graph.values():
         node["inputs"].update({name: value for name, value in SMALL.items() if name in node["inputs"]})
     return graph
@@ -31,12 +32,13 @@ def only(graph: Graph, class_type: str) -> str:
     return node
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
-def test_workflow_ends_with_a_file_of_the_contents_length(comfy: ComfyServer, path: Path) -> None:
+@pytest.mark.parametrize("path", TEMPLATES, ids=[path.stem for path in TEMPLATES])
+def test_template_ends_with_a_file_of_the_contents_length(comfy: ComfyServer, path: Path) -> None:
     graph = shrunk(path)
     run = comfy.run(graph)
     assert run.error is None
-    content = soundfile.info(RECORDINGS / "melody.flac")
+    recording = next(node["inputs"]["audio"] for node in graph.values() if node["class_type"] == "StylusLoadAudioMel")
+    content = soundfile.info(RECORDINGS / recording.removeprefix("stylus/"))
     (saved,) = comfy.files(run, only(graph, "StylusSaveAudio"), "audio")
     result = soundfile.info(saved)
     assert (result.frames, result.samplerate, result.channels) == (
@@ -58,7 +60,7 @@ def real_music() -> list[Path]:
 def test_real_music_longer_than_a_window_and_again_with_another_alpha(
     comfy: ComfyServer, real_music: list[Path]
 ) -> None:
-    (path,) = [path for path in WORKFLOWS if path.stem == "quick_start_sd15"]
+    (path,) = [path for path in TEMPLATES if path.stem.endswith("Stable Diffusion 1.5")]
     graph = shrunk(path)
     sources = [node for node in graph.values() if node["class_type"] == "StylusLoadAudioMel"]
     for node, recording in zip(sources, real_music, strict=True):

@@ -73,15 +73,15 @@ def test_a_node_has_a_page_of_help_with_a_picture_and_an_example(node: str) -> N
     assert page.startswith(f"# {words('en')[node]['display_name']}\n")
     assert f"](pictures/{node}.webp)" in page
     assert "\n1. " in page[page.index("\nExample:") :]
-    for template in re.findall(r"template `(\w+)`", page):
+    for template in re.findall(r"template \*\*(.+?)\*\*", page):
         assert (ROOT / "workflows" / f"{template}.json").is_file()
 
 
-def test_no_page_of_help_is_left_over() -> None:
+def test_no_page_of_help_is_left_over_and_each_has_a_picture_of_its_own() -> None:
     pages = ROOT / "web" / "docs"
-    assert (
-        {path.stem for path in pages.glob("*.md")} == {path.stem for path in (pages / "pictures").iterdir()} == NODE_IDS
-    )
+    pictures = {path.stem: path.read_bytes() for path in (pages / "pictures").iterdir()}
+    assert {path.stem for path in pages.glob("*.md")} == pictures.keys() == NODE_IDS
+    assert len(set(pictures.values())) == len(pictures)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "web" / "docs" / "pictures").iterdir()), ids=lambda path: path.stem)

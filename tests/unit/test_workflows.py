@@ -1,57 +1,71 @@
-"""The templates that ComfyUI offers are the graphs that the integration tests run."""
+"""The templates and the blueprint that ComfyUI offers, as files. `tests/integration/test_workflows.py` runs them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from tests.canvas import NOTES, prompt
+
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "workflows").glob("*.json"))
-NOTES = {"MarkdownNote"}
+QUICK_START, STEP_BY_STEP = TEMPLATES[:2]
+(BLUEPRINT,) = (ROOT / "subgraphs").iterdir()
 INVERTING = {"StylusDDIMInvert", "StylusCaptureStyle"}
-BYPASSED = 4
 
 
-def test_every_graph_is_a_template_with_a_thumbnail_and_nothing_else_is() -> None:
-    graphs = {path.stem for path in (ROOT / "tests" / "workflows").glob("*.json")}
-    assert {path.stem for path in TEMPLATES} == graphs
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def downloads(path: Path) -> list[str]:
+    """Files of models that a template's nodes name."""
+    named = re.findall(r'"([^"/]+\.safetensors)"', path.read_text(encoding="utf-8"))
+    return sorted(set(named))
+
+
+def values(nodes: dict[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The types and widgets' values of the nodes of a subgraph, by their number in it."""
+    return {
+        key.split(":")[1]: (node["class_type"], {n: v for n, v in node["inputs"].items() if not isinstance(v, list)})
+        for key, node in nodes.items()
+        if ":" in key
+    }
+
+
+def test_templates_are_numbered_and_have_a_thumbnail_each() -> None:
+    assert [path.stem.split(" ")[0] for path in TEMPLATES] == [str(number + 1) for number in range(len(TEMPLATES))]
     assert {path.name for path in (ROOT / "workflows").iterdir()} == {
-        f"{name}.{ending}" for name in graphs for ending in ("json", "jpg")
+        path.with_suffix(ending).name for path in TEMPLATES for ending in (".json", ".jpg")
     }
+    for path in TEMPLATES:
+        with Image.open(path.with_suffix(".jpg")) as image:
+            assert image.format == "JPEG"
+            assert 200 <= image.width <= 1200
+        assert path.with_suffix(".jpg").stat().st_size < 300_000
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_template_has_the_graphs_nodes_links_and_values(path: Path) -> None:
-    template = json.loads(path.read_text(encoding="utf-8"))
-    graph = json.loads((ROOT / "tests" / "workflows" / path.name).read_text(encoding="utf-8"))
-    every = {node["id"]: node for node in template["nodes"]}
-    nodes = {str(key): node for key, node in every.items() if node["type"] not in NOTES and node["mode"] != BYPASSED}
-    assert {key: node["type"] for key, node in nodes.items()} == {
-        key: node["class_type"] for key, node in graph.items()
-    }
-    links = {link[0]: link for link in template["links"]}
-
-    def source(link: int) -> list[Any]:
-        """Where a link comes from, through bypassed nodes."""
-        _, node, slot, _, _, kind = links[link]
-        if every[node]["mode"] != BYPASSED:
-            return [str(node), slot]
-        return source(next(given["link"] for given in every[node]["inputs"] if given["type"] == kind))
-
-    for key, node in nodes.items():
-        inputs = graph[key]["inputs"]
-        wired = {name: value for name, value in inputs.items() if isinstance(value, list)}
-        assert {slot["name"]: source(slot["link"]) for slot in node["inputs"] if slot["link"] is not None} == wired
-        values = [value for value in inputs.values() if not isinstance(value, list)]
-        assert [value for value in node["widgets_values"] if value != "fixed"] == values
+def test_what_needs_a_download_comes_last_offers_it_and_says_so() -> None:
+    needing = [path for path in TEMPLATES if downloads(path)]
+    assert needing == TEMPLATES[-len(needing) :]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in TEMPLATES:
+        nodes = read(path)["nodes"]
+        offered = [model for node in nodes for model in node["properties"].get("models", [])]
+        assert downloads(path) == [model["name"] for model in offered]
+        assert all(model["url"].endswith("/" + model["name"]) for model in offered)
+        notes = " ".join(node["widgets_values"][0] for node in nodes if node["type"] in NOTES)
+        (row,) = [line for line in readme.splitlines() if line.startswith(f"| {path.stem} |")]
+        assert bool(offered) == ("Needs a download" in notes) == ("downloads" in row)
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_every_inversion_has_the_spectrogram_of_its_own_recording(path: Path) -> None:
     """By which a style is known to be short, and a clip's padding left out."""
-    graph = json.loads((ROOT / "tests" / "workflows" / path.name).read_text(encoding="utf-8"))
+    graph = prompt(read(path))
     inverting = [node["inputs"] for node in graph.values() if node["class_type"] in INVERTING]
     assert len(inverting) >= 2
     for inputs in inverting:
@@ -59,50 +73,28 @@ def test_every_inversion_has_the_spectrogram_of_its_own_recording(path: Path) ->
         assert inputs["spectrogram"] == [recording, 1]
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_a_file_to_be_downloaded_is_offered_and_told_of(path: Path) -> None:
-    template = json.loads(path.read_text(encoding="utf-8"))
-    (note,) = [node["widgets_values"][0] for node in template["nodes"] if node["type"] in NOTES]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{path.stem}` |")]
-    wanted = [
-        (value, node)
-        for node in template["nodes"]
-        for value in node["widgets_values"]
-        if isinstance(value, str) and value.endswith(".safetensors")
-    ]
-    for value, node in wanted:
-        (offered,) = node["properties"]["models"]
-        assert offered["name"] == value
-        assert offered["url"].endswith("/" + value)
-        assert value in note
-    assert bool(wanted) == ("download" in row) == ("Needs a download" in note)
+def test_the_quick_start_is_six_nodes_that_fit_into_a_window_at_full_size() -> None:
+    start = read(QUICK_START)
+    assert len(start["nodes"]) == 6
+    scale, (left, top) = start["extra"]["ds"]["scale"], start["extra"]["ds"]["offset"]
+    assert scale == 1
+    for node in start["nodes"]:
+        (x, y), (width, height) = node["pos"], node["size"]
+        assert x + left >= 60
+        assert x + left + width <= 1680
+        assert y - 30 + top >= 90
+        assert y + top + height <= 900
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_titles_can_be_read_at_the_zoom_that_a_template_opens_with(path: Path) -> None:
-    """ComfyUI fits a graph into three quarters of the window and leaves titles out below 8 pixels, from 14 at 100 %."""
-    template = json.loads(path.read_text(encoding="utf-8"))
-    boxes = [group["bounding"] for group in template["groups"]]
-    width = max(left + across for left, _, across, _ in boxes) - min(left for left, *_ in boxes)
-    height = max(top + down for _, top, _, down in boxes) - min(top for _, top, *_ in boxes)
-    assert 0.75 * min(1680 / width, 1000 / height) >= 8 / 14
-
-
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_links_are_known_at_both_ends(path: Path) -> None:
-    template = json.loads(path.read_text(encoding="utf-8"))
-    nodes = {node["id"]: node for node in template["nodes"]}
-    for number, source, slot, target, position, kind in template["links"]:
-        output, given = nodes[source]["outputs"][slot], nodes[target]["inputs"][position]
-        assert number in output["links"]
-        assert given["link"] == number
-        assert output["type"] == given["type"] == kind
-
-
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_thumbnail_is_a_small_image(path: Path) -> None:
-    with Image.open(path.with_suffix(".jpg")) as image:
-        assert image.format == "JPEG"
-        assert 200 <= image.width <= 1200
-        assert path.with_suffix(".jpg").stat().st_size < 300_000
+def test_the_quick_start_holds_the_blueprint_with_the_values_of_its_steps() -> None:
+    blueprint = read(BLUEPRINT)
+    (node,) = blueprint["nodes"]
+    (definition,) = blueprint["definitions"]["subgraphs"]
+    assert definition["category"]
+    assert definition["description"]
+    assert list(node["widgets_values_named"]) == ["alpha", "gamma", "tone", "steps"]
+    inside = values(prompt(blueprint))
+    assert values(prompt(read(QUICK_START))) == inside
+    steps = {node["class_type"]: node["inputs"] for node in prompt(read(STEP_BY_STEP)).values()}
+    for kind, own in inside.values():
+        assert {name: steps[kind][name] for name in own} == own or own.get("short_clip") == "loop"

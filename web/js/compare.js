@@ -3,7 +3,7 @@ import { app } from "../../../scripts/app.js";
 import { say } from "./words.js";
 
 // The player of Compare: every clip runs at once from one clock, and switching only turns another one up. What a run
-// found comes as `stylus_compare`: the figure, and for each clip its file, its gain and its place in the figure.
+// found comes as `stylus_compare`, the figure's file, and `audio`: for each clip its file, its gain and its place in the figure.
 
 const FADE = 0.008; // seconds; a switch without a click
 const NARROW = 380; // pixels of width: less is a node as ComfyUI places it, more somebody chose
@@ -18,10 +18,10 @@ const ICONS = {
 const STYLE = `
 .stylus-compare { display: flex; flex-direction: column; gap: 6px; font: 12px system-ui, sans-serif; width: 100%; }
 .stylus-compare .bar { display: flex; flex-wrap: wrap; gap: 4px; align-items: center; flex: none; }
-.stylus-compare button { padding: 3px 9px; border: 1px solid var(--border-color, #555); border-radius: 4px; cursor: pointer;
-  background: var(--comfy-input-bg, #222); color: var(--input-text, #ddd); font: inherit; }
+.stylus-compare button, .stylus-compare .save { padding: 3px 9px; border: 1px solid var(--border-color, #555); border-radius: 4px; cursor: pointer;
+  background: var(--comfy-input-bg, #222); color: var(--input-text, #ddd); font: inherit; text-decoration: none; }
 .stylus-compare button[aria-pressed="true"] { background: #b5367a; border-color: #b5367a; color: #fff; }
-.stylus-compare button:focus-visible { outline: 2px solid #fec287; }
+.stylus-compare :focus-visible { outline: 2px solid #fec287; }
 .stylus-compare .clock { margin-left: auto; color: var(--descrip-text, #999); font-variant-numeric: tabular-nums; }
 .stylus-compare .figure { position: relative; width: 100%; flex: none; cursor: crosshair; touch-action: none; }
 .stylus-compare .figure img { display: block; width: 100%; height: auto; border-radius: 4px; user-select: none; pointer-events: none; }
@@ -50,31 +50,33 @@ class Player {
   /** What a run found, or nothing. */
   show(found) {
     this.pause();
-    this.tracks = (found?.tracks ?? []).map((track) => ({ ...track }));
-    this.size = found?.size;
+    const figure = found?.stylus_compare[0];
+    this.tracks = (found?.audio ?? []).map((track) => ({ ...track }));
+    this.size = figure?.size;
     this.position = 0;
-    this.heard = Math.min(this.heard, Math.max(0, this.tracks.length - 1));
+    this.heard = this.tracks.length - 1; // the last result
     this.element.replaceChildren();
-    if (!found) {
+    if (!figure) {
       this.element.append(element("div", "hint", { textContent: say("run") }));
       return;
     }
     const bar = element("div", "bar");
-    this.play = element("button", "play", { type: "button", ariaLabel: say("play") });
+    this.play = element("button", "play", { type: "button", ariaLabel: say("play"), title: say("keys") });
     this.play.onclick = () => (this.playing ? this.pause() : this.start());
     this.buttons = this.tracks.map((track, index) => {
-      const button = element("button", "track", { type: "button", textContent: track.title });
-      button.title = say("hear", { number: index + 1 });
+      const button = element("button", "track", { type: "button", textContent: track.name });
+      button.title = `${track.title}\n${say("hear", { number: index + 1 })}`;
       button.onclick = () => this.hear(index);
       return button;
     });
     this.loop = element("button", "loop", { type: "button", textContent: say("loop"), title: say("again") });
     this.loop.setAttribute("aria-pressed", "false");
     this.loop.onclick = () => this.loop.setAttribute("aria-pressed", String(!this.looping));
+    this.save = element("a", "save", { textContent: say("save"), title: say("download") });
     this.clock = element("span", "clock");
-    bar.append(this.play, ...this.buttons, this.loop, this.clock);
+    bar.append(this.play, ...this.buttons, this.loop, this.save, this.clock);
 
-    const image = element("img", "", { src: fileUrl(found.figure), alt: say("figure"), draggable: false });
+    const image = element("img", "", { src: fileUrl(figure.filename), alt: say("figure"), draggable: false });
     image.style.aspectRatio = `${this.size[0]} / ${this.size[1]}`;
     this.figure = element("div", "figure");
     this.outline = element("div", "heard");
@@ -140,7 +142,7 @@ class Player {
 
   async load(track) {
     if (track.buffer) return;
-    const response = await fetch(fileUrl(track.file));
+    const response = await fetch(fileUrl(track.filename));
     if (!response.ok) throw new Error(say("gone"));
     track.buffer = await this.context.decodeAudioData(await response.arrayBuffer());
   }
@@ -214,6 +216,8 @@ class Player {
     const [outlineWidth, outlineHeight] = place([plot[2] - plot[0], plot[3] - plot[1]]);
     Object.assign(this.outline.style, { left: outlineLeft, top: outlineTop, width: outlineWidth, height: outlineHeight });
     for (const [index, button] of this.buttons.entries()) button.setAttribute("aria-pressed", String(index === this.heard));
+    const { name, filename } = this.tracks[this.heard];
+    Object.assign(this.save, { href: fileUrl(filename), download: `${name}.${filename.split(".").pop()}` });
     this.showState(this.playing ? "pause" : "play");
     this.clock.textContent = `${this.now.toFixed(1)} / ${this.seconds.toFixed(1)} s`;
   }
@@ -256,7 +260,7 @@ app.registerExtension({
       getMaxHeight: height,
     });
     widget.serialize = false;
-    const show = (output) => output?.stylus_compare && player.show(output.stylus_compare[0]);
+    const show = (output) => output?.stylus_compare && player.show(output);
     const { onExecuted, onAdded, onConfigure, onRemoved } = node;
     node.onExecuted = function (output) {
       onExecuted?.apply(this, arguments);

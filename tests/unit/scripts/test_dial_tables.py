@@ -51,7 +51,7 @@ def test_stale_dials_are_rewritten_and_the_rest_is_left() -> None:
     assert with_dials(new, table) == new
 
 
-def test_a_help_page_lists_them_with_the_nodes_own_defaults() -> None:
-    page = with_dials("<!-- dials: tone=1.0 preset -->\n<!-- /dials -->\n", bullets)
-    assert "- **tone** (0 to 1; default 1.0)<br>How far" in page
+def test_a_help_page_lists_them() -> None:
+    page = with_dials("<!-- dials: tone preset -->\n<!-- /dials -->\n", bullets)
+    assert "- **tone** (0 to 1; default 0.0)<br>How far" in page
     assert "- **preset** (auto, sd-512, tiny-256; default auto)<br>Geometry" in page
