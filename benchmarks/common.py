@@ -124,16 +124,6 @@ def seconds(engine: Engine, work: Callable[[], Any]) -> float:
     return clock(engine) - began
 
 
-def cpu_seconds(work: Callable[[], object]) -> float:
-    """The least processor time of a few calls."""
-    took = []
-    for _ in range(4):
-        began = time.process_time()
-        work()
-        took.append(time.process_time() - began)
-    return min(took)
-
-
 class PeakMemory:
     """Peak memory above what was held on entry, in bytes, while the block runs: resident memory of the process, looked at every
     5 ms, or allocated memory of a CUDA device."""

@@ -63,3 +63,16 @@ def melody(duration: float, rate: int) -> Tensor:
 def mix(duration: float, rate: int) -> Tensor:
     """Melody, tones, clicks and a little noise at once."""
     return melody(duration, rate) + 0.3 * tones(duration, rate) + clicks(duration, rate) + 0.1 * noise(duration, rate)
+
+
+def snr(wanted: Tensor, got: Tensor) -> float:
+    """Decibels of `wanted` over the difference; infinite when equal."""
+    error = float((wanted.double() - got.double()).square().sum())
+    return 10 * math.log10(float(wanted.double().square().sum()) / error) if error else math.inf
+
+
+def below(waveform: Tensor, rate: int, frequency: float) -> Tensor:
+    """The waveform without what lies above `frequency`."""
+    spectrum = torch.fft.rfft(waveform.double())
+    spectrum[..., int(frequency * waveform.shape[-1] / rate) :] = 0
+    return torch.fft.irfft(spectrum, n=waveform.shape[-1])

@@ -10,10 +10,9 @@ import librosa
 import pytest
 import torch
 
-from benchmarks.roundtrip import below, snr
 from stylus_ops.audio import backend
 from stylus_ops.audio.backend import mel_filterbank, resample, resample_with_soxr
-from tests.unit.signals import noise, seconds
+from tests.unit.signals import below, noise, seconds, snr
 
 needs_torchaudio = pytest.mark.skipif(backend.torchaudio_functional is None, reason="torchaudio cannot load here")
 RATES = [(8000, 44100), (24000, 44100), (44100, 48000), (48000, 44100), (192000, 44100), (44100, 192000)]

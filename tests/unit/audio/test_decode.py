@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.roundtrip import below, snr
 from stylus_ops.audio.backend import resample
 from stylus_ops.audio.decode import decode, magnitude_change
 from stylus_ops.audio.dynamics import block_power
@@ -17,7 +16,7 @@ from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, limit_t
 from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
 from stylus_ops.audio.windows import audio_to_windows, windows_to_mel
 from stylus_ops.dials import DIALS, Decoding
-from tests.unit.signals import chirp, melody, mix, noise, seconds, tones
+from tests.unit.signals import below, chirp, melody, mix, noise, seconds, snr, tones
 
 SD = PRESETS["sd-512"]
 TINY = PRESETS["tiny-256"]

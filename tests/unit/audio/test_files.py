@@ -13,12 +13,11 @@ import pytest
 import soundfile
 import torch
 
-from benchmarks.roundtrip import snr
 from stylus_ops.audio import files
 from stylus_ops.audio.backend import resample
 from stylus_ops.audio.files import FORMATS, read_audio, spool_audio, tags_fit, write_audio
 from stylus_ops.audio.lazy import Scaled
-from tests.unit.signals import melody, tones
+from tests.unit.signals import melody, snr, tones
 
 TAGS = {"prompt": json.dumps({"1": "♪"}), "workflow": json.dumps({"nodes": ["x" * 100_000]})}
 

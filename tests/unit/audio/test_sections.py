@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.roundtrip import snr
 from stylus_ops.audio import windows
 from stylus_ops.audio.backend import resample
 from stylus_ops.audio.decode import decode_band
@@ -17,7 +16,7 @@ from stylus_ops.audio.lazy import Resampled, blocks
 from stylus_ops.audio.spool import Spool
 from stylus_ops.audio.windows import Recording, audio_to_windows, windows_to_mel
 from stylus_ops.dials import Decoding
-from tests.unit.signals import melody, noise
+from tests.unit.signals import melody, noise, snr
 
 PARAMS = replace(PRESETS["tiny-256"], width=64)
 OVERLAP = 16

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from benchmarks.roundtrip import snr
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.stft import FRAMES_PER_BLOCK, between_blocks, filter_stft, frame_blocks, hann_window, stft
-from tests.unit.signals import melody
+from tests.unit.signals import melody, snr
 
 PARAMS = PRESETS["tiny-256"]
 WINDOW = hann_window(PARAMS.win_length)

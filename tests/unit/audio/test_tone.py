@@ -8,13 +8,12 @@ import pytest
 import torch
 from scipy.signal import fftconvolve, firwin2, lfilter
 
-from benchmarks.roundtrip import snr
 from stylus_ops.audio.lazy import Filtered
 from stylus_ops.audio.loudness import integrated_loudness
 from stylus_ops.audio.tone import Reference, level_curve
 from stylus_ops.audio.tone import match_tone as match
 from stylus_ops.dials import Tone
-from tests.unit.signals import melody, mix, noise
+from tests.unit.signals import melody, mix, noise, snr
 
 RATE = 44100
 

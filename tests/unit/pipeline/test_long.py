@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.roundtrip import snr
 from stylus_ops.audio import windows
 from stylus_ops.audio.files import read_audio, write_audio
 from stylus_ops.diffusion.features import Style
@@ -14,7 +13,7 @@ from stylus_ops.pipeline import transfer
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.pipeline.transfer import Transfer, transfer_files
 from stylus_ops.tiny import RECORDINGS
-from tests.unit.signals import melody, noise
+from tests.unit.signals import melody, noise, snr
 
 SECONDS = 12.0  # three windows
 STYLE = RECORDINGS / "style_a.flac"

@@ -1,9 +1,15 @@
 """After a whole transfer with the bundled prior, nothing tells where its windows join."""
 
-from benchmarks.joins import at_joins
+import itertools
+
+import torch
+from torch import Tensor
+
+from stylus_ops.audio.backend import resample
 from stylus_ops.audio.files import read_audio
 from stylus_ops.audio.geometry import PRESETS
-from stylus_ops.audio.windows import Recording, audio_to_windows
+from stylus_ops.audio.mel import mel_amplitudes
+from stylus_ops.audio.windows import Recording, Spectrogram, audio_to_windows
 from stylus_ops.dials import Images
 from stylus_ops.diffusion.features import Style
 from stylus_ops.engine.engine import Engine
@@ -13,6 +19,24 @@ from stylus_ops.tiny import RECORDINGS
 from tests.unit.signals import noise
 
 TINY = PRESETS["tiny-256"]
+
+FLOOR = 1e-3  # of the peak
+
+
+def at_joins(waveform: Tensor, spectrogram: Spectrogram) -> dict[str, float]:
+    """Differences where windows join over those elsewhere, of a waveform [1, C, T] cut like `spectrogram`."""
+    params, starts = spectrogram.params, spectrogram.starts
+    mel = mel_amplitudes(resample(waveform, spectrogram.sample_rate, params.sample_rate), params)[0]
+    level = 20 * mel.clamp(min=FLOOR * mel.max()).log10()
+    joined = torch.zeros(mel.shape[-1] - 1, dtype=torch.bool)
+    for earlier, later in itertools.pairwise(starts):
+        joined[later - 1 : earlier + params.width] = True
+    step = mel.diff().norm(dim=0)
+    decibels = level.diff().abs().mean(0)
+    return {
+        "step": float(step[joined].median() / step[~joined].median()),
+        "dB": float(decibels[joined].median() / decibels[~joined].median()),
+    }
 
 
 def clip(name: str, times: int = 1) -> Clip:
