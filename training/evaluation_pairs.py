@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from stylus_ops.audio.files import write_audio
-from stylus_ops.output_files import write_atomically
+from stylus_ops.disk import write_atomically
 
 from .data import HELD_OUT, render
 from .scores import Score, corpus_paths, corpus_score, random_score

@@ -13,8 +13,8 @@ import csv
 import re
 from pathlib import Path
 
+from stylus_ops.disk import write_atomically
 from stylus_ops.evaluation.summary import Median, summarise
-from stylus_ops.output_files import write_atomically
 
 COLUMNS = {
     "closed_truth": "closed truth",

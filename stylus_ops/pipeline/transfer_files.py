@@ -15,7 +15,7 @@ from ..audio.lazy import Waveform
 from ..audio.mask import image_mask, read_image
 from ..audio.sections import LongRecording, is_long
 from ..diffusion.features import Style
-from ..output_files import check_writable
+from ..disk import check_writable
 from ..shares import normalised
 from .long import LongTransfer
 from .settings import Settings
