@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path, PurePath
 
 import folder_paths
@@ -11,7 +12,7 @@ from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
 from ..stylus_ops.audio.files import FORMATS, check_format, tags_fit, write_audio
-from ..stylus_ops.output_files import check_name
+from ..stylus_ops.disk import check_name
 from .host.messages import warn
 from .inputs import wired
 
@@ -71,11 +72,16 @@ class SaveAudio(io.ComfyNode):
         saved = []
         for number, waveform in enumerate(audio["waveform"]):
             stem = name.replace("%batch_num%", str(number))
-            while os.path.lexists(os.path.join(folder, file := f"{stem}_{counter:05}_.{format}")):
+            while True:
+                file = f"{stem}_{counter:05}_.{format}"
+                path = os.path.join(folder, file)
                 counter += 1
-            write_audio(os.path.join(folder, file), waveform, audio["sample_rate"], bit_depth, tags)
+                if os.path.lexists(path):
+                    continue
+                with suppress(FileExistsError):  # another server on this folder was faster
+                    write_audio(path, waveform, audio["sample_rate"], bit_depth, tags, overwrite=False)
+                    break
             saved.append(ui.SavedResult(file, subfolder, io.FolderType.output))
-            counter += 1
         return io.NodeOutput(audio, ui=ui.SavedAudios(saved))
 
     @classmethod

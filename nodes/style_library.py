@@ -12,7 +12,7 @@ from comfy_api.latest import io
 
 from ..stylus_ops.diffusion.features import Style
 from ..stylus_ops.diffusion.style_file import SUFFIX, read_style, steps_of, write_style
-from ..stylus_ops.output_files import check_name
+from ..stylus_ops.disk import check_name
 from . import sockets
 from .graph import upstream_values
 from .host.identity import Weights

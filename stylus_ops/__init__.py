@@ -6,7 +6,7 @@ sampling, which reads them.
 
 `dials`                  all user parameters, declared once
 `shares`                 how much each of several styles counts
-`output_files`           files that are there in full or not at all
+`disk`                   files that are there in full or not at all, and a lock
 
 `audio`                  sound
   `audio.backend`        resampling and the mel filterbank, torchaudio's or soxr's and librosa's
@@ -63,10 +63,10 @@ sampling, which reads them.
 `pipeline`               files to files
   `pipeline.settings`    a value for every dial of the command line; the paper's values
   `pipeline.transfer`    one transfer, from files to a file
-  `pipeline.share`       how processes share work
   `pipeline.table`       rows of a CSV file
   `pipeline.folders`     folders that results go into
   `pipeline.batch`       many transfers from a table
+  `pipeline.cluster`     work handed out to processes on this machine or many
   `pipeline.demo`        the bundled recordings through the bundled model
 
 `evaluation`             transfers measured, beside other methods

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -36,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the console can't print must not end a run
+    terminated: list[int] = []
     try:
-        with _sigterm_raises(), _warnings_shown():
+        with _sigterm_raises(terminated), _warnings_shown():
             args = _parser().parse_args(arguments)
             return args.command(args)
     except (ValueError, OSError) as error:
@@ -48,21 +50,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not is_out_of_memory(error):
             raise
         print("stylus: out of memory: try --windows-per-pass 1 and --features recompute", file=sys.stderr)
-    except KeyboardInterrupt as stopped:
-        how, status = ("ended", TERMINATED) if isinstance(stopped, Terminated) else ("interrupted", INTERRUPTED)
+    except KeyboardInterrupt:
+        how, status = ("ended", TERMINATED) if terminated else ("interrupted", INTERRUPTED)
         print(f"stylus: {how}; nothing half-written is left behind", file=sys.stderr)
         return status
     return USER_ERROR
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which launchers and schedulers send."""
-
-
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
+def _sigterm_raises(terminated: list[int]) -> Iterator[None]:
+    """SIGTERM, which schedulers send, interrupts as Ctrl-C does; it is added to `terminated`."""
+
     def stop(number: int, frame: object) -> NoReturn:
-        raise Terminated
+        terminated.append(number)
+        raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # where Python takes no handlers
         yield
@@ -120,36 +121,27 @@ def transfer(args: argparse.Namespace) -> int:
 def batch(args: argparse.Namespace) -> int:
     settings = _settings(args)
     from .engine.source import fingerprint
-    from .pipeline.batch import counts_of, is_finished, read_manifest, run_rows, share_of, summary_of
-    from .pipeline.share import Share, launched_alone
+    from .pipeline.batch import Part, Runner, counts_of, load_engine, read_batch, run_batch
 
-    share = Share.of_this_process()
-    if launched_alone():
-        print(
-            "stylus: the launcher has started one process, which does all rows; on CPUs launch with torchrun "
-            "--nproc-per-node N, or start this command N times",
-            file=sys.stderr,
-        )
-    rows, refused = read_manifest(args.manifest, args.out, settings)
-    for failure in refused if share.process == 0 else ():
-        print(f"stylus: line {failure.line} of {args.manifest}: {failure.error}", file=sys.stderr)
+    rows = read_batch(args.manifest, args.out, settings)
     files = fingerprint(args.model)
     source = files and {"files": files, "device": args.device, "dtype": args.dtype}
-    mine = share_of(rows, share)
-    if all(is_finished(row, args.model, source=source) for row in mine):
-        summary = summary_of(share, skipped=mine)
-    else:
-        engine, _ = _load(args)
-        summary = run_rows(engine, rows, share, args.quiet, source)
+    runner = Runner(partial(load_engine, args.model, args.device, args.dtype), source)
+    spread = None
+    if args.workers or args.ray:
+        from .pipeline.cluster import on_workers
+
+        spread = partial(
+            on_workers,
+            workers=None if args.workers == "auto" else args.workers,
+            address=args.ray,
+            gpus=args.device not in ("cpu", "mps"),
+        )
+    summary = run_batch(rows, runner, args.model, Part(*args.part), spread, args.quiet)
     for failure in summary["failed"]:
         print(f"stylus: line {failure['line']} of {args.manifest}: {failure['error']}", file=sys.stderr)
-    if share.process == 0:
-        summary["failed"] = [*(failure._asdict() for failure in refused), *summary["failed"]]
-    if not args.json:
-        print(counts_of(summary))
-    elif share.process == 0:
-        print(json.dumps(summary, indent=2))
-    return USER_ERROR if refused or summary["failed"] else 0
+    print(json.dumps(summary, indent=2) if args.json else counts_of(summary))
+    return USER_ERROR if summary["failed"] else 0
 
 
 def evaluate(args: argparse.Namespace) -> int:
@@ -167,17 +159,27 @@ def demo(args: argparse.Namespace) -> int:
 
 
 def _load(args: argparse.Namespace) -> tuple[Engine, float]:
-    """The engine and the seconds it took; each process of a launch takes the next GPU of its machine."""
-    import torch
-
+    """The engine and the seconds it took."""
     from .engine.engine import Engine
-    from .pipeline.share import Share
 
-    if args.device == "auto" and torch.cuda.is_available():
-        args.device = f"cuda:{Share.of_this_process().process_here % torch.cuda.device_count()}"
     began = time.perf_counter()
     engine = Engine.load(args.model, args.device, args.dtype)
     return engine, round(time.perf_counter() - began, 3)
+
+
+def _count(text: str) -> int | str:
+    """A number of workers, or "auto"."""
+    if text != "auto" and not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers: give one, or auto")
+    return text if text == "auto" else int(text)
+
+
+def _part(text: str) -> tuple[int, int]:
+    """The numbers of "3/16"."""
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part: give I/N, such as 3/16, with I from 1 to N")
+    return int(number), int(of)
 
 
 def _settings(args: argparse.Namespace) -> Settings:
@@ -220,25 +222,39 @@ def _parser() -> argparse.ArgumentParser:
         "batch",
         help="many transfers from a table",
         description="One transfer a row of a CSV file with the columns content and style and optionally mask, out and any "
-        "option below. Finished rows are skipped. Under accelerate launch or torchrun the rows are shared among the processes.",
+        "option below. Finished rows are skipped.",
     )
     many.add_argument("manifest", type=Path, metavar="MANIFEST.csv")
     many.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results, made if need be")
+    many.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="processes that share the rows, or auto: one on each GPU, else for every four "
+        "cores (needs the extra cluster)",
+    )
+    many.add_argument("--ray", metavar="ADDRESS", help="share the rows among the hosts of this running Ray cluster")
+    many.add_argument(
+        "--part",
+        type=_part,
+        default=(1, 1),
+        metavar="I/N",
+        help="rows I, I+N, I+2N, ... alone, for a scheduler's I-th of N jobs",
+    )
     many.set_defaults(command=batch)
 
     measured = commands.add_parser(
         "evaluate",
         help="measure transfers, and what else could be done with the same recordings",
         description="Every method on every pair: how much of the content is kept, how much of the style is taken, in a table "
-        "of all pairs, a summary and figures. Finished work is skipped. Under accelerate launch or torchrun the pairs are "
-        "shared among the processes.",
+        "of all pairs, a summary and figures. Finished work is skipped.",
     )
     add_evaluation_arguments(measured)
     measured.set_defaults(command=evaluate)
 
     for command, printed in (
         (one, "every setting, timing and memory"),
-        (many, "which rows were written, skipped, left to other processes, and failed"),
+        (many, "which rows were written, skipped and failed"),
         (measured, "the summary"),
     ):
         _add_model(command)

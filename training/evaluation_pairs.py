@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from stylus_ops.audio.files import read_audio, write_audio
-from stylus_ops.output_files import write_atomically
+from stylus_ops.disk import write_atomically
 
 from .data import HELD_OUT, performances, render, texture_recording
 from .scores import Score, corpus_paths, corpus_score, random_score

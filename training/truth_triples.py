@@ -26,7 +26,7 @@ import torch
 
 from stylus_ops.audio.files import write_audio
 from stylus_ops.audio.loudness import integrated_loudness
-from stylus_ops.output_files import write_atomically
+from stylus_ops.disk import write_atomically
 
 from .data import render
 from .scores import Score, Voice, corpus_score

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..output_files import write_atomically
+from ..disk import write_atomically
 from .backend import resample
 from .geometry import PRESETS, SpectrogramParams
 from .mel import mel_amplitudes
@@ -77,9 +77,9 @@ def recording_panel(title: str, waveform: Tensor, sample_rate: int) -> Panel:
     return Panel(title, mel_amplitudes(waveform[None], params)[0], params)
 
 
-def write_figure(path: Path, panels: Sequence[Panel], title: str = "") -> None:
-    """Draw the panels into a file; see `draw`."""
-    write_atomically(path, draw(panels, title).image.save)
+def write_figure(path: Path, panels: Sequence[Panel], title: str = "", overwrite: bool = True) -> None:
+    """Draw the panels into a file; see `draw` and, for `overwrite`, `write_atomically`."""
+    write_atomically(path, draw(panels, title).image.save, overwrite)
 
 
 def draw(panels: Sequence[Panel], title: str = "") -> Figure:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ..dials import Excerpt
-from ..output_files import write_atomically
+from ..disk import write_atomically
 from .backend import resample
 from .lazy import Resampled, Waveform
 from .loudness import check_level
@@ -451,6 +451,7 @@ def write_audio(
     sample_rate: int,
     bit_depth: str = "24",
     tags: Mapping[str, str] | None = None,
+    overwrite: bool = True,
 ) -> None:
     """Write one clip; the suffix of `path` chooses the format. Nothing is left behind when writing fails.
 
@@ -463,6 +464,7 @@ def write_audio(
         tags: written as they are; in a wav, which knows no free names, as one JSON object in its comment.
 
     Raises:
+        FileExistsError: there is such a file, whoever made it meanwhile, and `overwrite` is False.
         ValueError: format, bit depth, rate, channel count or tags that cannot be written.
         OSError: the folder cannot be written to, or is full.
     """
@@ -482,7 +484,11 @@ def write_audio(
 
     codec = form.codecs[bit_depth if "" not in form.codecs else ""]
     try:
-        write_atomically(path, lambda temporary: _encode(os.fspath(temporary), form, codec, waveform, rate, tags or {}))
+        write_atomically(
+            path, lambda file: _encode(os.fspath(file), form, codec, waveform, rate, tags or {}), overwrite
+        )
+    except FileExistsError:
+        raise
     except OSError as error:
         raise OSError(
             f"{path.name!r} can't be written to the folder {path.parent} ({error.strerror}): choose another name or folder"

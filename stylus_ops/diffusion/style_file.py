@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from ..output_files import write_atomically
+from ..disk import write_atomically
 from .features import Inversion, Style
 
 SUFFIX = ".safetensors"
@@ -53,11 +53,12 @@ def write_style(path: Path, style: Style, recording: str, weights: Plain, condit
             }
         )
     metadata = {"format": FORMAT, "recording": recording, "clips": json.dumps(clips, allow_nan=False)}
+    packed = save(tensors, metadata)
     try:
-        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
-    except SafetensorError as error:
+        write_atomically(path, lambda file: file.write_bytes(packed))
+    except OSError as error:
         raise OSError(
-            f"style {path.stem!r} can't be written to {path.parent} ({error}): make room, or choose another folder"
+            f"style {path.stem!r} can't be written to {path.parent} ({error.strerror}): make room, or choose another folder"
         ) from error
 
 

@@ -105,13 +105,11 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
     Args:
         load: called only if a method needs a model.
     """
-    from ..pipeline.share import Share
     from .clap import Clap
-    from .evaluate import run_share, write_results
+    from .evaluate import run_plan, write_results
 
     plan = plan_of(args, settings)
-    share = Share.of_this_process()
-    for problem in plan.refused if share.process == 0 else ():
+    for problem in plan.refused:
         print(f"stylus: {problem}", file=sys.stderr)
     clap = None
     if plan.clap:
@@ -127,12 +125,11 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
     engine = load() if plan.needs_model else None
     if engine:
         plan = replace(plan, weights=engine.model.digest())
-    failures = run_share(plan, engine, clap, share, args.quiet)
+    failures = run_plan(plan, engine, clap, args.quiet)
     for failure in failures:
         print(f"stylus: {failure}", file=sys.stderr)
     results = write_results(plan)
-    if results:
-        print(_as_json(plan, results) if args.json else _as_text(plan, results))
+    print(_as_json(plan, results) if args.json else _as_text(plan, results))
     return not (failures or plan.refused)
 
 

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple, TextIO
 from tqdm import tqdm
 
 from ..audio.files import write_audio
+from ..disk import write_atomically
 from ..engine.engine import Engine
-from ..output_files import write_atomically
 from ..pipeline.batch import in_words, read_report, write_report
-from ..pipeline.share import Share
 from .clap import Clap
 from .figures import write_extremes, write_trade_off
 from .measure import CLAP_COLUMNS, COLUMNS, TRUTH_COLUMNS, Measure
@@ -122,13 +121,12 @@ class Job(NamedTuple):
         return {**named, "method": self.method.name, **known}
 
 
-def run_share(plan: Plan, engine: Engine | None, clap: Clap | None, share: Share, quiet: bool = False) -> list[str]:
-    """Run this process's jobs that are not done yet; returns a sentence for each that failed.
+def run_plan(plan: Plan, engine: Engine | None, clap: Clap | None, quiet: bool = False) -> list[str]:
+    """Run the jobs that are not done yet; returns a sentence for each that failed.
 
     A pair that fails does not stop the others.
     """
-    mine = plan.pairs[share.process :: share.processes]
-    todo = {pair: [job for job in plan.jobs(pair) if "numbers" not in job.earlier()] for pair in mine}
+    todo = {pair: [job for job in plan.jobs(pair) if "numbers" not in job.earlier()] for pair in plan.pairs}
     failures = []
     with tqdm(total=sum(map(len, todo.values())), desc="evaluate", file=sys.stderr, disable=quiet) as bar:
         for pair, jobs in todo.items():
@@ -172,15 +170,9 @@ class Results(NamedTuple):
     summary: dict[str, dict[str, Median]]
 
 
-def write_results(plan: Plan) -> Results | None:
-    """Write tables and figures from what all processes have left.
-
-    Returns:
-        None, with nothing written, while jobs of other processes are still to be done: the last one to finish writes.
-    """
+def write_results(plan: Plan) -> Results:
+    """Write tables and figures of all jobs that were done."""
     jobs = [job for pair in plan.pairs for job in plan.jobs(pair)]
-    if not all(job.earlier() for job in jobs):
-        return None
     swept = set(plan.pairs[: plan.sweep_pairs])
     rows = _rows(job for job in jobs if job.method in plan.methods)
     sweep = _rows(job for job in jobs if job.pair in swept and (plan.sweep or job.method in plan.methods))

@@ -14,7 +14,7 @@ from ..audio.figure import Panel, write_figure
 from ..audio.files import read_audio
 from ..audio.geometry import PRESETS
 from ..audio.mel import mel_amplitudes
-from ..output_files import write_atomically
+from ..disk import write_atomically
 
 PRESET = PRESETS["tiny-256"]
 

@@ -1,21 +1,23 @@
-"""Many transfers from a table, one a row: resumable, and shared among processes. A bad row never stops the others."""
+"""Many transfers from a table, one a row: resumable, in this process or on workers. A bad row never stops the others."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, fields
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
-from ..output_files import check_writable, write_atomically
+from ..disk import check_writable, locked, place, temporary, write_atomically
+from ..tiny import sha256
 from .folders import make_folder
 from .settings import Settings
-from .share import Share, claim_of, claimed
 from .table import read_table
 from .transfer import check_paths, transfer_files
 
@@ -57,13 +59,45 @@ class Failure(NamedTuple):
     error: str
 
 
-class Manifest(NamedTuple):
-    rows: list[Row]
-    refused: list[Failure]
-    """Rows that can't be run, as is known beforehand."""
+Outcome = str | Failure
+"""What became of a row: "written", "skipped" or a failure."""
+Spread = Callable[[Callable[[Row], Outcome], Iterable[Row]], Generator[tuple[Row, Outcome | Exception], None, None]]
+"""Calls a function with each row, here or on workers; gives each row with its outcome, or with why its worker died."""
 
 
-def read_manifest(manifest: Path, out: Path, settings: Settings) -> Manifest:
+class Part(NamedTuple):
+    """Rows number, number + of, number + 2 of, ..., the first row being 1."""
+
+    number: int
+    of: int
+
+
+WHOLE = Part(1, 1)
+
+
+class Batch(NamedTuple):
+    """A manifest that was read; its rows are checked when they run."""
+
+    cells: list[tuple[int, dict[str, str]]]
+    """Line and text of every row."""
+    folder: Path
+    out: Path
+    settings: Settings
+
+    def row(self, line: int, values: Mapping[str, str]) -> Row:
+        """Raises ValueError or OSError when the text of the row is no transfer."""
+        if not (values["content"] and values["style"]):
+            raise ValueError("content or style is empty: name a recording")
+        output = (self.out / _name_of(values)).resolve()
+        if not output.is_relative_to(self.out):
+            raise ValueError(f"out is {values['out']!r}, which leaves the output folder: name a file inside it")
+        own = {name: text for name, text in values.items() if text and name not in FILE_COLUMNS}
+        mask = self.folder / values["mask"] if values.get("mask") else None
+        content, style = (self.folder / values[name] for name in ("content", "style"))
+        return Row(line, content, style, output, self.settings.changed(own), self.folder, mask)
+
+
+def read_batch(manifest: Path, out: Path, settings: Settings) -> Batch:
     """The rows of a CSV file with the columns content and style and optionally mask, out and any setting.
 
     Recordings and masks are looked for from the manifest's folder. A row without out is called after its recordings; an empty
@@ -74,69 +108,196 @@ def read_manifest(manifest: Path, out: Path, settings: Settings) -> Manifest:
             or one that writes what another reads.
     """
     known = (*FILE_COLUMNS, *(field.name for field in fields(Settings)))
-    cells = read_table("manifest", manifest, ("content", "style"), known)
+    batch = Batch(
+        read_table("manifest", manifest, ("content", "style"), known),
+        manifest.parent.resolve(),
+        out.resolve(),
+        settings,
+    )
     make_folder(out)
-    rows: dict[Path, Row] = {}
-    refused = []
-    for line, values in cells:
-        try:
-            row = _row(line, values, manifest.parent, out, settings)
-        except (ValueError, OSError) as error:
-            refused.append(Failure(line, values.get("out", ""), str(error)))
-            continue
-        if earlier := rows.get(row.output):
-            raise ValueError(
-                f"manifest {manifest}: lines {earlier.line} and {line} both write {row.output.name}: "
-                "tell them apart in a column named out"
-            )
-        rows[row.output] = row
-    readers = {
-        identity: (kind, line)
-        for line, values in cells
-        for name, kind in (("content", "recording"), ("style", "recording"), ("mask", "mask"))
-        if values.get(name) and (identity := _identity(manifest.parent / values[name]))
-    }
-    for row in rows.values():
-        for target in (row.output, row.report):
-            if (identity := _identity(target)) and (reader := readers.get(identity)):
-                kind, line = reader
+    writers: dict[str, int] = {}
+    readers: dict[str, int] = {}
+    for line, values in batch.cells:
+        if values["content"] and values["style"]:
+            output = _same(batch.out, _name_of(values))
+            if (earlier := writers.setdefault(output, line)) != line:
                 raise ValueError(
-                    f"manifest {manifest}, line {row.line}: out {target} is a {kind} that line {line} reads: "
-                    "choose another name"
+                    f"manifest {manifest}: lines {earlier} and {line} both write {_name_of(values)}: "
+                    "tell them apart in a column named out"
                 )
-    for row in [*rows.values()]:
-        # In this order: a process that has let go of its claim has written its report.
-        if row.output.exists() and not claim_of(row.output).exists() and not row.report.exists():
-            told = f"out {row.output} exists and no batch made it: choose another name, or move it away"
-            refused.append(Failure(row.line, str(row.output), told))
-            del rows[row.output]
-    return Manifest(list(rows.values()), refused)
+        for name in ("content", "style", "mask"):
+            if text := values.get(name):
+                readers.setdefault(_same(batch.folder, text), line)
+    for output, line in writers.items():
+        for target in (output, output + ".json"):
+            if reader := readers.get(target):
+                raise ValueError(
+                    f"manifest {manifest}, line {line}: out {target} is read by line {reader}: choose another name"
+                )
+    return batch
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """The same for all names of one file; None where there is none."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
+def _name_of(values: Mapping[str, str]) -> str:
+    return values.get("out") or f"{Path(values['content']).stem}--{Path(values['style']).stem}.flac"
 
 
-def _row(line: int, values: Mapping[str, str], folder: Path, out: Path, settings: Settings) -> Row:
-    if not (values["content"] and values["style"]):
-        raise ValueError("content or style is empty: name a recording")
-    content, style = (folder / values[name] for name in ("content", "style"))
-    output = (out / (values.get("out") or f"{content.stem}--{style.stem}.flac")).resolve()
-    if not output.is_relative_to(out.resolve()):
-        raise ValueError(f"out is {values['out']!r}, which leaves the output folder: name a file inside it")
-    if not output.parent.is_dir():  # one that is there is tried below, with the name in it
-        make_folder(output.parent)
-    own = {name: text for name, text in values.items() if text and name not in FILE_COLUMNS}
-    mask = folder / values["mask"] if values.get("mask") else None
-    row = Row(line, content, style, output, settings.changed(own), folder, mask)
-    check_paths(row.content, [row.style], row.output, mask=mask)
-    check_writable("report", row.report, (".json",))
-    return row
+def _same(folder: Path, name: str) -> str:
+    """Equal for two spellings of one file, as far as text tells; nothing is looked up, which takes long for many rows."""
+    return os.path.normcase(os.path.normpath(os.path.join(folder, name)))
+
+
+def run_batch(
+    batch: Batch,
+    runner: Runner,
+    model: str,
+    part: Part = WHOLE,
+    spread: Spread | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Run the rows of a part but for those that are done.
+
+    Every row leaves its sound and, beside it, its report. The model is loaded when a row needs it.
+
+    Args:
+        model: its name.
+        spread: hands rows out to workers; None runs one after the other here.
+
+    Returns:
+        For JSON: the outputs `written` and `skipped`, and `failed` rows with their line and error.
+
+    Raises:
+        ValueError, OSError: another process runs this part of the folder, or the model can't be loaded.
+    """
+    groups: dict[str, list[str]] = {"written": [], "skipped": []}
+    failed: list[Failure] = []
+    cells = batch.cells[part.number - 1 :: part.of]
+
+    def count(row: Row, outcome: Outcome | Exception) -> None:
+        if isinstance(outcome, Exception):
+            outcome = Failure(row.line, str(row.output), in_words(outcome))
+        if isinstance(outcome, Failure):
+            failed.append(outcome)
+        else:
+            groups[outcome].append(str(row.output))
+        bar.update()
+
+    def waiting() -> Iterator[Row]:
+        for line, values in cells:
+            try:
+                row = batch.row(line, values)
+            except (ValueError, OSError) as error:
+                failed.append(Failure(line, values.get("out", ""), in_words(error)))
+                bar.update()
+                continue
+            if is_finished(row, model, source=runner.source):
+                count(row, "skipped")
+            else:
+                bar.set_postfix_str(row.output.name)
+                yield row
+
+    with (
+        locked(batch.out / f".stylus-batch-{part.number}-of-{part.of}.lock") as mine,
+        tqdm(total=len(cells), desc="rows", file=sys.stderr, disable=quiet or not mine) as bar,
+    ):
+        if not mine:
+            raise ValueError(
+                f"folder {batch.out} is being filled by another batch (part {part.number}/{part.of}): wait for it, or choose "
+                "another folder"
+            )
+        with closing((spread or one_by_one)(runner, waiting())) as outcomes:
+            for row, outcome in outcomes:
+                count(row, outcome)
+    return {**groups, "failed": [failure._asdict() for failure in sorted(failed)]}
+
+
+def load_engine(model: str, device: str, dtype: str) -> Engine:
+    """As `Engine.load`; diffusers is imported now, not before."""
+    from ..engine.engine import Engine
+
+    return Engine.load(model, device, dtype)
+
+
+def one_by_one(
+    run: Callable[[Row], Outcome], rows: Iterable[Row]
+) -> Generator[tuple[Row, Outcome | Exception], None, None]:
+    """`Spread` in this process."""
+    for row in rows:
+        yield row, run(row)
+
+
+class Runner:
+    """Runs rows on one model; may be sent to another process before.
+
+    Args:
+        load: gives the model.
+        source: what its weights are read from, kept in the reports for `is_finished`.
+        transfer: as `transfer_files`.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Engine],
+        source: Mapping[str, Any] | None = None,
+        transfer: Callable[..., dict[str, Any]] = transfer_files,
+    ):
+        self.load, self.source, self.transfer = load, source, transfer
+
+    @cached_property
+    def engine(self) -> Engine:
+        return self.load()
+
+    @cached_property
+    def weights(self) -> str:
+        return self.engine.model.digest()
+
+    def __call__(self, row: Row) -> Outcome:
+        """Run a row unless it is done. Raises only what loading the model raises."""
+        weights = self.weights
+        try:
+            if is_finished(row, self.engine.name, weights, self.source):
+                return "skipped"
+            self._run(row, weights)
+        except Exception as error:
+            return Failure(row.line, str(row.output), in_words(error))
+        return "written"
+
+    def _run(self, row: Row, weights: str) -> None:
+        """The report is there before the sound, and says which sound: what a killed process leaves is known as a batch's."""
+        row.output.parent.mkdir(parents=True, exist_ok=True)
+        check_paths(row.content, [row.style], row.output, mask=row.mask)
+        check_writable("report", row.report, (".json",))
+        earlier = read_report(row.report)
+        _check_ours(row, earlier)
+        with temporary(row.output) as sound, temporary(row.report) as text:
+            report = self.transfer(
+                self.engine, row.content, [row.style], [], sound, row.settings, quiet=True, mask=row.mask
+            )
+            paths = {
+                "content": row.relative(row.content),
+                "styles": [{"path": row.relative(row.style), "weight": 1.0}],
+                "output": row.relative(row.output),
+                "mask": row.mask and row.relative(row.mask),
+            }
+            request = _request(row, self.engine.name, weights)
+            report = {"request": request, "source": self.source, "sha256": sha256(sound), **report, **paths}
+            text.write_text(json.dumps(report, indent=2), encoding="utf-8")
+            if earlier:
+                _check_ours(row, earlier)  # again: the transfer took its time
+                row.output.unlink(missing_ok=True)
+            place(text, row.report, overwrite=bool(earlier))
+            place(sound, row.output, overwrite=False)
+
+
+def _check_ours(row: Row, report: Mapping[str, Any]) -> None:
+    """Raises ValueError if the row would replace a sound or a report that no batch made."""
+    named = PurePosixPath(str(report.get("output"))).name
+    ours = isinstance(report.get("request"), dict) and named == row.output.name
+    if row.report.exists() and not ours:
+        raise ValueError(f"report {row.report} exists and no batch made it: choose another out, or move it away")
+    if row.output.exists() and not (ours and sha256(row.output) == report.get("sha256")):
+        raise ValueError(
+            f"out {row.output} exists and no batch made it, or it was changed since: choose another out, or move it away"
+        )
 
 
 def is_finished(row: Row, model: str, weights: str = "", source: Mapping[str, Any] | None = None) -> bool:
@@ -145,7 +306,7 @@ def is_finished(row: Row, model: str, weights: str = "", source: Mapping[str, An
     Args:
         model: its name.
         weights: digest of its weights; empty where it isn't loaded.
-        source: size and time stamp of the weight files, as passed to `run_rows`; if equal, the digest is not needed.
+        source: size and time stamp of the weight files, as passed to `Runner`; if equal, the digest is not needed.
     """
     report = read_report(row.report)
     request = report.get("request")
@@ -156,83 +317,10 @@ def is_finished(row: Row, model: str, weights: str = "", source: Mapping[str, An
     return bool(weights and request["weights"] == weights) or bool(source and report.get("source") == source)
 
 
-def run_rows(
-    engine: Engine, rows: Sequence[Row], share: Share, quiet: bool = False, source: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Run this process's share of the rows, but for those that other processes are working on; returns `summary_of` it.
-
-    Every row leaves its sound and, beside it, its report; finished rows are skipped.
-
-    Args:
-        source: what the model's weights are read from, kept in the reports for `is_finished`.
-    """
-    weights = engine.model.digest()
-    written: list[Row] = []
-    skipped: list[Row] = []
-    failed: list[Failure] = []
-    waiting = share_of(rows, share)
-    with tqdm(total=len(waiting), desc="rows", file=sys.stderr, disable=quiet) as bar:
-        while True:
-            elsewhere = []
-            for row in waiting:
-                bar.set_postfix_str(row.output.name)
-                try:
-                    done = is_finished(row, engine.name, weights, source)
-                    if not done:
-                        with claimed(row.output) as mine:
-                            if not mine:
-                                elsewhere.append(row)
-                                continue
-                            done = is_finished(row, engine.name, weights, source)  # by another process just now
-                            if not done:
-                                _run(engine, row, weights, source)
-                    (skipped if done else written).append(row)
-                except Exception as error:
-                    failed.append(Failure(row.line, str(row.output), in_words(error)))
-                bar.update()
-            if len(elsewhere) == len(waiting):
-                break
-            waiting = elsewhere  # their processes may have been killed meanwhile
-    return summary_of(share, written, skipped, elsewhere, failed)
-
-
-def summary_of(
-    share: Share,
-    written: Sequence[Row] = (),
-    skipped: Sequence[Row] = (),
-    elsewhere: Sequence[Row] = (),
-    failed: Sequence[Failure] = (),
-) -> dict[str, Any]:
-    """What became of this process's rows, for JSON; `elsewhere` are those that other processes are still working on."""
-    groups = {"written": written, "skipped": skipped, "elsewhere": elsewhere}
-    return {
-        "process": share.process,
-        "processes": share.processes,
-        **{name: [str(row.output) for row in rows] for name, rows in groups.items()},
-        "failed": [failure._asdict() for failure in failed],
-    }
-
-
-def counts_of(summary: Mapping[str, Any]) -> str:
+def counts_of(summary: Mapping[str, Sequence[Any]]) -> str:
     """A summary in a line, as in "3 written, 1 failed"."""
-    words = {"written": "written", "skipped": "done before", "elsewhere": "left to another process", "failed": "failed"}
+    words = {"written": "written", "skipped": "done before", "failed": "failed"}
     return ", ".join(f"{len(summary[group])} {word}" for group, word in words.items() if summary[group]) or "no rows"
-
-
-def share_of(rows: Sequence[Row], share: Share) -> Sequence[Row]:
-    return rows[share.process :: share.processes]
-
-
-def _run(engine: Engine, row: Row, weights: str, source: Mapping[str, Any] | None) -> None:
-    report = transfer_files(engine, row.content, [row.style], [], row.output, row.settings, quiet=True, mask=row.mask)
-    paths = {
-        "content": row.relative(row.content),
-        "styles": [{"path": row.relative(row.style), "weight": 1.0}],
-        "output": row.relative(row.output),
-        "mask": row.mask and row.relative(row.mask),
-    }
-    request = _request(row, engine.name, weights)
-    write_report(row.report, {"request": request, "source": source, **report, **paths})
 
 
 def in_words(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from .transfer import Transfer
 
 CONTENT = "melody"
 STYLES = ("style_a", "style_b")
+FIGURE = "spectrograms.png"
 SETTINGS = Settings(steps=25)
-
 
 Numbers = dict[str, float]
 
@@ -30,7 +31,13 @@ def run_demo(folder: Path, quiet: bool = False) -> dict[str, Numbers]:
 
     Returns:
         Of each result, by file name, its `chroma_cosine` to the melody and its `closed_distances` to the style.
+
+    Raises:
+        ValueError: one of these files is there already.
     """
+    for name in (FIGURE, *(f"{stem}.flac" for stem in (CONTENT, *STYLES, *map(_result, STYLES)))):
+        if os.path.lexists(folder / name):
+            raise ValueError(f"{folder / name} exists already: choose another folder with --out, or move it away")
     make_folder(folder)
     run = Transfer(Engine.load("tiny"), SETTINGS, folder, quiet)
     content, *styles = run.read(RECORDINGS / f"{CONTENT}.flac", [RECORDINGS / f"{name}.flac" for name in STYLES])
@@ -43,15 +50,19 @@ def run_demo(folder: Path, quiet: bool = False) -> dict[str, Numbers]:
     for clip, capture in zip(styles, captures, strict=True):
         latents = run.restyle(inversion, Style((capture,), (1.0,)))
         waveform = run.decode(latents, content)[:, :]
-        path = folder / f"{CONTENT}--{Path(clip.name).stem}.flac"
-        write_audio(path, waveform, rate)
+        path = folder / f"{_result(Path(clip.name).stem)}.flac"
+        write_audio(path, waveform, rate, overwrite=False)
         panels += [run.panel(clip), run.panel(content, latents, path.name)]
         closed = closed_distances(melody, clip.recording.waveform[:, :], waveform, rate)
         table[path.name] = {"chroma cosine": chroma_cosine(melody, waveform, rate), **closed}
     for clip in (content, *styles):
-        write_audio(folder / clip.name, clip.recording.waveform, clip.recording.sample_rate)
-    write_figure(folder / "spectrograms.png", panels)
+        write_audio(folder / clip.name, clip.recording.waveform, clip.recording.sample_rate, overwrite=False)
+    write_figure(folder / FIGURE, panels, overwrite=False)
     return table
+
+
+def _result(style: str) -> str:
+    return f"{CONTENT}--{style}"
 
 
 def describe(table: Mapping[str, Numbers]) -> str:

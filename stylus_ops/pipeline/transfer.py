@@ -41,8 +41,8 @@ from ..diffusion.sampling import sample
 from ..diffusion.schedule import ddim_sigmas
 from ..diffusion.sites import feature_bytes, resolve_sites
 from ..diffusion.stylizer import Stylizer
+from ..disk import check_writable
 from ..engine.memory import peak_memory
-from ..output_files import check_writable
 from ..shares import normalised
 from .settings import Settings
 

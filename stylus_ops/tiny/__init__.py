@@ -44,7 +44,11 @@ def write_checksum(path: Path) -> None:
 
 def sha256(path: Path) -> str:
     """A file's digest, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def is_prior(path: Path) -> bool:

@@ -13,13 +13,13 @@ CORE = ROOT / "stylus_ops"
 FLOORS: dict[str, set[str]] = {
     "dials": set(),
     "shares": set(),
-    "output_files": set(),
-    "audio": {"dials", "output_files", "shares"},
-    "diffusion": {"dials", "output_files", "shares"},
+    "disk": set(),
+    "audio": {"dials", "disk", "shares"},
+    "diffusion": {"dials", "disk", "shares"},
     "tiny": set(),
     "engine": {"audio", "diffusion", "tiny"},
-    "pipeline": {"dials", "output_files", "shares", "audio", "diffusion", "tiny", "engine"},
-    "evaluation": {"dials", "output_files", "audio", "diffusion", "engine", "pipeline"},
+    "pipeline": {"dials", "disk", "shares", "audio", "diffusion", "tiny", "engine"},
+    "evaluation": {"dials", "disk", "audio", "diffusion", "engine", "pipeline"},
     "__main__": {"dials", "shares", "engine", "pipeline", "evaluation"},
 }
 """Each room of the core and the rooms it may import."""

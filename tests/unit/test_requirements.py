@@ -7,8 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CALLED = {"PIL": "pillow"}
-OPTIONAL = {"torchaudio", "matplotlib", "mir_eval"}
-"""torchaudio may be missing or built for another torch; the others are of the extra `evaluation`."""
+OPTIONAL = {"torchaudio", "matplotlib", "mir_eval", "ray"}
+"""torchaudio may be missing or built for another torch; the others are of the extras `evaluation` and `cluster`."""
 
 
 def imported(file: Path) -> set[str]:

@@ -504,6 +504,14 @@ def test_what_a_format_cannot_hold_is_refused_in_words(tmp_path, name, channels,
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_is_there_is_kept_unless_it_may_be_overwritten(tmp_path):
+    path = tmp_path / "take.flac"
+    path.write_text("a user's")
+    with pytest.raises(FileExistsError, match="exists by now: choose another name"):
+        write_audio(path, tones(0.1, 44100)[0], 44100, overwrite=False)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("take.flac", "a user's")]
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.flac"
     path.write_bytes(b"old")

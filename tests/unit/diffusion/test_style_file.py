@@ -127,6 +127,12 @@ def test_a_damaged_file_is_refused_in_words_or_read(path, cut, flip):
         assert str(error).startswith("style 'damaged' is ")  # noqa: PT017
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file modes")
+def test_a_style_is_open_to_those_to_whom_other_files_are(path):
+    path.with_name("other").touch()
+    assert path.stat().st_mode == path.with_name("other").stat().st_mode
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on a file's size")
 def test_a_style_that_finds_no_room_is_told_of_in_words_and_leaves_the_earlier_one(style, path):
     import resource

@@ -144,19 +144,6 @@ def test_a_run_that_is_killed_and_started_again_gives_the_same_table(folders: Pa
         assert (tmp_path / table).read_bytes() == (evaluated / table).read_bytes()
 
 
-def test_processes_share_the_pairs_and_the_last_one_writes_the_table(
-    folders: Path, evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    for process in (0, 1):
-        assert not (tmp_path / "results.csv").exists()
-        monkeypatch.setenv("RANK", str(process))
-        assert main(command(folders, tmp_path, "content", "style")) == 0
-        assert len(list(tmp_path.glob("audio/*"))) == process + 1
-    both = [row for row in rows(evaluated / "results.csv") if row["method"] in ("content", "style")]
-    assert rows(tmp_path / "results.csv") == both
-
-
 def test_a_recording_that_cannot_be_measured_does_not_stop_the_others(
     folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ):

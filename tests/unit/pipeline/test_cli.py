@@ -1,12 +1,8 @@
 """The command line, end to end: recordings in, files out, and every mistake answered in a sentence."""
 
-import csv
 import io
 import json
 import os
-import re
-import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +10,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import pytest
 import soundfile
 import torch
@@ -23,9 +18,7 @@ from PIL import Image
 from stylus_ops.__main__ import main
 from stylus_ops.audio.files import read_audio, write_audio
 from stylus_ops.engine.engine import Engine
-from stylus_ops.pipeline.batch import counts_of, is_finished, read_manifest, run_rows
 from stylus_ops.pipeline.settings import PAPER, Settings
-from stylus_ops.pipeline.share import Share, claim_of
 from stylus_ops.pipeline.transfer import Transfer
 from stylus_ops.shares import normalised
 from tests.small_folder import write_small_folder
@@ -281,31 +274,6 @@ def test_stopped_while_importing_it_says_so(clips, model, module, name, status, 
     assert done.stderr == f"stylus: {words}; nothing half-written is left behind\n"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@pytest.mark.parametrize(("name", "status", "words"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "ended")])
-def test_stopped_at_work_it_says_so_and_leaves_nothing(clips, name, status, words):
-    results = clips / "results"
-    manifest = write_manifest(clips / "pairs.csv", [{"content": "content.wav", "style": "style.flac"}])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stylus_ops", "batch", str(manifest), "--out", str(results), "--steps", "999"],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr
-    while "rows:" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(getattr(signal, name))
-    try:
-        _, told = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert process.returncode == status
-    assert told.endswith(f"stylus: {words}; nothing half-written is left behind\n")
-    assert "Traceback" not in told
-    assert list(results.iterdir()) == []
-
-
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_a_name_that_the_console_can_t_print_ends_no_run(clips, model, encoding):
     output = clips / "\u65e5\u672c.wav"
@@ -399,380 +367,30 @@ def test_decoders_keep_length_and_rate(clips, model, decode):
     assert soundfile.info(output).samplerate == 48000
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def write_manifest(path: Path, rows: list[dict[str, str]]) -> Path:
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    path.write_text(text.getvalue(), encoding="utf-8-sig")
-    return path
-
-
-FAST_SETTINGS = Settings(steps=2, preset="tiny-256")
-
-
-def test_batch_resumes_and_redoes_what_changed(clips, engine):
-    manifest = write_manifest(
-        clips / "pairs.csv",
-        [
-            {"content": "content.wav", "style": "style.flac"},
-            {"content": "content.wav", "style": "other.wav", "out": "sub/b.wav", "alpha": "0.5"},
-        ],
+def test_a_batch_does_what_single_transfers_do_and_reports_what_fails(clips, model, capsys):
+    Image.linear_gradient("L").save(clips / "mask.png")
+    (clips / "pairs.csv").write_text(
+        "content,style,mask,out\nwords.wav,style.flac,,a.wav\ncontent.wav,style.flac,,b.wav\n"
+        "content.wav,style.flac,mask.png,c.wav\n"
     )
-    out = clips / "results"
-    rows, _ = read_manifest(manifest, out, FAST_SETTINGS)
-    assert [row.settings.alpha for row in rows] == [0.9, 0.5]
-    first = run_rows(engine, rows, Share(0, 1, 0), quiet=True)
-    assert [Path(path).relative_to(out.resolve()).as_posix() for path in first["written"]] == [
-        "content--style.flac",
-        "sub/b.wav",
-    ]
-    again = run_rows(engine, rows, Share(0, 1, 0), quiet=True)
-    assert again["written"] == []
-    assert len(again["skipped"]) == 2
-
-    rows[0].output.unlink()
-    changed = [rows[0], rows[1]._replace(settings=Settings(steps=2, preset="tiny-256", alpha=0.1))]
-    assert len(run_rows(engine, changed, Share(0, 1, 0), quiet=True)["written"]) == 2
-
-    bias = engine.model.unet.conv_out.bias
-    assert bias is not None
-    with torch.no_grad():
-        bias += 1
-        other_weights = run_rows(engine, changed, Share(0, 1, 0), quiet=True)
-        bias -= 1
-    assert len(other_weights["written"]) == 2
-
-
-def test_batch_goes_on_after_a_recording_that_cannot_be_read(clips, model, capsys):
-    manifest = write_manifest(
-        clips / "pairs.csv",
-        [{"content": "words.wav", "style": "style.flac"}, {"content": "content.wav", "style": "style.flac"}],
-    )
-    assert main(["batch", str(manifest), "--out", str(clips / "results"), "--model", str(model), "--json", *FAST]) == 2
+    command = ["batch", clips / "pairs.csv", "--out", clips / "results", "--model", model, "--json", "--quiet", *FAST]
+    assert main([*map(str, command)]) == 2
     told = capsys.readouterr()
     summary = json.loads(told.out)
     assert [failure["line"] for failure in summary["failed"]] == [2]
-    assert [Path(path).name for path in summary["written"]] == ["content--style.flac"]
+    assert [Path(path).name for path in summary["written"]] == ["b.wav", "c.wav"]
     assert "line 2" in told.err
     assert "words.wav" in told.err
-
-
-def test_interrupted_batch_leaves_no_half_written_file(clips, engine, monkeypatch):
-    manifest = write_manifest(clips / "pairs.csv", [{"content": "content.wav", "style": "style.flac"}])
-    rows, _ = read_manifest(manifest, clips / "results", FAST_SETTINGS)
-    evaluate = engine.evaluate
-
-    def interrupted(*arguments):
-        if engine.evaluations > before + 4:
-            raise KeyboardInterrupt
-        return evaluate(*arguments)
-
-    before = engine.evaluations
-    monkeypatch.setattr(engine, "evaluate", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run_rows(engine, rows, Share(0, 1, 0), quiet=True)
-    assert list((clips / "results").iterdir()) == []
-    assert not is_finished(rows[0], engine.name, engine.model.digest())
-
-
-@pytest.mark.parametrize(
-    ("row", "words"),
-    [
-        ({"content": "missing.wav", "style": "style.flac"}, "does not exist"),
-        ({"content": "content.wav", "style": ""}, "empty"),
-        ({"content": "content.wav", "style": "nul\0.wav"}, "null"),
-        ({"content": "content.wav", "style": "style.flac", "out": "../../escaped.flac"}, "leaves the output folder"),
-        ({"content": "content.wav", "style": "style.flac", "out": "/escaped.flac"}, "leaves the output folder"),
-        ({"content": "content.wav", "style": "style.flac", "out": "a.midi"}, "unknown ending"),
-        ({"content": "content.wav", "style": "style.flac", "out": "x" * 251 + ".wav"}, "report .* can't be used"),
-        ({"content": "content.wav", "style": "style.flac", "alpha": "much"}, "alpha is 'much'"),
-        ({"content": "content.wav", "style": "style.flac", "mask": "words.wav"}, "mask .*words.wav can't be read"),
-        ({"content": "content.wav", "style": "style.flac", "mask": "gone.png"}, "mask .*gone.png does not exist"),
-        ({"content": "content.wav", "style": "style.flac", "steps": "1"}, "steps is 1"),
-    ],
-)
-def test_rows_that_cannot_be_run_are_refused_before_anything_runs_and_stop_no_other(clips, row, words):
-    good = {"content": "content.wav", "style": "style.flac"}
-    manifest = write_manifest(clips / "pairs.csv", [row, good])
-    rows, refused = read_manifest(manifest, clips / "results", FAST_SETTINGS)
-    assert [row.line for row in rows] == [3]
-    assert [failure.line for failure in refused] == [2]
-    assert re.search(words, refused[0].error)
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"content,style,volume\ncontent.wav,style.flac,11\n", "unknown columns volume"),
-        (b"content\ncontent.wav\n", "no column style"),
-        ("content,style\nd\u00e9j\u00e0.wav,style.flac\n".encode("latin-1"), "save it as CSV in UTF-8"),
-        (b"content,style\n" + b"x" * 200_000 + b",style.flac\n", "save it as CSV in UTF-8"),
-    ],
-)
-def test_tables_that_are_no_manifest_are_refused_in_words(clips, content, words):
-    (clips / "pairs.csv").write_bytes(content)
-    with pytest.raises(ValueError, match=words):
-        read_manifest(clips / "pairs.csv", clips / "results", FAST_SETTINGS)
-
-
-def results_of(*names: str) -> list[str]:
-    return sorted([*names, *(f"{name}.json" for name in names)])
-
-
-def test_a_bad_row_is_told_and_the_others_are_done(clips, model, engine, monkeypatch, capsys):
-    """Known beforehand, gone meanwhile, or failing in a way that nobody foresaw."""
-    rows = [
-        {"content": "missing.wav", "style": "style.flac", "out": "1.flac"},
-        {"content": "content.wav", "style": "style.flac", "out": "2.flac"},
-        {"content": "content.wav", "style": "other.wav", "out": "3.flac"},
-        {"content": "words.wav", "style": "style.flac", "out": "4.flac"},
-        {"content": "content.wav", "style": "style.flac", "out": "5.flac"},
-    ]
-    manifest = write_manifest(clips / "pairs.csv", rows)
-
-    decoded = []
-
-    def decode(latents):
-        decoded.append(latents)
-        if len(decoded) == 1:
-            (clips / "other.wav").unlink()
-            raise RuntimeError("something nobody foresaw")
-        return genuine(latents)
-
-    genuine = engine.decode
-    monkeypatch.setattr(engine, "decode", decode)
-    monkeypatch.setattr(Engine, "load", lambda *arguments: engine)
-    command = ["batch", manifest, "--out", clips / "results", "--model", model, "--json", "--quiet", *FAST]
-    assert main([*map(str, command)]) == 2
-    told = capsys.readouterr()
-    assert [failure["line"] for failure in json.loads(told.out)["failed"]] == [2, 3, 4, 5]
-    assert names(clips / "results") == results_of("5.flac")
-
-
-def test_what_no_batch_made_is_not_overwritten(clips, engine):
-    """A sound that a killed process left, whose claim is still there, is."""
-    rows = [
-        {"content": "content.wav", "style": "style.flac", "out": name} for name in ("mine.wav", "left.wav", "done.wav")
-    ]
-    manifest = write_manifest(clips / "pairs.csv", rows)
-    results = clips / "results"
-    results.mkdir()
-    for row in rows:
-        (results / row["out"]).write_bytes(b"a sound")
-    claim_of((results / "left.wav").resolve()).touch()
-    (results / "done.wav.json").write_text("{}")
-    found, refused = read_manifest(manifest, results, FAST_SETTINGS)
-    assert [row.output.name for row in found] == ["left.wav", "done.wav"]
-    assert [failure.line for failure in refused] == [2]
-    assert "exists and no batch made it: choose another name" in refused[0].error
-    run_rows(engine, found, Share(0, 1, 0), quiet=True)
-    assert [(results / row["out"]).read_bytes() == b"a sound" for row in rows] == [True, False, False]
-    assert all(is_finished(row, engine.name, engine.model.digest()) for row in found)
-
-
-@pytest.mark.parametrize(
-    "damage", [b"", b'{"request": {"content"', b"\xff\xfe\x00", b"[]", b"7", b"{}", b'{"request": 1}', b"[" * 100_000]
-)
-def test_a_damaged_or_foreign_report_means_not_done(clips, engine, damage):
-    manifest = write_manifest(clips / "pairs.csv", [{"content": "content.wav", "style": "style.flac", "out": "a.wav"}])
-    (row,), _ = read_manifest(manifest, clips / "results", FAST_SETTINGS)
-    run_rows(engine, [row], Share(0, 1, 0), quiet=True)
-    row.report.write_bytes(damage)
-    assert not is_finished(row, engine.name, engine.model.digest())
-    again = run_rows(engine, [row], Share(0, 1, 0), quiet=True)
-    assert again["written"] == [str(row.output)]
-    assert counts_of(again) == "1 written"
-    assert counts_of(run_rows(engine, [row], Share(0, 1, 0), quiet=True)) == "1 done before"
-    assert is_finished(row, engine.name, engine.model.digest())
-
-
-def test_two_rows_may_not_write_one_file(clips):
-    row = {"content": "content.wav", "style": "style.flac"}
-    manifest = write_manifest(clips / "pairs.csv", [{**row, "alpha": "0.1"}, {**row, "alpha": "0.9"}])
-    with pytest.raises(ValueError, match="lines 2 and 3 both write"):
-        read_manifest(manifest, clips / "results", FAST_SETTINGS)
-
-
-@pytest.mark.parametrize(
-    "spelling", ["style.flac", "linked.flac", "twin.flac", "folder/../style.flac", "here/style.flac"]
-)
-def test_no_row_may_write_over_what_a_row_reads(clips, spelling):
-    """Under its own name, another spelling of it, a symbolic or a hard link."""
-    (clips / "linked.flac").symlink_to(clips / "style.flac")
-    (clips / "twin.flac").hardlink_to(clips / "style.flac")
-    (clips / "folder").mkdir()
-    (clips / "here").symlink_to(clips)
-    rows = [
-        {"content": "content.wav", "style": "other.wav", "out": spelling},
-        {"content": "content.wav", "style": "style.flac"},
-    ]
-    before = (clips / "style.flac").read_bytes()
-    with pytest.raises(ValueError, match=r"line 2: out .*\.flac is a recording that line 3 reads"):
-        read_manifest(write_manifest(clips / "pairs.csv", rows), clips, FAST_SETTINGS)
-    assert (clips / "style.flac").read_bytes() == before
-
-
-def test_no_row_may_write_over_a_mask(clips):
-    Image.new("L", (7, 5)).save(clips / "a.flac.json", "PNG")
-    rows = [
-        {"content": "content.wav", "style": "other.wav", "out": "a.flac"},
-        {"content": "content.wav", "style": "style.flac", "mask": "a.flac.json"},
-    ]
-    with pytest.raises(ValueError, match=r"line 2: out .*a\.flac\.json is a mask that line 3 reads: choose another"):
-        read_manifest(write_manifest(clips / "pairs.csv", rows), clips, FAST_SETTINGS)
-    with pytest.raises(ValueError, match="is a mask that line 2 reads"):
-        read_manifest(write_manifest(clips / "pairs.csv", [{**rows[0], **rows[1]}]), clips, FAST_SETTINGS)
-
-
-def test_a_mask_in_a_batch_does_what_it_does_to_a_single_transfer(clips, model, engine):
-    (clips / "masks").mkdir()
-    left_half = Image.new("L", (2, 1))
-    left_half.putpixel((0, 0), 255)
-    left_half.save(clips / "masks" / "left.png")
-    pair = {"content": "content.wav", "style": "style.flac"}
-    table = [{**pair, "mask": "masks/left.png", "out": "masked.wav"}, {**pair, "mask": "", "out": "plain.wav"}]
-    rows, _ = read_manifest(write_manifest(clips / "pairs.csv", table), clips / "results", FAST_SETTINGS)
-    run_rows(engine, rows, Share(0, 1, 0), quiet=True)
-    command = ["transfer", clips / "content.wav", clips / "style.flac", "-o", clips / "single.wav", "--model", model]
-    assert main([*map(str, command), "--mask", str(clips / "masks" / "left.png"), *FAST]) == 0
-    masked, plain, single = (soundfile.read(path)[0] for path in (*(row.output for row in rows), clips / "single.wav"))
-    assert np.abs(masked - single).max() < 1e-4
-    assert np.abs(masked - plain).max() > 1e-2
-
-    assert json.loads(rows[0].report.read_text())["mask"] == "masks/left.png"
-    assert run_rows(engine, rows, Share(0, 1, 0), quiet=True)["written"] == []
-    changed = [rows[0]._replace(mask=None), rows[1]]
-    assert run_rows(engine, changed, Share(0, 1, 0), quiet=True)["written"] == [str(rows[0].output)]
-
-
-def test_two_processes_share_the_rows(clips, model):
-    """`torch.distributed.run` is what `accelerate launch` starts processes with."""
-    manifest = write_manifest(
-        clips / "pairs.csv",
-        [{"content": "content.wav", "style": "style.flac", "out": f"{number}.flac"} for number in range(3)],
-    )
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = ["-m", "stylus_ops", "batch", manifest, "--out", clips / "results", "--model", model, "--json", *FAST]
-    done = subprocess.run([*launcher, *map(str, command)], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    names = sorted(path.name for path in (clips / "results").iterdir())
-    assert names == ["0.flac", "0.flac.json", "1.flac", "1.flac.json", "2.flac", "2.flac.json"]
-    summary = json.loads(done.stdout)
-    assert (summary["process"], summary["processes"]) == (0, 2)
-    assert [Path(path).name for path in summary["written"]] == ["0.flac", "2.flac"]
-
-
-def test_two_batches_started_on_one_folder_share_its_rows(clips, model):
-    """Without a launcher: neither knows of the other."""
-    table = [{"content": "content.wav", "style": "style.flac", "out": f"{number}.flac"} for number in range(6)]
-    manifest = write_manifest(clips / "pairs.csv", table)
-    command = ["batch", manifest, "--out", clips / "results", "--model", model, "--json", "--steps", "20"]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "stylus_ops", *map(str, command), "--preset", "tiny-256"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    summaries = [json.loads(process.communicate()[0]) for process in processes]
-    written = [Path(path).name for summary in summaries for path in summary["written"]]
-    assert sorted(written) == [f"{number}.flac" for number in range(6)]  # each once
-    assert names(clips / "results") == results_of(*written)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL")
-def test_a_batch_killed_amid_a_row_is_taken_over(clips, engine):
-    """kill -9 loses the row in flight; its claim and its temporary files are in nobody's way, and gone after the next run."""
-    table = [{"content": "content.wav", "style": "style.flac", "out": f"{number}.flac"} for number in range(2)]
-    manifest = write_manifest(clips / "pairs.csv", table)
-    results = clips / "results"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stylus_ops", "batch", str(manifest), "--out", str(results), "--steps", "999"], cwd=ROOT
-    )
-    while not (results.is_dir() and list(results.glob(".claim-*"))):
-        assert process.poll() is None
-    rows, _ = read_manifest(manifest, results, FAST_SETTINGS)
-    assert run_rows(engine, rows, Share(0, 1, 0), quiet=True)["elsewhere"] == [str(rows[0].output)]
-    process.kill()
-    process.wait()
-    (results / ".stylus-0123456789abcdef.flac").write_text("what it was writing")
-    assert run_rows(engine, rows, Share(0, 1, 0), quiet=True)["written"] == [str(rows[0].output)]
-    assert names(results) == results_of("0.flac", "1.flac")
-
-
-def test_a_batch_that_is_done_loads_nothing_and_moves_with_its_folder(clips, model, tmp_path, monkeypatch, capsys):
-    project = tmp_path / "project"
-    project.mkdir()
-    for name in ("content.wav", "style.flac"):
-        shutil.copy(clips / name, project)
-    manifest = write_manifest(project / "pairs.csv", [{"content": "content.wav", "style": "style.flac"}])
-    arguments = ["--model", str(model), "--quiet", "--json", *FAST]
-    assert main(["batch", str(manifest), "--out", str(project / "results"), *arguments]) == 0
-    (report,) = (project / "results").glob("*.json")
-    assert str(tmp_path) not in report.read_text().replace(json.dumps(str(model)), "")
-
-    moved = tmp_path / "elsewhere" / "moved"
-    moved.parent.mkdir()
-    project.rename(moved)
-    monkeypatch.chdir(tmp_path)
-
-    def load(*arguments):
-        raise AssertionError("a model was loaded")
-
-    monkeypatch.setattr(Engine, "load", load)
-    capsys.readouterr()
-    command = ["batch", "elsewhere/moved/pairs.csv", "--out", "elsewhere/moved/results"]
-    assert main([*command, *arguments]) == 0
-    summary = json.loads(capsys.readouterr().out)
-    assert len(summary["skipped"]) == 1
-    with pytest.raises(AssertionError, match="a model was loaded"):
-        main([*command, *arguments, "--alpha", "0.1"])
-    weights = next(model.glob("unet/*.safetensors"))
-    os.utime(weights, (1, 1))
-    with pytest.raises(AssertionError, match="a model was loaded"):
-        main([*command, *arguments])
-
-
-def test_a_launcher_that_starts_one_process_instead_of_several_is_told_of(clips, model, monkeypatch, capsys):
-    """What `accelerate launch --num_processes 2 --cpu` puts into the environment: where to meet, but not how many."""
-    manifest = write_manifest(clips / "pairs.csv", [])
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    monkeypatch.setenv("MASTER_PORT", "29500")
-    (clips / "pairs.csv").write_text("content,style\n")
-    assert main(["batch", str(manifest), "--out", str(clips / "results"), "--model", str(model)]) == 0
-    told = capsys.readouterr()
-    assert "the launcher has started one process" in told.err
-    assert told.out == "no rows\n"
-
-
-@pytest.mark.parametrize(
-    ("environment", "share"),
-    [
-        ({}, (0, 1, 0)),
-        ({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}, (3, 4, 1)),
-        ({"PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALRANKID": "1"}, (1, 2, 1)),
-        ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_LOCAL_RANK": "0"}, (1, 2, 0)),
-    ],
-)
-def test_launchers_tell_the_share(monkeypatch, environment, share):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert Share.of_this_process() == share
-
-
-@pytest.mark.parametrize("environment", [{"RANK": "2", "WORLD_SIZE": "2"}, {"RANK": "1"}, {"RANK": "first"}])
-def test_an_environment_that_contradicts_itself_is_refused(monkeypatch, environment):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(ValueError, match="RANK is"):
-        Share.of_this_process()
+    for name, options in (("b.wav", []), ("c.wav", ["--mask", clips / "mask.png"])):
+        command = [
+            "transfer",
+            clips / "content.wav",
+            clips / "style.flac",
+            "-o",
+            clips / name,
+            "--model",
+            model,
+            *options,
+        ]
+        assert main([*map(str, command), *FAST]) == 0
+        assert (clips / name).read_bytes() == (clips / "results" / name).read_bytes()

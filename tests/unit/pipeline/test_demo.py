@@ -50,3 +50,10 @@ def test_table_names_every_number(demo):
     table = describe(demo[1])
     for word in (*RESULTS, "chroma cosine", "mfcc deviations"):
         assert word in table
+
+
+def test_what_is_there_already_is_not_overwritten(tmp_path):
+    (tmp_path / "melody.flac").write_text("a user's melody")
+    with pytest.raises(ValueError, match=r"melody\.flac exists already: choose another folder with --out"):
+        run_demo(tmp_path, quiet=True)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("melody.flac", "a user's melody")]

@@ -1,49 +1,28 @@
 """Files are written in full or not at all."""
 
+import errno
 import os
-import signal
 import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from stylus_ops import output_files
-from stylus_ops.output_files import MARK, check_name, check_writable, held, remove_leftovers, write_atomically
+from stylus_ops import disk
+from stylus_ops.disk import MARK, OLD, check_name, check_writable, locked, write_atomically
 
 ROOT = Path(__file__).parents[2]
-WRITE_AND_WAIT = """
-import sys, time
-from pathlib import Path
-from stylus_ops.output_files import write_atomically
-
-def write(temporary):
-    temporary.write_text("half")
-    print("writing", flush=True)
-    time.sleep(60)
-
-write_atomically(Path(sys.argv[1]), write)
-"""
 WRITE_TOO_MUCH = """
 import resource, sys
 from pathlib import Path
-from stylus_ops.output_files import write_atomically
+from stylus_ops.disk import write_atomically
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 write_atomically(Path(sys.argv[1]), lambda temporary: temporary.write_bytes(bytes(100_000)))
 """
-
-
-def writing(path: Path) -> subprocess.Popen[str]:
-    """A process that is in the middle of writing `path`."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITE_AND_WAIT, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    assert process.stdout.readline() == "writing\n"
-    return process
 
 
 def names(folder: Path) -> list[str]:
@@ -153,19 +132,14 @@ def test_a_planted_link_is_not_written_through(tmp_path, monkeypatch):
     assert (folder / "out.txt").read_text() == "lead"
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next_write_and_the_living_are_let_be(tmp_path):
-    living = writing(tmp_path / "living.txt")
-    (kept,) = names(tmp_path)
-    dead = writing(tmp_path / "dead.txt")
-    assert len(names(tmp_path)) == 2
-    dead.kill()
-    dead.wait()
+def test_leftovers_are_removed_once_they_are_old_whoever_s_they_are(tmp_path):
+    """Not by locks: a host may not see those of another one."""
+    young, old = (tmp_path / f"{MARK}{digit * 16}.txt" for digit in "ab")
+    for path in (young, old):
+        path.touch()
+    os.utime(old, (time.time() - 1.1 * OLD,) * 2)
     write_atomically(tmp_path / "next.txt", lambda temporary: temporary.write_text("next"))
-    try:
-        assert names(tmp_path) == [kept, "next.txt"]
-    finally:
-        living.kill()
-        living.wait()
+    assert names(tmp_path) == [young.name, "next.txt"]
 
 
 def test_files_whose_names_only_begin_as_temporary_ones_do_are_let_be(tmp_path):
@@ -174,7 +148,8 @@ def test_files_whose_names_only_begin_as_temporary_ones_do_are_let_be(tmp_path):
     own = ["notes.txt", number[1:], f"{number}0", f"{number}.tar.gz", f"{number.upper()}.wav", f"{number}-old.wav"]
     for name in (*own, number, f"{number}.wav"):
         (tmp_path / f"{MARK}{name}").touch()
-    remove_leftovers(tmp_path)
+        os.utime(tmp_path / f"{MARK}{name}", (1, 1))
+    check_writable("output", tmp_path / "out.wav", (".wav",))
     assert names(tmp_path) == sorted(f"{MARK}{name}" for name in own)
 
 
@@ -187,65 +162,69 @@ def test_a_disk_that_is_full_leaves_the_earlier_file_and_no_other(tmp_path):
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("out.bin", "earlier")]
 
 
-def test_only_one_of_many_holds_a_file(tmp_path):
-    """Threads stand for processes: each opens the file anew."""
-    together, most = 0, 0
-    counting = threading.Lock()
-
-    def take_turns() -> None:
-        nonlocal together, most
-        for _ in range(300):
-            with held(tmp_path / ".claim") as mine:
-                if mine:
-                    with counting:
-                        together += 1
-                        most = max(most, together)
-                    with counting:
-                        together -= 1
-
-    threads = [threading.Thread(target=take_turns) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == 1
-    assert names(tmp_path) == []
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL")
-def test_what_a_killed_process_held_is_free(tmp_path):
+def test_a_lock_is_one_process_s_and_ends_with_it(tmp_path):
+    path = tmp_path / "folder.lock"
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom stylus_ops.output_files import held\n"
-        "with held(Path(sys.argv[1])) as mine:\n    print(mine, flush=True)\n    time.sleep(60)"
+        "import sys, time\nfrom pathlib import Path\nfrom stylus_ops.disk import locked\n"
+        "with locked(Path(sys.argv[1])) as mine:\n    print(mine, flush=True)\n    time.sleep(60)"
     )
-    claim = tmp_path / ".claim"
-    process = subprocess.Popen([sys.executable, "-c", code, str(claim)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "True\n"
-    with held(claim) as mine:
+    with locked(path) as mine:
         assert not mine
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
-    with held(claim) as mine:
+    with locked(path) as mine:
         assert mine
     assert names(tmp_path) == []
 
 
-def test_an_interrupt_at_any_moment_leaves_nothing_that_is_held(tmp_path):
-    """Ctrl-C comes between any two lines, and as a call returns."""
-    claim, moments = tmp_path / ".claim", 0
+@pytest.mark.parametrize("links", [True, False])
+def test_of_many_that_make_one_file_at_once_one_does(tmp_path, monkeypatch, links):
+    """Threads stand for processes; exFAT knows no hard links."""
+    if not links:
+        monkeypatch.setattr(
+            os, "link", lambda *arguments: (_ for _ in ()).throw(PermissionError(errno.EPERM, "no links"))
+        )
+    path, together = tmp_path / "out.txt", threading.Barrier(8)
+    made, refused = [], []
+
+    def make(number: int) -> None:
+        def write(file: Path) -> None:
+            file.write_text(str(number))
+            together.wait()
+
+        try:
+            write_atomically(path, write, overwrite=False)
+            made.append(str(number))
+        except FileExistsError:
+            refused.append(number)
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 7
+    assert made == [path.read_text()]
+    assert names(tmp_path) == ["out.txt"]
+
+
+def test_a_signal_at_any_moment_leaves_no_temporary_file(tmp_path):
+    """It comes between any two lines, and as a call returns; what is left then is removed as the process ends."""
+    moments = 0
 
     def trace(left: int):
         def count(frame, event, _):
             nonlocal left
-            if frame.f_code.co_filename != output_files.__file__:
+            if frame.f_code.co_filename != disk.__file__:
                 return None
-            if event == "line" or (
-                event == "return" and frame.f_code.co_name in ("_hold", "_lock", "_is_at", "opener")
-            ):
-                left -= 1
-                if left < 0:
-                    raise KeyboardInterrupt
+            left -= event in ("line", "return")
+            if left < 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
             return count
 
         return count
@@ -254,14 +233,13 @@ def test_an_interrupt_at_any_moment_leaves_nothing_that_is_held(tmp_path):
     while True:
         try:
             sys.settrace(trace(moments))
-            with held(claim):
-                pass
+            write_atomically(tmp_path / "out.txt", lambda file: file.write_text("all of it"), overwrite=False)
             break
         except KeyboardInterrupt:
             moments += 1
         finally:
             sys.settrace(earlier)
-        assert names(tmp_path) == []
-        with held(claim) as mine:
-            assert mine
+        disk._remove_unfinished()
+        assert names(tmp_path) in ([], ["out.txt"])
+        (tmp_path / "out.txt").unlink(missing_ok=True)
     assert moments > 10

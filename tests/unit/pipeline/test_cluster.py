@@ -1,0 +1,182 @@
+"""Rows shared among real workers of Ray, some of which die."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")  # before Ray is imported
+pytest.importorskip("ray", reason="Ray is not installed: pip install '.[cluster]'")
+
+from ray.cluster_utils import Cluster
+
+from stylus_ops.pipeline.batch import Runner, counts_of, read_batch, run_batch
+from stylus_ops.pipeline.cluster import on_workers, share_of
+from stylus_ops.pipeline.settings import Settings
+
+from .test_batch import PAIR, empty_engine, names, numbered, results_of, write_manifest
+
+ROOT = Path(__file__).parents[3]
+INTERRUPTED = """
+import sys
+from functools import partial
+from stylus_ops.__main__ import main
+from stylus_ops.pipeline import batch
+from tests.unit.pipeline.test_cluster import load, transfer
+
+batch.load_engine = load
+batch.Runner = partial(batch.Runner, transfer=transfer)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def load(*arguments: str) -> Any:
+    return empty_engine()
+
+
+def transfer(engine: Any, content: Path, styles: list[Path], weights: list[float], output: Path, *_, **__) -> Any:
+    """Does what the content is called, and leaves a file for each call."""
+    kind, calls = content.stem, content.parent / "calls"
+    before = len(list(calls.glob(f"{kind}-*")))
+    (calls / f"{kind}-{os.getpid()}-{time.time_ns()}").touch()
+    if kind == "deadly" or (kind == "deadly_once" and not before):
+        os.kill(os.getpid(), signal.SIGKILL)
+    output.write_text("half of it")
+    while (kind == "meeting" and len(processes(calls)) < 2) or (kind == "stuck" and not (calls / "freed").exists()):
+        time.sleep(0.05)
+    output.write_text("all of it")
+    return {}
+
+
+def processes(calls: Path) -> set[str]:
+    return {path.name.split("-")[1] for path in calls.glob("*-*-*")}
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    for name in ("content.wav", "deadly.wav", "deadly_once.wav", "meeting.wav", "stuck.wav", "style.flac"):
+        (tmp_path / name).touch()
+    (tmp_path / "calls").mkdir()
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Two hosts of one core each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.second = cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+
+
+def run(clips: Path, cluster: Cluster, rows: list[dict[str, str]], spread: Any = on_workers) -> dict[str, Any]:
+    batch = read_batch(write_manifest(clips / "pairs.csv", rows), clips / "results", Settings())
+    return run_batch(
+        batch,
+        Runner(load, transfer=transfer),
+        "tiny",
+        spread=partial(spread, workers=2, address=cluster.address),
+        quiet=True,
+    )
+
+
+def test_two_workers_share_the_rows_and_each_is_written_once(clips, cluster):
+    rows = [{**row, "content": "meeting.wav"} for row in numbered(12)]
+    assert counts_of(run(clips, cluster, rows)) == "12 written"
+    assert names(clips / "results") == results_of(*(f"{number}.flac" for number in range(1, 13)))
+    assert len(list((clips / "calls").iterdir())) == 12
+    assert len(processes(clips / "calls")) == 2
+
+
+def test_a_worker_s_row_is_run_again_until_it_has_died_three_times(clips, cluster):
+    rows = numbered(6)
+    rows[1]["content"], rows[2]["content"] = "deadly.wav", "deadly_once.wav"
+    summary = run(clips, cluster, rows)
+    assert counts_of(summary) == "5 written, 1 failed"
+    (failure,) = summary["failed"]
+    assert failure["line"] == 3
+    assert failure["error"].startswith("its worker has died 3 times")
+    assert len(list((clips / "calls").glob("deadly-*"))) == 3
+    assert len(list((clips / "calls").glob("deadly_once-*"))) == 2
+    assert len(list((clips / "calls").glob("content-*"))) == 4
+
+
+def test_a_host_that_is_gone_leaves_its_row_to_the_others(clips, cluster):
+    """The last test on this cluster."""
+    rows = numbered(8)
+    for row, kind in zip(rows, ("meeting", "meeting", "stuck", "stuck"), strict=False):
+        row["content"] = f"{kind}.wav"
+
+    def spread(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for number, ended in enumerate(on_workers(*arguments, **options)):
+            if number == 1:
+                while len(list((clips / "calls").glob("stuck-*"))) < 2:
+                    time.sleep(0.05)
+                cluster.remove_node(cluster.second)
+                (clips / "calls" / "freed").touch()
+            yield ended
+
+    assert counts_of(run(clips, cluster, rows, spread)) == "8 written"
+    assert len(list((clips / "calls").glob("stuck-*"))) == 3
+    sounds = [path for path in names(clips / "results") if not path.startswith(".stylus-")]
+    assert sounds == results_of(*(f"{number}.flac" for number in range(1, 9)))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize(("name", "status", "words"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "ended")])
+def test_stopped_at_work_it_leaves_no_half_file_and_nobody_else_could_reach_it(clips, name, status, words):
+    rows = [{**PAIR, "content": "stuck.wav", "out": f"{number}.flac"} for number in range(3)]
+    manifest = write_manifest(clips / "pairs.csv", rows)
+    command = ["batch", manifest, "--out", clips / "results", "--workers", "2", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, *map(str, command)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while len(list((clips / "calls").iterdir())) < 2:
+        assert process.poll() is None
+        time.sleep(0.1)
+    started = psutil.Process(process.pid).children(recursive=True)
+    sockets = [socket for child in started for socket in child.net_connections() if socket.status == psutil.CONN_LISTEN]
+    assert sockets
+    assert {socket.laddr.ip.removeprefix("::ffff:") for socket in sockets} <= {"127.0.0.1", "::1"}
+    os.killpg(process.pid, getattr(signal, name))
+    try:
+        _, told = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == status, told
+    assert f"stylus: {words}; nothing half-written is left behind\n" in told
+    assert "Traceback" not in told
+    assert names(clips / "results") == []
+    assert not psutil.wait_procs(started, 10)[1]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "share"),
+    [
+        ([{"CPU": 2}], 2, (2, 1, 0)),
+        ([{"CPU": 16}], None, (4, 4, 0)),
+        ([{"CPU": 2}], None, (1, 2, 0)),
+        ([{"CPU": 2}, {"CPU": 2}, {"CPU": 2}], 2, (2, 2, 0)),
+        ([{"CPU": 16, "GPU": 4}, {"CPU": 8}], None, (4, 4, 1)),
+        ([{"CPU": 16, "GPU": 2}], 4, (4, 4, 0.5)),
+    ],
+)
+def test_cores_and_devices_are_shared_out(nodes, workers, share):
+    assert share_of(nodes, workers, gpus=True) == share
+
+
+def test_more_workers_than_cores_are_refused():
+    with pytest.raises(ValueError, match="workers is 3 and there are 2 cores"):
+        share_of([{"CPU": 2}], 3, gpus=True)
