@@ -28,7 +28,7 @@ from stylus_ops.diffusion.schedule import ddim_sigmas
 from stylus_ops.diffusion.sites import Site, resolve_sites
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import DTYPES, Engine, choose_device
-from stylus_ops.engine.loading import LoadedModel, sd_sigmas
+from stylus_ops.engine.model import LoadedModel, sd_sigmas
 from stylus_ops.engine.stable_diffusion import CONFIGS, UNet2DConditionModel
 
 MB = 1e6

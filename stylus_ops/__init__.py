@@ -55,7 +55,8 @@ sampling, which reads them.
   `engine.source`        what a model's name means
   `engine.ldm_keys`      names of weights, diffusers' to latent diffusion's
   `engine.checkpoint`    every tensor of a checkpoint or folder there, finite and in its shape
-  `engine.loading`       loads it: U-Net, autoencoder, empty prompt, noise levels
+  `engine.model`         what is loaded: U-Net, autoencoder, empty prompt, noise levels
+  `engine.loading`       loads it
   `engine.stable_diffusion` Stable Diffusion through diffusers
   `engine.engine`        a loaded model as the method's host
   `engine.memory`        what a process has needed

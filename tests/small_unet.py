@@ -15,7 +15,7 @@ from stylus_ops.diffusion.schedule import ddim_sigmas
 from stylus_ops.diffusion.sites import resolve_sites
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
-from stylus_ops.engine.loading import LoadedModel, sd_sigmas
+from stylus_ops.engine.model import LoadedModel, sd_sigmas
 
 CONTEXT_WIDTH = 16
 

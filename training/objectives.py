@@ -19,7 +19,7 @@ from stylus_ops.dials import Schedule, Steering
 from stylus_ops.diffusion.adain import adain
 from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.schedule import TRAIN_STEPS
-from stylus_ops.engine.loading import sd_sigmas
+from stylus_ops.engine.model import sd_sigmas
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
 from .examples import random_examples

@@ -14,7 +14,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from ..diffusion.host import Hook
 from ..diffusion.schedule import nearest_node
 from ..diffusion.sites import Decoder, DecoderBlock, Site
-from .loading import LoadedModel, load_model
+from .loading import load_model
+from .model import LoadedModel
 
 if TYPE_CHECKING:
     from diffusers.models.attention_processor import Attention

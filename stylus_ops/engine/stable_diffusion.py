@@ -33,7 +33,7 @@ from transformers import CLIPTextModel
 from transformers.utils import logging as transformers_logging
 
 from .checkpoint import TEXT, UNET, VAE, check_file, check_part, tensor
-from .loading import LoadedModel, sd_sigmas
+from .model import LoadedModel, sd_sigmas
 from .source import WEIGHTS
 
 for logging in (diffusers_logging, transformers_logging):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stylus_ops.diffusion.features import Style
 from stylus_ops.engine.engine import Engine
-from stylus_ops.engine.loading import LoadedModel, sd_sigmas
+from stylus_ops.engine.model import LoadedModel, sd_sigmas
 from stylus_ops.engine.stable_diffusion import predicts_velocity, unet_from_checkpoint
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.pipeline.transfer import Transfer

@@ -15,7 +15,7 @@ from stylus_ops.diffusion.schedule import ddim_sigmas, sigmas_from_alphas_cumpro
 from stylus_ops.diffusion.sites import resolve_sites
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
-from stylus_ops.engine.loading import LoadedModel
+from stylus_ops.engine.model import LoadedModel
 from tests.parity import reference
 from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
 

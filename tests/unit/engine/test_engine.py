@@ -24,7 +24,8 @@ from stylus_ops.diffusion.schedule import ddim_sigmas, timesteps
 from stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from stylus_ops.engine.checkpoint import check_file
 from stylus_ops.engine.engine import Engine, choose_device
-from stylus_ops.engine.loading import LoadedModel, load_model, sd_sigmas
+from stylus_ops.engine.loading import load_model
+from stylus_ops.engine.model import LoadedModel, sd_sigmas
 from stylus_ops.engine.source import find
 from stylus_ops.engine.stable_diffusion import CONFIGS, predicts_velocity
 from tests.small_folder import write_small_folder
