@@ -74,7 +74,7 @@ def write(name: str, audio: np.ndarray, seconds: float = SECONDS, **how: Any) ->
 
 def main() -> None:
     RECORDINGS.mkdir(exist_ok=True)
-    lossless = {"subtype": "PCM_16"}
+    lossless: dict[str, Any] = {"subtype": "PCM_16"}
     write("melody.flac", played((tune(PITCHES, LENGTHS, BEAT),), CLARINET).mean(0, keepdims=True), **lossless)
     arpeggio = played(random_score(ARPEGGIO, SECONDS + 1), HARPSICHORD)
     write("style_a.flac", arpeggio.mean(0, keepdims=True), **lossless)

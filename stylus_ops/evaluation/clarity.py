@@ -34,11 +34,12 @@ class Clarity(NamedTuple):
 
 
 def clarity(waveform: Tensor, sample_rate: int) -> Clarity:
-    """Of a waveform [C, T]; channels are averaged. Level counts for nothing."""
+    """Of a waveform [C, T]; channels are averaged. Independent of level."""
     samples = resample(waveform.detach().cpu().float().mean(0, keepdim=True), sample_rate, RATE)[0].numpy()
     magnitude = np.abs(librosa.stft(samples, n_fft=N_FFT, hop_length=HOP))
     decibels = 20 * np.log10(np.maximum(magnitude, max(DEEPEST * magnitude.max(), TINY)))
-    return Clarity(*(_crest(decibels, *band) for band in BANDS.values()), _onset_sharpness(samples))
+    low, high = (_crest(decibels, *band) for band in BANDS.values())
+    return Clarity(low, high, _onset_sharpness(samples))
 
 
 def _crest(decibels: np.ndarray, lowest: float, highest: float) -> float:

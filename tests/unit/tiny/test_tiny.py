@@ -101,12 +101,14 @@ def diffusers_config(ldm: dict[str, Any]) -> dict[str, Any]:
 
 def test_unet_is_that_of_diffusers(prior: TinyPrior) -> None:
     """Its names, those that latent diffusion gives them, and its output, for one timestep and for one a row."""
-    ours, theirs = tiny_unet(prior), UNet2DConditionModel(**diffusers_config(prior.unet_config)).eval()
+    ours = tiny_unet(prior)
+    theirs: Any = UNet2DConditionModel(**diffusers_config(prior.unet_config))
     weights = ours.state_dict()
     assert {UNET + ldm_key(name) for name in weights} == prior.unet_weights.keys()
     converted = convert_ldm_unet_checkpoint(dict(prior.unet_weights), dict(theirs.config))
     assert all(torch.equal(converted[name], weights[name]) for name in weights)
     theirs.load_state_dict(converted)
+    theirs.eval()
     x = torch.randn(2, 4, 32, 24, generator=torch.Generator().manual_seed(0))
     context = torch.randn(2, 3, prior.context.shape[-1], generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
