@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stylus_ops.__main__ import main
-from stylus_ops.audio.files import read_audio, write_audio
+from stylus_ops.audio.read import read_audio
+from stylus_ops.audio.write import write_audio
 from stylus_ops.dials import DIALS, Choice, Dial, Number, Whole
 from stylus_ops.engine.engine import Engine
 from stylus_ops.tiny import RECORDINGS
