@@ -15,8 +15,9 @@ from pathlib import Path
 
 import torch
 
-from stylus_ops.audio.files import read_audio, write_audio
+from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.spool import Spool
+from stylus_ops.audio.write import write_audio
 from stylus_ops.tiny import RECORDINGS
 
 

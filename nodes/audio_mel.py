@@ -13,8 +13,8 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stylus_ops.audio.files import read_audio
 from ..stylus_ops.audio.geometry import PRESETS, SpectrogramParams, check_overlap
+from ..stylus_ops.audio.read import read_audio
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import Spectrogram, audio_to_windows
 from ..stylus_ops.audio.worth import warn_of_silence

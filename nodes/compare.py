@@ -16,10 +16,10 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stylus_ops.audio.figure import draw, recording_panel
-from ..stylus_ops.audio.files import tags_fit, write_audio
 from ..stylus_ops.audio.loudness import equal_loudness_gains
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import check_waveform
+from ..stylus_ops.audio.write import tags_fit, write_audio
 from .graph import Prompt, linked, upstream
 from .host.runs import check_interrupt
 from .inputs import MOST_STYLES, wired

@@ -11,7 +11,7 @@ import folder_paths
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
-from ..stylus_ops.audio.files import FORMATS, check_format, tags_fit, write_audio
+from ..stylus_ops.audio.write import FORMATS, check_format, tags_fit, write_audio
 from ..stylus_ops.disk import check_name
 from .host.messages import warn
 from .inputs import wired

@@ -11,7 +11,8 @@ sampling, which reads them.
 `audio`                  sound
   `audio.backend`        resampling and the mel filterbank, torchaudio's or soxr's and librosa's
   `audio.geometry`       the geometry of an image: presets, units, what follows from them
-  `audio.files`          reading and writing recordings
+  `audio.read`           reading recordings and the sound of videos, within what a file of its size can hold
+  `audio.write`          writing wav, flac, mp3 and opus
   `audio.overview`       a recording at a glance
   `audio.lazy`           waveforms computed where they are read
   `audio.spool`          a recording on disk instead of in memory

@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stylus_ops.audio.files import read_audio, write_audio
+from stylus_ops.audio.read import read_audio
+from stylus_ops.audio.write import write_audio
 from stylus_ops.disk import write_atomically
 
 from .data import HELD_OUT, performances, render, texture_recording

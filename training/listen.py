@@ -13,7 +13,8 @@ import numpy as np
 import soundfile
 import torch
 
-from stylus_ops.audio.files import read_audio, write_audio
+from stylus_ops.audio.read import read_audio
+from stylus_ops.audio.write import write_audio
 from stylus_ops.engine.engine import Engine
 from stylus_ops.evaluation.baselines import eq_match
 from stylus_ops.pipeline.settings import Settings

@@ -24,8 +24,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from stylus_ops.audio.files import write_audio
 from stylus_ops.audio.loudness import integrated_loudness
+from stylus_ops.audio.write import write_audio
 from stylus_ops.disk import write_atomically
 
 from .data import render

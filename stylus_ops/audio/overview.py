@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .files import fold_audio
+from .read import fold_audio
 
 STEP = 0.01  # seconds; finer than a column of any recording that lasts
 

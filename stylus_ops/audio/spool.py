@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from .lazy import bounds
 
 
 class NoRoom(OSError):
-    """The disk is full."""
+    """The disk is full, or takes no more files."""
 
 
 class Spool:
@@ -29,7 +30,8 @@ class Spool:
         self.channels, self.sample_rate = channels, sample_rate
         self.samples = 0
         self._folder = folder
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        with self._room_errors():
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
 
     def append(self, waveform: Tensor) -> None:
         """Add samples `[C, n]` at the end.
@@ -37,16 +39,21 @@ class Spool:
         Raises:
             NoRoom: they can't be written.
         """
-        try:
+        with self._room_errors():
             self._file.seek(0, os.SEEK_END)
             self._file.write(waveform.t().contiguous().numpy().data)
             self._file.flush()
+        self.samples += waveform.shape[-1]
+
+    @contextmanager
+    def _room_errors(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise NoRoom(
                 f"{self._folder} has no room for the samples of this recording ({error.strerror}): make room, or write the "
                 "output to another folder"
             ) from error
-        self.samples += waveform.shape[-1]
 
     def extend(self, pieces: Iterable[Tensor]) -> Spool:
         """Add pieces `[C, n]` in order; returns the spool."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TextIO
 
 from tqdm import tqdm
 
-from ..audio.files import write_audio
+from ..audio.write import write_audio
 from ..disk import write_atomically
 from ..engine.engine import Engine
 from ..pipeline.batch import in_words, read_report, write_report

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from ..audio.backend import resample
 from ..audio.figure import Panel, write_figure
-from ..audio.files import read_audio
 from ..audio.geometry import PRESETS
 from ..audio.mel import mel_amplitudes
+from ..audio.read import read_audio
 from ..disk import write_atomically
 
 PRESET = PRESETS["tiny-256"]

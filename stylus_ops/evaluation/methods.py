@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 
 from ..audio.backend import resample
 from ..audio.decode import decode
-from ..audio.files import read_audio
+from ..audio.read import read_audio
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
 from ..dials import Clips, Decoding, Memory, Schedule, Tone, Windows, dials_of
 from ..diffusion.features import Inversion, Style

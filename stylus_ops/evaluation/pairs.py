@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ..audio.files import FORMATS
+from ..audio.write import FORMATS
 from ..pipeline.table import read_table
 
 COLUMNS = ("content", "style", "truth", "monophonic")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..audio.figure import write_figure
-from ..audio.files import write_audio
 from ..audio.metrics import chroma_cosine, closed_distances
+from ..audio.write import write_audio
 from ..diffusion.features import Style
 from ..engine.engine import Engine
 from ..tiny import RECORDINGS

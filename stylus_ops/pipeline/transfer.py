@@ -24,15 +24,16 @@ from tqdm import tqdm
 
 from ..audio.decode import decode_band
 from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
-from ..audio.files import FORMATS, check_format, spool_audio, write_audio
 from ..audio.finish import finish
 from ..audio.geometry import PRESETS
 from ..audio.lazy import Waveform, blocks, sounds
 from ..audio.mask import image_mask, read_image
+from ..audio.read import spool_audio
 from ..audio.spool import Spool
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Recording, Spectrogram
 from ..audio.worth import warn_if_short, warn_of_silence
+from ..audio.write import FORMATS, check_format, write_audio
 from ..diffusion.features import Inversion, Style, choose_policy
 from ..diffusion.host import Hook
 from ..diffusion.on_disk import OnDisk

@@ -7,8 +7,9 @@ corpus is one of them with one kind of damage, drawn from its number.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -16,6 +17,7 @@ import soundfile
 
 SECONDS = 0.25
 TAG = "Stylus damage test"  # what is replaced by bytes that are no UTF-8
+LAYOUTS = {1: "mono", 2: "stereo", 8: "7.1"}
 SETUPS = ((44100, 2), (48000, 2), (8000, 1), (16000, 1))  # rates and channels, until a codec takes one
 
 NOT_RECORDINGS = (
@@ -34,67 +36,118 @@ CODECS = (
 )
 
 
-def write_seeds(folder: Path) -> list[Path]:
+def write_seeds(folder: Path, seconds: float = SECONDS) -> list[Path]:
     """Good recordings in every format that can be written here, the name of each its format and codec."""
+    sounds = {setup: _sound(seconds, *setup) for setup in SETUPS}
     for form in soundfile.available_formats():
         for subtype in soundfile.available_subtypes(form):
             if form != "RAW":
-                _first_that_works(_write_with_libsndfile, folder / f"{form}-{subtype}.{form.lower()}", form, subtype)
+                _first_that_works(
+                    sounds, _write_with_libsndfile, folder / f"{form}-{subtype}.{form.lower()}", form, subtype
+                )
     for form in sorted(av.formats_available.difference(NOT_RECORDINGS.split(" "))):
         if av.ContainerFormat(form).is_output:
-            _first_that_works(_write_with_ffmpeg, folder / f"{form}.{form.partition(',')[0]}", form, None)
+            _first_that_works(sounds, write_with_ffmpeg, folder / f"{form}.{form.partition(',')[0]}", form, None)
     for form in CONTAINERS.split():
         for codec in CODECS.split():
-            _first_that_works(_write_with_ffmpeg, folder / f"{form}-{codec}.{form}", form, codec)
+            _first_that_works(sounds, write_with_ffmpeg, folder / f"{form}-{codec}.{form}", form, codec)
     for form in ("avi", "matroska", "mov"):
-        _write_with_ffmpeg(folder / f"{form}-video.{form}", form, "aac", *SETUPS[0], picture=True)
+        write_with_ffmpeg(folder / f"{form}-video.{form}", sounds[SETUPS[0]], SETUPS[0][0], form, "aac", picture=True)
     for path in [path for path in folder.iterdir() if path.suffix in JOINED]:
         (folder / f"joined-{path.name}").write_bytes(path.read_bytes() * 2)
     return sorted(path for path in folder.iterdir() if path.stat().st_size)
 
 
-def _first_that_works(write: Callable[..., None], path: Path, form: str, codec: str | None) -> None:
-    for rate, channels in SETUPS:
+def _first_that_works(
+    sounds: Mapping[tuple[int, int], np.ndarray], write: Callable[..., None], path: Path, form: str, codec: str | None
+) -> None:
+    for (rate, _), sound in sounds.items():
         try:
-            return write(path, form, codec, rate, channels)
+            return write(path, sound, rate, form, codec)
         except (av.FFmpegError, soundfile.SoundFileError, ValueError, TypeError):
             path.unlink(missing_ok=True)
 
 
-def _sound(rate: int, channels: int) -> np.ndarray:
+def _sound(seconds: float, rate: int, channels: int) -> np.ndarray:
     """`[T, C]`: two notes, and a hiss so that nothing packs it to nothing."""
-    time = np.arange(round(SECONDS * rate))[:, None] / rate
+    time = np.arange(round(seconds * rate))[:, None] / rate
     notes = 0.3 * np.sin(2 * np.pi * 440 * time * np.arange(1, channels + 1))
     return (notes + np.random.default_rng(0).normal(0, 0.02, notes.shape)).astype(np.float32)
 
 
-def _write_with_libsndfile(path: Path, form: str, subtype: str, rate: int, channels: int) -> None:
-    with soundfile.SoundFile(path, "w", rate, channels, format=form, subtype=subtype) as file:
+def _write_with_libsndfile(path: Path, sound: np.ndarray, rate: int, form: str, subtype: str) -> None:
+    with soundfile.SoundFile(path, "w", rate, sound.shape[1], format=form, subtype=subtype) as file:
         if form in ("AIFF", "CAF", "FLAC", "OGG", "WAV"):
             file.title = TAG
-        file.write(_sound(rate, channels))
+        file.write(sound)
 
 
-def _write_with_ffmpeg(
-    path: Path, form: str, codec: str | None, rate: int, channels: int, picture: bool = False
+def write_with_ffmpeg(
+    path: Path,
+    sound: np.ndarray | None,
+    rate: int,
+    form: str | None = None,
+    codec: str | None = None,
+    *,
+    picture: bool = False,
+    options: Mapping[str, str] | None = None,
 ) -> None:
-    layout = {1: "mono", 2: "stereo"}[channels]
-    with av.open(f"file:{path}", "w", format=form.partition(",")[0]) as container:
-        codec = codec or container.default_audio_codec
-        if codec in (None, "none"):
-            raise ValueError("no sound")
+    """Write `sound` `[T, C]`, a few black frames, or both.
+
+    Args:
+        form: FFmpeg's name of the container; that of the path's ending where there is none.
+        codec: the container's own where there is none.
+        options: the codec's.
+    """
+    with av.open(f"file:{path}", "w", format=form and form.partition(",")[0]) as container:
         container.metadata["title"] = TAG
-        stream = container.add_stream(codec, rate=rate, layout=layout)
+        if sound is not None:
+            codec = codec or container.default_audio_codec
+            if codec in (None, "none"):
+                raise ValueError("no sound")
+            layout = LAYOUTS[sound.shape[1]]
+            stream = cast(
+                av.AudioStream, container.add_stream(codec, rate=rate, layout=layout, options=dict(options or {}))
+            )
         if picture:
             video = container.add_stream("mpeg4", rate=10)
             video.width = video.height = 32
             container.mux(video.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))))
             container.mux(video.encode(None))
-        frame = av.AudioFrame.from_ndarray(_sound(rate, channels).reshape(1, -1), format="flt", layout=layout)
-        frame.sample_rate = rate
-        frame.pts = 0
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        if sound is not None:
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound).reshape(1, -1), format="flt", layout=layout)
+            frame.sample_rate = rate
+            frame.pts = 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+
+
+def write_bombs(folder: Path) -> list[Path]:
+    """A few kilobytes each that unpack to hours: constant frames, recordings joined, edits that play one track again."""
+    frame = folder / "frame.flac"
+    write_with_ffmpeg(frame, np.zeros((65535, 8), np.float32), 44100, options={"frame_size": "65535"})
+    content = frame.read_bytes()
+    (folder / "constant.flac").write_bytes(content + content[content.rindex(b"\xff\xf8") :] * 2000)
+    for rate in (384000, 8000):
+        write_with_ffmpeg(folder / f"{rate}.flac", np.zeros((rate, 1), np.float32), rate)
+    (folder / "chain.flac").write_bytes(b"".join((folder / f"{rate}.flac").read_bytes() for rate in (384000, 8000)))
+    write_with_ffmpeg(folder / "once.mov", _sound(1.0, 44100, 1), 44100, "mov", "pcm_s16le")
+    (folder / "edits.mov").write_bytes(_repeated((folder / "once.mov").read_bytes(), 2000))
+    return [folder / name for name in ("constant.flac", "chain.flac", "edits.mov")]
+
+
+def _repeated(movie: bytes, times: int) -> bytes:
+    """A QuickTime file whose edit list, the only one in it, plays the track again and again."""
+    content = bytearray(movie)
+    place = content.index(b"elst") + 8  # behind version and flags
+    edit = content[place + 4 : place + 16]
+    for atom in (b"elst", b"edts", b"trak", b"moov"):
+        size = content.index(atom) - 4
+        content[size : size + 4] = (int.from_bytes(content[size : size + 4], "big") + 12 * (times - 1)).to_bytes(
+            4, "big"
+        )
+    content[place : place + 16] = times.to_bytes(4, "big") + edit * times
+    return bytes(content)
 
 
 def corpus(seeds: list[Path], folder: Path, count: int, seed: int = 0) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from stylus_ops.audio.files import read_audio
+from stylus_ops.audio.read import read_audio
 
 from .corpus import SECONDS, corpus, write_seeds
 

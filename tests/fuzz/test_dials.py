@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stylus_ops.__main__ import main
-from stylus_ops.audio.files import read_audio, write_audio
+from stylus_ops.audio.read import read_audio
+from stylus_ops.audio.write import write_audio
 from stylus_ops.dials import DIALS, Choice, Dial, Number, Whole, dials_of
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.tiny import RECORDINGS

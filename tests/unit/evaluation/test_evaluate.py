@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from stylus_ops.__main__ import main
-from stylus_ops.audio.files import write_audio
 from stylus_ops.audio.metrics import closed_distances
+from stylus_ops.audio.write import write_audio
 from stylus_ops.evaluation.baselines import Restyled, cross_synthesis, eq_match
 from stylus_ops.evaluation.clap import Clap, clap_similarities
 from stylus_ops.evaluation.methods import KINDS, Recordings, parse_method

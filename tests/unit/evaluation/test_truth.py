@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stylus_ops.__main__ import main
-from stylus_ops.audio.files import write_audio
+from stylus_ops.audio.write import write_audio
 from stylus_ops.evaluation.pairs import read_pairs
 from stylus_ops.evaluation.truth import Distances, Truth, closed_truth, distances
 

@@ -249,7 +249,7 @@ def test_a_row_killed_between_its_report_and_its_sound_is_run_again(clips, monke
 
 
 def test_a_batch_that_is_done_loads_nothing_and_moves_with_its_folder(clips, monkeypatch, capsys):
-    from stylus_ops.audio.files import write_audio
+    from stylus_ops.audio.write import write_audio
     from stylus_ops.engine.engine import Engine
 
     project = clips / "project"

@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 
 from stylus_ops.__main__ import main
-from stylus_ops.audio.files import read_audio, write_audio
+from stylus_ops.audio.read import read_audio
+from stylus_ops.audio.write import write_audio
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.settings import PAPER, Settings
 from stylus_ops.pipeline.transfer import Transfer

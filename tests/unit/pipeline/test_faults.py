@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stylus_ops.audio.files import write_audio
+from stylus_ops.audio.write import write_audio
 from stylus_ops.tiny import RECORDINGS
 from tests.unit.signals import noise
 

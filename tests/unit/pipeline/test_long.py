@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from stylus_ops.audio import windows
-from stylus_ops.audio.files import read_audio, write_audio
+from stylus_ops.audio.read import read_audio
+from stylus_ops.audio.write import write_audio
 from stylus_ops.diffusion.features import Style
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline import transfer

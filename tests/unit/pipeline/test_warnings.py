@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stylus_ops import __main__ as command_line
-from stylus_ops.audio.files import write_audio
+from stylus_ops.audio.write import write_audio
 from stylus_ops.tiny import RECORDINGS
 
 from ..signals import noise

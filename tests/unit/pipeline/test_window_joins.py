@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from stylus_ops.audio.backend import resample
-from stylus_ops.audio.files import read_audio
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mel import mel_amplitudes
+from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.windows import Recording, Spectrogram, audio_to_windows
 from stylus_ops.dials import Images
 from stylus_ops.diffusion.features import Style

@@ -12,8 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from stylus_ops import tiny
-from stylus_ops.audio.files import read_audio
 from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.engine.ldm_keys import ldm_key
 from stylus_ops.engine.loading import tiny_unet

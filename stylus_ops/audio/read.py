@@ -1,0 +1,406 @@
+"""Reading sound files: what libsndfile counts exactly, and through FFmpeg (PyAV) all else."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from itertools import chain, groupby
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import av
+import numpy as np
+import psutil
+import soundfile
+import torch
+from av.stream import Disposition
+from torch import Tensor
+
+from ..dials import Excerpt
+from .loudness import check_level
+from .spool import Spool
+
+SEEK_MARGIN = 0.5  # seconds decoded and dropped before the start, while a lossy decoder settles
+SAMPLES_PER_PIECE = 1 << 16
+CHUNK_BYTES = 1 << 27  # of samples that are kept together until all are there
+
+LONGEST = 7 * 86400  # seconds that one file may last
+SAMPLES_PER_BYTE = 1 << 10  # of all channels, that a file may unpack to; digital silence in flac is some 500
+SAMPLES_OF_ANY, BYTES_OF_ANY = (
+    1 << 24,
+    1 << 20,
+)  # that even the smallest file may unpack to, and play again by its edits
+
+LIBSNDFILE_FORMATS = "AIFF,AU,AVR,CAF,HTK,IRCAM,MAT4,MAT5,MPC2K,NIST,PAF,PVF,RF64,SVX,VOC,W64,WAV,WAVEX,WVE,XI"
+"""What libsndfile counts exactly. Not FLAC and OGG, of which it reads the first of joined recordings alone, nor MP3, whose
+length it estimates, nor RAW, which it takes any file of some endings for, nor SD2, whose header lies in another file, nor SDS,
+over whose damage it prints its remarks on standard output."""
+
+INDEPENDENT_SAMPLES = ("PCM", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+"""What libsndfile's subtypes begin with where decoding can begin anywhere."""
+
+FFMPEG_SUFFIXES = (".raw", ".mp1", ".mp2", ".mp3", ".flac", ".ogg", ".opus")
+"""Endings that are not given to libsndfile: it would need to be told the format of .raw, and prints messages of its own over
+MPEG files; the others it would open in vain."""
+
+DEMUXERS = (
+    "aac,ac3,adx,aea,aiff,amr,amrnb,amrwb,ape,apm,aptx,aptx_hd,argo_asf,asf,ast,au,avi,avr,bonk,brstm,caf,codec2,dfpwm,"
+    "dsf,dss,dts,dtshd,dv,eac3,flac,flv,g722,gsm,gxf,hca,iff,ilbc,ircam,kvag,loas,matroska,mlp,mmf,mov,mp3,mpc,mpc8,mpeg,"
+    "mpegts,mxf,nistsphere,nsv,nut,ogg,oma,osq,pvf,qcp,qoa,rm,rso,sbc,shn,smjpeg,sox,spdif,swf,tak,truehd,tta,voc,vqf,w64,"
+    "wav,webm,wsaud,wtv,wv,wve,xwma"
+)
+"""FFmpeg's containers that carry their own samples: no playlist and no manifest, which name other files to open. Not SDS, on
+whose samples of 8 and 24 bits it and libsndfile disagree."""
+
+UNTIMED_DEMUXERS = ("flac", "ogg", "nut")
+"""In the first two time begins anew where recordings are joined; the last leaves out the encoder's delay."""
+
+TAGS_AS_THEY_ARE: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+"""Earlier releases of PyAV refuse a file over a tag that is no UTF-8 unless told otherwise; from 19 on none does."""
+
+Samples = TypeVar("Samples")
+Gather = Callable[[Iterable[np.ndarray], int, int], Samples]
+"""`gather(pieces, rate, expected)`: pieces `[n, C]` in order, their rate, and how many samples the file is said to hold."""
+
+
+class AudioFileError(ValueError):
+    """A file holds no sound that can be read; the message names it."""
+
+
+class Room(NamedTuple):
+    """Where samples of 4 bytes are to be kept."""
+
+    free: float
+    """Bytes that they may take."""
+    place: str
+    remedy: str
+
+
+def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float = 0.0) -> tuple[Tensor, int]:
+    """Read a recording, or the sound track of a video; only the part asked for is kept.
+
+    What a file says about its length is not believed: what can be decoded is returned, and nothing else is opened.
+
+    Args:
+        start, duration: in seconds, in the ranges of those dials; a duration of 0 means up to the end. A part that reaches
+            past the end is cut there.
+
+    Returns:
+        `[1, C, T]` float32, finite, and its sample rate in Hz.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds no sound, more than half of the free memory, or more than its size explains, `start` lies behind
+            its end, or a number is out of its range; the message names it.
+    """
+    room = Room(psutil.virtual_memory().available / 2, "memory", "read a part of it (start, duration)")
+    samples, rate = fold_audio(
+        path, lambda pieces, rate, expected: (_gather(pieces, expected), rate), start, duration, room
+    )
+    return torch.from_numpy(samples)[None], rate
+
+
+def spool_audio(
+    path: str | os.PathLike[str], folder: str | os.PathLike[str], start: float = 0.0, duration: float = 0.0
+) -> Spool:
+    """`read_audio` onto the disk, for a recording that may not fit into memory.
+
+    Args:
+        folder: where there is room for the samples; they take half of what is free there at most.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_audio`.
+        NoRoom: the disk is full.
+    """
+
+    def store(pieces: Iterable[np.ndarray], rate: int, expected: int) -> Spool:
+        waveforms = (torch.from_numpy(np.ascontiguousarray(piece)).t() for piece in pieces)
+        first = next(waveforms)
+        return Spool(folder, len(first), rate).extend(chain([first], waveforms))
+
+    room = Room(shutil.disk_usage(folder).free / 2, f"the disk of {folder}", "make room, or write the output elsewhere")
+    return fold_audio(path, store, start, duration, room)
+
+
+def fold_audio(
+    path: str | os.PathLike[str],
+    gather: Gather[Samples],
+    start: float = 0.0,
+    duration: float = 0.0,
+    room: Room = Room(math.inf, "", ""),  # noqa: B008
+) -> Samples:
+    """What `gather` makes of the pieces that `read_audio` puts together, of which there is at least one.
+
+    Args:
+        gather: called anew, from the first piece on, where a second library has to help the first out.
+        room: for all pieces together.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_audio`.
+    """
+    path = Path(path)
+    size = _size(path)
+    Excerpt(start, duration)
+    with _readable_errors(path.name):
+        return _read(
+            path,
+            size,
+            start,
+            duration,
+            lambda pieces, rate, expected: gather(
+                _checked(pieces, rate, expected, path.name, start, room), rate, expected
+            ),
+        )
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file that can be opened."""
+    try:
+        if path.is_file():
+            with path.open("rb") as file:
+                return os.fstat(file.fileno()).st_size
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name can't be one"
+        raise AudioFileError(f"{path.name!r} can't be opened ({reason}): check it, or choose another file") from error
+    raise FileNotFoundError(f"audio file {path.name!r} does not exist: check its name and folder")
+
+
+@contextmanager
+def _readable_errors(name: str) -> Iterator[None]:
+    """What the libraries say about a file, as one sentence that names it. FFmpeg's own words for it would mislead."""
+    try:
+        yield
+    except (av.FFmpegError, soundfile.SoundFileError) as error:
+        code = getattr(error, "errno", None)
+        reason = ""
+        if code == errno.EINVAL:  # FFmpeg's word for a container that is not on the lists above
+            reason = " (no known kind of recording; playlists are not followed)"
+        elif isinstance(error, av.PatchWelcomeError):
+            reason = " (recordings of different rates or channels are joined in it, or it is of a rare kind)"
+        raise AudioFileError(f"{name!r} can't be read as audio{reason}: {OTHER_FILE}") from error
+    except MemoryError as error:
+        raise AudioFileError(f"{name!r} does not fit into memory: read a part of it (start, duration)") from error
+
+
+OTHER_FILE = "export it again, or choose another file"
+
+
+def _checked(
+    pieces: Iterable[np.ndarray], rate: int, expected: int, name: str, start: float, room: Room
+) -> Iterator[np.ndarray]:
+    """The pieces that have samples; AudioFileError if there are none or too many, or if they are not audio."""
+    total = 0
+    for piece in pieces:
+        if len(piece):
+            total += len(piece)
+            size = 4 * piece.shape[1] * max(total, expected)
+            if size > room.free:
+                raise AudioFileError(
+                    f"{name!r} unpacks to {size / 1e9:.2g} GB or more, and {room.place} has room for {room.free / 1e9:.2g} GB: "
+                    f"{room.remedy}"
+                )
+            if total > LONGEST * rate:
+                raise AudioFileError(f"{name!r} lasts more than {LONGEST:g} s: read a part of it (start, duration)")
+            try:
+                check_level(torch.from_numpy(piece), f"audio file {name!r}")
+            except ValueError as error:
+                raise AudioFileError(str(error)) from error
+            yield piece
+    if not total:
+        remedy = f" after {start:g} s: choose an earlier start" if start else f": {OTHER_FILE}"
+        raise AudioFileError(f"audio file {name!r} holds no sound{remedy}")
+
+
+def _read(path: Path, size: int, start: float, duration: float, gather: Gather[Samples]) -> Samples:
+    """What `gather` makes of the samples."""
+    if path.suffix.lower() not in FFMPEG_SUFFIXES:
+        # As bytes, because soundfile knows no names but those in UTF-8; on Windows all are.
+        name = os.fsencode(path) if os.name == "posix" else path
+        with suppress(soundfile.SoundFileError), soundfile.SoundFile(name) as file:
+            if file.format in LIBSNDFILE_FORMATS.split(",") and _is_counted(file):
+                return _read_with_libsndfile(file, start, duration, gather)
+    with av.open(
+        f"file:{path.absolute()}",
+        container_options={
+            "protocol_whitelist": "file",
+            "format_whitelist": DEMUXERS,
+        },
+        **TAGS_AS_THEY_ARE,
+    ) as container:
+        return _read_with_ffmpeg(container, path.name, size, start, duration, gather)
+
+
+def _is_counted(file: soundfile.SoundFile) -> bool:
+    """Whether the file tells its length; a wav of none may have been written into a pipe."""
+    least = 1 if file.format in ("WAV", "WAVEX") else 0
+    return least <= file.frames and not file.subtype.startswith("MPEG")
+
+
+def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: float, gather: Gather[Samples]) -> Samples:
+    first = min(round(start * file.samplerate), file.frames)
+    last = min(first + round(duration * file.samplerate), file.frames) if duration else file.frames
+    skipped = file.seek(first) if file.subtype.startswith(INDEPENDENT_SAMPLES) else 0
+    pieces = _between(_pieces(file, last - skipped), first - skipped, None)
+    return gather(pieces, file.samplerate, last - first)
+
+
+def _pieces(file: soundfile.SoundFile, left: int) -> Iterator[np.ndarray]:
+    while len(piece := file.read(min(left, SAMPLES_PER_PIECE), dtype="float32", always_2d=True)):
+        yield piece
+        left -= len(piece)
+
+
+def _read_with_ffmpeg(
+    container: av.container.InputContainer,
+    name: str,
+    size: int,
+    start: float,
+    duration: float,
+    gather: Gather[Samples],
+) -> Samples:
+    stream = _sound_track(container, name)
+    early = max(start - SEEK_MARGIN, 0) if _knows_places(container, stream) else 0.0
+    frames = _frames(container, stream, early, name, size)
+    head = next(frames, None)
+    if head is None:
+        return gather([], 0, 0)
+    rate, skipped = head.sample_rate, 0
+    if early:
+        skipped = round(((head.time or 0) - _seconds(stream, stream.start_time)) * rate)
+    first = max(round(start * rate) - skipped, 0)
+    last = round(start * rate) + round(duration * rate) - skipped if duration else None
+    frames = _until(chain([head], frames), last / rate if last is not None else float("inf"))
+    pieces = _between(_interleaved(frames, head.layout.name, rate), first, last)
+    declared = min(round(_seconds(stream, stream.duration) * rate), _most_samples(size) // head.layout.nb_channels)
+    return gather(pieces, rate, max(declared - skipped - first if last is None else min(declared, last - first), 0))
+
+
+def _sound_track(container: av.container.InputContainer, name: str) -> av.AudioStream:
+    """The track that a player plays."""
+    if not container.streams.audio:
+        raise AudioFileError(f"{name!r} has no audio stream: choose a recording or a video with sound")
+    known = [stream for stream in container.streams.audio if stream.codec_context]
+    if not known:
+        raise AudioFileError(f"{name!r} has its sound in a codec that is not known here: convert it to flac")
+    return next((stream for stream in known if stream.disposition & Disposition.default), known[0])
+
+
+def _knows_places(container: av.container.InputContainer, stream: av.AudioStream) -> bool:
+    """Whether decoding can begin anywhere, at a place that its time tells to the sample.
+
+    Matroska and asf, for two, round it to milliseconds, and what ADPCM decodes depends on all samples before.
+    """
+    codec = stream.codec_context
+    if container.format.name in UNTIMED_DEMUXERS or codec.name.startswith("adpcm") or not codec.sample_rate:
+        return False
+    return (1 / (_seconds(stream, 1) * codec.sample_rate)).denominator == 1
+
+
+def _seconds(stream: av.AudioStream, ticks: int | None) -> Fraction:
+    return (ticks or 0) * (stream.time_base or Fraction(1, av.time_base))
+
+
+def _frames(
+    container: av.container.InputContainer, stream: av.AudioStream, early: float, name: str, size: int
+) -> Iterator[av.AudioFrame]:
+    """Decoded frames, those that end before the second `early` left out; what is damaged is passed over.
+
+    Args:
+        size: bytes of the file.
+
+    Raises:
+        AudioFileError: they are of different rates, or more than a file of that size has.
+    """
+    target = (stream.start_time or 0) + early / _seconds(stream, 1)
+    if early and "mp4" in container.format.name:
+        with suppress(av.FFmpegError, OverflowError):
+            container.seek(int(target), stream=stream)
+    ogg = container.format.name == "ogg"
+    rate = samples = packed = 0
+    with suppress(av.InvalidDataError):
+        for packet in container.demux(stream):
+            packed += packet.size
+            if packed > 2 * size + BYTES_OF_ANY or samples > _most_samples(size):
+                raise AudioFileError(f"{name!r} unpacks to more sound than a file of its size has: {OTHER_FILE}")
+            if early and packet.pts is not None and packet.pts + (packet.duration or 0) < target:
+                continue
+            decoded: list[av.AudioFrame] = []
+            with suppress(av.InvalidDataError):
+                decoded = packet.decode()
+            for frame in decoded:
+                # At a join the first packet of a recording would end the last frame of the one before it.
+                if ogg and 0 < (packet.duration or 0) < frame.samples:
+                    continue
+                rate = rate or frame.sample_rate
+                if frame.sample_rate != rate:
+                    raise AudioFileError(
+                        f"{name!r} is joined from recordings at {rate} and {frame.sample_rate} Hz: give it one rate, or take "
+                        "it apart"
+                    )
+                samples += frame.samples * frame.layout.nb_channels
+                yield frame
+
+
+def _most_samples(size: int) -> int:
+    """Of all channels, that may come out of a file of `size` bytes."""
+    return SAMPLES_OF_ANY + size * SAMPLES_PER_BYTE
+
+
+def _until(frames: Iterable[av.AudioFrame], seconds: float) -> Iterator[av.AudioFrame]:
+    for frame in frames:
+        yield frame
+        seconds -= frame.samples / frame.sample_rate
+        if seconds <= 0:
+            return
+
+
+def _between(pieces: Iterable[np.ndarray], first: int, last: int | None) -> Iterator[np.ndarray]:
+    position = 0
+    for piece in pieces:
+        yield piece[max(first - position, 0) : None if last is None else max(last - position, 0)]
+        position += len(piece)
+
+
+def _interleaved(frames: Iterable[av.AudioFrame], layout: str, rate: int) -> Iterator[np.ndarray]:
+    """Frames as `[n, C]` of one layout, which a broadcast or a joined file may change midway."""
+    for _, alike in groupby(frames, key=lambda frame: (frame.format.name, frame.layout.name)):
+        # Interleaved: PyAV cannot hand out the planes of a planar frame with 8 channels.
+        resampler = av.AudioResampler(format="flt", layout=layout, rate=rate, frame_size=SAMPLES_PER_PIECE)
+        for frame in chain(alike, [None]):
+            for converted in resampler.resample(frame):
+                yield converted.to_ndarray().reshape(-1, converted.layout.nb_channels)
+
+
+def _gather(pieces: Iterable[np.ndarray], expected: int) -> np.ndarray:
+    """Pieces `[n, C]` as one `[C, T]`, in little more memory than that takes.
+
+    Args:
+        expected: samples that the file is said to hold; where it is right, nothing is copied twice.
+    """
+    chunks: list[np.ndarray] = []
+    free = total = 0  # samples in the last chunk, and in all
+    for piece in pieces:
+        while len(piece):
+            if not free:
+                most = max(CHUNK_BYTES // (4 * piece.shape[1]), 1)
+                free = min(expected, most) if expected > total else most
+                chunks.append(np.empty((piece.shape[1], free), np.float32))
+            part, piece = piece[:free], piece[free:]
+            used = chunks[-1].shape[1] - free
+            chunks[-1][:, used : used + len(part)] = part.T
+            free -= len(part)
+            total += len(part)
+    chunks[-1] = chunks[-1][:, : chunks[-1].shape[1] - free]
+    if len(chunks) == 1:
+        return np.ascontiguousarray(chunks[0])
+    samples, end = np.empty((chunks[0].shape[0], total), np.float32), total
+    while chunks:
+        chunk = chunks.pop()
+        samples[:, end - chunk.shape[1] : end] = chunk
+        end -= chunk.shape[1]
+    return samples

@@ -1,0 +1,428 @@
+"""Files as other programs write them, and as nobody should."""
+
+import errno
+import math
+import os
+import sys
+import threading
+import tracemalloc
+
+import av
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from stylus_ops.audio.read import AudioFileError, fold_audio, read_audio, spool_audio
+from stylus_ops.audio.spool import NoRoom, Spool
+from stylus_ops.audio.write import FORMATS, write_audio
+from tests.fuzz.corpus import write_bombs, write_seeds, write_with_ffmpeg
+from tests.unit.signals import melody, snr, tones
+
+MP3_FRAME = 1152
+
+
+def encode(path, clip, rate, *arguments, **options):
+    """`corpus.write_with_ffmpeg` of a clip `[1, C, T]`."""
+    write_with_ffmpeg(path, clip[0].t().numpy(), rate, *arguments, **options)
+
+
+def offset(whole, part, first, reach=100):
+    """How many samples later than `first` the part lies in the whole, both `[1, C, T]`, up to `reach`."""
+    part = part[0, 0, : whole.shape[-1] - first - reach]
+    errors = [
+        float((whole[0, 0, first + shift :][: len(part)] - part).square().sum()) for shift in range(-reach, reach)
+    ]
+    return int(np.argmin(errors)) - reach
+
+
+def test_a_part_is_the_whole_cut_in_every_format(tmp_path):
+    """To the sample; the noise that decoders of AAC and AC3 draw may differ."""
+    drawn = ("adts", "f4v", "ipod", "latm", "mov", "mp4", "aac", "ac3", "eac3", "video")
+    formats = set()
+    for number, path in enumerate(write_seeds(tmp_path, 1.5)):
+        start, duration = ((0.75, 0.25), (0.9, 0))[number % 2]
+        try:
+            whole, rate = read_audio(path)
+        except AudioFileError:
+            continue
+        first = round(start * rate)
+        wanted = whole[..., first : first + round(duration * rate) if duration else None]
+        if wanted.shape[-1]:
+            formats.add(path.suffix)
+            part, _ = read_audio(path, start, duration)
+            assert part.shape == wanted.shape, path.name
+            if path.stem.rpartition("-")[2] in drawn:
+                assert (offset(whole, part, first), snr(wanted, part) > 15) == (0, True), path.name
+            else:
+                torch.testing.assert_close(part, wanted, rtol=0, atol=1e-3, msg=path.name)
+    assert formats >= {".asf", ".avi", ".flac", ".flv", ".matroska", ".mov", ".mp3", ".mpegts", ".ogg", ".wav"}
+
+
+@pytest.mark.parametrize(("name", "picture"), [("a.m4a", False), ("a.mp4", True), ("a.mkv", True)])
+def test_video_and_aac_are_read_through_ffmpeg(tmp_path, name, picture):
+    clip = melody(2.0, 44100)
+    encode(tmp_path / name, clip, 44100, codec="aac", picture=picture)
+    got, rate = read_audio(tmp_path / name)
+    assert rate == 44100
+    assert snr(clip, got[..., : clip.shape[-1]]) > 15
+
+
+def test_eight_channels_are_read_through_ffmpeg(tmp_path):
+    clip = melody(0.5, 48000)[:, [0, 1] * 4] * torch.linspace(0.1, 1, 8)[:, None]
+    encode(tmp_path / "a.mka", clip, 48000, codec="flac")
+    assert snr(clip, read_audio(tmp_path / "a.mka")[0]) > 70
+
+
+@pytest.mark.parametrize("default", [0, 1])
+def test_of_several_tracks_the_default_one_is_read(tmp_path, default):
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        streams = [container.add_stream("flac", rate=8000, layout="mono") for _ in range(2)]
+        streams[default].disposition = av.stream.Disposition.default
+        for number, stream in enumerate(streams):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 800), number / 2, np.float32), format="flt", layout="mono")
+            frame.sample_rate, frame.pts = 8000, 0
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+    assert (read_audio(tmp_path / "a.mkv")[0] == default / 2).all()
+
+
+def test_a_flac_that_was_written_into_a_pipe_is_read_although_it_does_not_tell_its_length(tmp_path):
+    clip = melody(2.0, 44100)
+    encode(tmp_path / "a.flac", clip, 44100)
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])  # 36 bits of the header: samples in all, 0 for unknown
+    (tmp_path / "pipe.flac").write_bytes(content)
+    for part in ((0, 0), (0.5, 1)):
+        assert torch.equal(read_audio(tmp_path / "pipe.flac", *part)[0], read_audio(tmp_path / "a.flac", *part)[0])
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_a_wav_that_says_it_is_empty_is_read_to_its_end(tmp_path, subtype):
+    """As it is written into a pipe, or by a program that was killed."""
+    soundfile.write(tmp_path / "a.wav", melody(1.0, 44100)[0].t().numpy(), 44100, subtype=subtype)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = bytes(4)
+    (tmp_path / "b.wav").write_bytes(content)
+    content[4:8] = bytes(4)
+    (tmp_path / "c.wav").write_bytes(content)
+    for part in ((0, 0), (0.25, 0.5)):
+        wanted, _ = read_audio(tmp_path / "a.wav", *part)
+        assert torch.equal(read_audio(tmp_path / "b.wav", *part)[0], wanted)
+        assert torch.equal(read_audio(tmp_path / "c.wav", *part)[0], wanted)
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [("ogg", "VORBIS"), ("ogg", "OPUS"), ("flac", "PCM_24")])
+def test_recordings_joined_in_one_file_are_read_one_after_the_other(tmp_path, suffix, subtype):
+    """As `cat` or a radio recorder joins them; the last has the serial number of the one before."""
+    for name, seconds in (("a", 1.0), ("b", 2.0)):
+        soundfile.write(tmp_path / f"{name}.{suffix}", melody(seconds, 48000)[0].t().numpy(), 48000, subtype=subtype)
+    joined = tmp_path / f"joined.{suffix}"
+    joined.write_bytes(b"".join((tmp_path / f"{name}.{suffix}").read_bytes() for name in "abb"))
+    first, second = (read_audio(tmp_path / f"{name}.{suffix}")[0] for name in "ab")
+    wanted = torch.cat([first, second, second], -1)
+    whole, rate = read_audio(joined)
+    assert whole.shape == wanted.shape
+    settled = 2400 if subtype == "OPUS" else 0  # samples that still remember the recording before
+    for begin, end in ((0, 48000), (48000, 144000), (144000, 240000)):
+        torch.testing.assert_close(
+            whole[..., begin + settled : end], wanted[..., begin + settled : end], rtol=0, atol=1e-3
+        )
+    for start, duration in ((0.25, 0.5), (0.75, 0.5), (2.9, 0.5), (4.25, 0)):
+        part, _ = read_audio(joined, start, duration)
+        assert torch.equal(part, whole[..., round(start * rate) :][..., : round(duration * rate) or None])
+    with pytest.raises(ValueError, match=rf"'{joined.name}' holds no sound after 9 s"):
+        read_audio(joined, start=9)
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "flac"])
+def test_a_recording_that_is_joined_and_damaged_is_passed_over(tmp_path, suffix, capfd):
+    soundfile.write(tmp_path / f"a.{suffix}", melody(2.0, 44100)[0].t().numpy(), 44100)
+    whole, _ = read_audio(tmp_path / f"a.{suffix}")
+    content = (tmp_path / f"a.{suffix}").read_bytes()
+    for damaged in (content[:40], content[:40] + bytes(5000)):
+        (tmp_path / f"b.{suffix}").write_bytes(content + damaged + content)
+        assert torch.equal(read_audio(tmp_path / f"b.{suffix}")[0], torch.cat([whole, whole], -1))
+        (tmp_path / f"b.{suffix}").write_bytes(content + damaged)
+        assert torch.equal(read_audio(tmp_path / f"b.{suffix}")[0], whole)
+    assert tuple(capfd.readouterr()) == ("", "")
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "flac"])
+def test_joined_recordings_of_different_rates_are_refused(tmp_path, suffix):
+    for rate in (44100, 32000):
+        soundfile.write(tmp_path / f"{rate}.{suffix}", tones(1.0, rate)[0].t().numpy(), rate)
+    joined = tmp_path / f"joined.{suffix}"
+    joined.write_bytes((tmp_path / f"44100.{suffix}").read_bytes() + (tmp_path / f"32000.{suffix}").read_bytes())
+    with pytest.raises(ValueError, match=rf"'{joined.name}' .*joined"):
+        read_audio(joined)
+
+
+def write_vbr(path, seconds=20.0):
+    """An mp3 of quiet and loud seconds in turn, quiet first, at bit rates to match."""
+    time = np.arange(round(seconds * 44100)) / 44100
+    hiss = np.random.default_rng(0).normal(0, 0.2, time.size)
+    with soundfile.SoundFile(path, "w", 44100, 1, format="MP3", bitrate_mode="VARIABLE") as file:
+        file.write(np.where(time % 2 < 1, 0.001 * np.sin(440 * 2 * np.pi * time), hiss).astype(np.float32))
+    return time.size
+
+
+def without_xing(path, target):
+    """The same frames of mp3 without the first, which tells how many there are."""
+    content = path.read_bytes()
+    first = content.index(b"\xff\xfb")
+    second = content.index(content[first : first + 2], first + 4)
+    target.write_bytes(content[second:])
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_a_cut_mp3_is_as_long_as_what_is_left_of_it(tmp_path, header):
+    length = write_vbr(tmp_path / "whole.mp3")
+    if not header:
+        without_xing(tmp_path / "whole.mp3", tmp_path / "whole.mp3")
+    content = (tmp_path / "whole.mp3").read_bytes()
+    (tmp_path / "cut.mp3").write_bytes(content[: len(content) // 2])
+    whole, cut = (read_audio(tmp_path / name)[0] for name in ("whole.mp3", "cut.mp3"))
+    assert whole.shape[-1] == pytest.approx(length, abs=3 * MP3_FRAME)
+    assert 9 * 44100 < cut.shape[-1] < 11 * 44100
+    sure = cut.shape[-1] - 2 * MP3_FRAME
+    assert torch.equal(cut[..., :sure], whole[..., :sure])
+    part, _ = read_audio(tmp_path / "whole.mp3", start=12.5, duration=3)
+    assert snr(whole[..., 551250:683550], part) > 60
+    with pytest.raises(ValueError, match=r"'cut\.mp3' holds no sound after 15 s"):
+        read_audio(tmp_path / "cut.mp3", start=15)
+
+
+def test_a_claimed_length_takes_no_memory(tmp_path):
+    clip = tones(1.0, 44100)
+    write_audio(tmp_path / "a.flac", clip[0], 44100)
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[21:26] = bytes([content[21] & 0xF0, 0xFF, 0xFF, 0xFF, 0xFF])  # 36 bits of the header: samples in all
+    (tmp_path / "b.flac").write_bytes(content)
+    write_audio(tmp_path / "a.mp3", clip[0], 44100)
+    content = bytearray((tmp_path / "a.mp3").read_bytes())
+    place = max(content.find(b"Info"), content.find(b"Xing")) + 8
+    content[place : place + 4] = b"\xff" * 4
+    (tmp_path / "b.mp3").write_bytes(content)
+    for name in ("flac", "mp3"):
+        tracemalloc.start()
+        got, _ = read_audio(tmp_path / f"b.{name}")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert 44100 <= got.shape[-1] <= 44100 + 2 * MP3_FRAME
+        assert snr(clip, got[..., :44100]) > 15
+        assert peak < 200e6
+
+
+def test_a_small_file_that_unpacks_to_hours_is_refused(tmp_path):
+    for path in write_bombs(tmp_path):
+        for read in (read_audio, lambda path: spool_audio(path, tmp_path)):
+            with pytest.raises(AudioFileError, match=rf"'{path.name}' (unpacks to more sound|is joined)"):
+                read(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files there are not sparse")
+def test_samples_that_memory_or_disk_have_no_room_for_are_refused_before_any_is_kept(tmp_path):
+    path = tmp_path / "days.wav"
+    soundfile.write(path, np.zeros((100, 1)), 48000, format="W64", subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    size, head = 1 << 40, content.index(b"data") + 24
+    content[head - 8 : head] = size.to_bytes(8, "little")
+    path.write_bytes(content)
+    os.truncate(path, size)
+    with pytest.raises(
+        AudioFileError, match=r"'days\.wav' unpacks to .* and memory has room for .*: read a part of it"
+    ):
+        read_audio(path)
+    with pytest.raises(AudioFileError, match=r"'days\.wav' unpacks to .* and the disk of .* has room for"):
+        spool_audio(path, tmp_path)
+    assert read_audio(path, start=3600, duration=1)[0].shape == (1, 1, 48000)
+
+
+PLAYLISTS = {
+    "a.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{url}\n#EXT-X-ENDLIST\n",
+    "b.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{name}\n#EXT-X-ENDLIST\n",
+    "a.ffconcat": "ffconcat version 1.0\nfile {name}\n",
+    "a.mp3": "ffconcat version 1.0\nfile {name}\n",
+    "a.mpd": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-main'
+    ':2011" type="static" mediaPresentationDuration="PT2S"><Period><AdaptationSet mimeType="audio/mp4">'
+    '<Representation id="0" bandwidth="9"><BaseURL>{name}</BaseURL></Representation></AdaptationSet></Period></MPD>',
+    "a.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=a\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
+}
+
+
+@pytest.mark.parametrize("name", PLAYLISTS)
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".m4a"])
+def test_a_file_that_names_others_opens_none_of_them(tmp_path, name, suffix):
+    target = tmp_path / f"private{suffix}"
+    encode(target, melody(1.0, 44100), 44100)
+    (tmp_path / name).write_text(PLAYLISTS[name].format(url=target.as_uri(), name=target.name))
+    with pytest.raises(ValueError, match=f"'{name}' can't be read as audio"):
+        read_audio(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a.mkv", "a.webm", "a.avi", "a.wv", "a.mp3", "a.flac"])
+def test_tags_that_are_not_utf_8_do_not_matter(tmp_path, name):
+    encode(tmp_path / name, tones(0.5, 48000), 48000)
+    content = (tmp_path / name).read_bytes()
+    assert b"Stylus damage test" in content
+    (tmp_path / f"b{name}").write_bytes(content.replace(b"Stylus damage test", b"\xe9" * 18))
+    assert torch.equal(read_audio(tmp_path / name)[0], read_audio(tmp_path / f"b{name}")[0])
+
+
+def test_a_raw_file_is_refused_unless_it_is_another_format(tmp_path):
+    (tmp_path / "a.raw").write_bytes(np.random.default_rng(0).bytes(50_000))
+    with pytest.raises(ValueError, match=r"'a\.raw' can't be read as audio"):
+        read_audio(tmp_path / "a.raw")
+    write_audio(tmp_path / "b.wav", tones(1.0, 44100)[0], 44100)
+    (tmp_path / "b.wav").rename(tmp_path / "b.raw")
+    assert read_audio(tmp_path / "b.raw")[0].shape == (1, 2, 44100)
+
+
+@pytest.mark.parametrize(
+    ("sample", "words"), [(1e18, "is not audio"), (3e38, "is not audio"), (math.nan, "NaN"), (-math.inf, "infinite")]
+)
+def test_samples_that_no_sound_has_are_refused(tmp_path, sample, words):
+    samples = np.full((100, 2), 32768.0, np.float32)
+    soundfile.write(tmp_path / "loud.wav", samples, 44100, subtype="FLOAT")
+    assert read_audio(tmp_path / "loud.wav")[0].max() == 32768
+    samples[50, 1] = sample
+    soundfile.write(tmp_path / "a.wav", samples, 44100, subtype="FLOAT")
+    with pytest.raises(ValueError, match=rf"'a\.wav' .*{words}"):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_a_name_with_a_colon_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("concat:a.mp3", "data:,a.flac"):
+        write_audio(name, melody(0.5, 44100)[0], 44100)
+        assert read_audio(name)[0].shape == (1, 2, 22050)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="all names are UTF-8 on Windows")
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_name_that_is_not_utf_8_is_a_name(tmp_path, suffix):
+    write_audio(tmp_path / f"a.{suffix}", melody(0.5, 48000)[0], 48000)
+    path = tmp_path / os.fsdecode(b"caf\xe9." + suffix.encode())
+    try:
+        (tmp_path / f"a.{suffix}").rename(path)
+    except OSError:
+        pytest.skip("the file system refuses it")
+    assert read_audio(path)[0].shape[-1] == 24000
+
+
+def test_files_without_sound_are_refused_by_name(tmp_path):
+    write_with_ffmpeg(tmp_path / "silent.mp4", None, 44100, picture=True)
+    soundfile.write(tmp_path / "empty.wav", np.zeros((0, 2)), 44100)
+    encode(tmp_path / "aac.mka", tones(1.0, 44100), 44100, codec="aac")
+    (tmp_path / "codec.mka").write_bytes((tmp_path / "aac.mka").read_bytes().replace(b"A_AAC", b"A_XYZ"))
+    (tmp_path / "text.mp3").write_bytes(b"not a recording at all" * 100)
+    (tmp_path / "nothing.mp3").write_bytes(b"")
+    write_audio(tmp_path / "channels.wav", tones(1.0, 44100)[0], 44100, "16")
+    content = bytearray((tmp_path / "channels.wav").read_bytes())
+    content[22:24] = b"\xff\xff"
+    (tmp_path / "channels.wav").write_bytes(content)
+    for name, words in (
+        ("silent.mp4", "has no audio stream"),
+        ("empty.wav", "holds no sound: export it again, or choose another file"),
+        ("codec.mka", "has its sound in a codec that is not known"),
+        ("text.mp3", "can't be read as audio: export it again, or choose another file"),
+        ("nothing.mp3", "can't be read as audio: export it again, or choose another file"),
+        ("channels.wav", "(can't be read|has its sound in)"),
+    ):
+        with pytest.raises(AudioFileError, match=rf"'{name}' {words}"):
+            read_audio(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=r"'lost\.wav' does not exist"):
+        read_audio(tmp_path / "lost.wav")
+
+
+def test_a_part_that_is_not_there_is_refused(tmp_path):
+    write_audio(tmp_path / "a.wav", melody(0.2, 44100)[0], 44100)
+    assert read_audio(tmp_path / "a.wav", start=0.1, duration=10)[0].shape[-1] == 4410
+    for part, words in (
+        ({"start": 7}, "no sound after 7 s"),
+        ({"start": -1}, "start is -1: choose a number from 0 to 86400 s"),
+        ({"duration": math.nan}, "duration is nan: choose a number from 0 to 86400 s"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            read_audio(tmp_path / "a.wav", **part)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "mka"])
+def test_what_is_no_fault_of_the_file_is_not_reported_as_one(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    encode(path, tones(1.0, 44100), 44100)
+    for fault in (TypeError("a program's"), AttributeError("a program's"), OSError(errno.EMFILE, "the system's")):
+
+        def gather(pieces, rate, expected, fault=fault):
+            next(iter(pieces))
+            raise fault
+
+        with pytest.raises(type(fault)) as caught:
+            fold_audio(path, gather)
+        assert caught.value is fault
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit of open files")
+def test_a_spool_that_cannot_be_made_is_no_damaged_recording(tmp_path):
+    """As on a file system whose inodes are all in use, and here with no folder for it."""
+    write_audio(tmp_path / "a.wav", tones(1.0, 44100)[0], 44100)
+    with pytest.raises(NoRoom, match="lost has no room"):
+        Spool(tmp_path / "lost", 1, 44100)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.mka"])
+def test_a_file_that_goes_while_it_is_read_ends_in_its_sound_or_in_words(tmp_path, name):
+    """It is deleted, cut and put back all the time."""
+    path, whole = tmp_path / name, tmp_path / f"whole-{name}"
+    encode(whole, tones(3.0, 44100), 44100)
+    content, wanted, stop = whole.read_bytes(), read_audio(whole)[0], threading.Event()
+
+    def disturb():
+        while not stop.is_set():
+            path.write_bytes(content)
+            path.unlink()
+            path.write_bytes(content)
+            os.truncate(path, len(content) // 3)
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    heard, refusals = [], []
+    try:
+        for _ in range(40):
+            try:
+                heard.append(read_audio(path)[0])
+            except (ValueError, FileNotFoundError) as error:
+                refusals.append(str(error))
+    finally:
+        stop.set()
+        thread.join()
+    # Read in the moment in which its first frame isn't there, an mp3 can't know what the encoder put around the sound.
+    most = wanted.shape[-1] + (2 * MP3_FRAME if name == "a.mp3" else 0)
+    assert all(repr(name) in words for words in refusals)
+    assert all(sound.isfinite().all() and sound.shape[-1] <= most for sound in heard)
+
+
+def test_no_library_prints_its_remarks_over_damage(tmp_path, capfd):
+    """They would stand before the report of --json. SDS is libsndfile's, which does that."""
+    path = tmp_path / "dump.sds"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.2, 0.2, 8000), 8000, format="SDS", subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    content[1000:1300] = bytes(300)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"'dump\.sds' can't be read as audio"):
+        read_audio(path)
+    assert tuple(capfd.readouterr()) == ("", "")
+
+
+@pytest.mark.parametrize("suffix", ["flac", "mp3", "opus"])
+def test_spooled_samples_are_those_read(tmp_path, suffix):
+    path = tmp_path / f"clip.{suffix}"
+    write_audio(path, melody(3.0, 48000)[0], 48000)
+    waveform, rate = read_audio(path, 0.5, 2.0)
+    spool = spool_audio(path, tmp_path, 0.5, 2.0)
+    assert (spool.sample_rate, spool.shape) == (rate, tuple(waveform[0].shape))
+    assert torch.equal(spool[:, :], waveform[0])
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(ValueError, match=r"holds no sound after 9 s"):
+        spool_audio(path, tmp_path, 9.0)

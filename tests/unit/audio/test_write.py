@@ -1,0 +1,180 @@
+"""Files as other programs read them, whole or not there."""
+
+import json
+import math
+import os
+from contextlib import contextmanager
+
+import av
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from stylus_ops.audio.backend import resample
+from stylus_ops.audio.lazy import Scaled
+from stylus_ops.audio.read import read_audio
+from stylus_ops.audio.write import FORMATS, tags_fit, write_audio
+from tests.unit.signals import melody, snr
+
+TAGS = {"prompt": json.dumps({"1": "♪"}), "workflow": json.dumps({"nodes": ["x" * 100_000]})}
+
+
+def tags_of(path):
+    with av.open(str(path)) as container:
+        return {**container.metadata, **container.streams[0].metadata}
+
+
+@pytest.mark.parametrize(
+    ("name", "bit_depth", "channels", "rate", "decibels"),
+    [
+        ("a.wav", "float", 2, 44100, math.inf),
+        ("a.wav", "float", 10, 8000, math.inf),
+        ("a.wav", "24", 2, 192000, 115),
+        ("a.wav", "16", 1, 44100, 65),
+        ("a.flac", "24", 2, 192000, 115),
+        ("a.flac", "16", 8, 44100, 65),
+        ("a.FLAC", "24", 5, 8000, 115),
+    ],
+)
+def test_lossless_formats_keep_every_sample(tmp_path, name, bit_depth, channels, rate, decibels):
+    clip = melody(0.5, rate)[0, [0, 1] * 5][:channels]
+    write_audio(tmp_path / name, clip, rate, bit_depth)
+    samples, read_rate = soundfile.read(tmp_path / name, dtype="float32", always_2d=True)
+    assert read_rate == rate
+    assert samples.shape == (clip.shape[1], channels)
+    assert snr(clip, torch.from_numpy(samples).t()) >= decibels
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "written_rate"),
+    [("a.mp3", 44100, 44100), ("a.mp3", 8000, 8000), ("a.mp3", 96000, 48000), ("a.opus", 44100, 48000)],
+)
+def test_lossy_formats_keep_the_sound_and_its_length(tmp_path, name, rate, written_rate):
+    clip = melody(1.0, rate)
+    write_audio(tmp_path / name, clip[0], rate)
+    got, read_rate = read_audio(tmp_path / name)
+    wanted = resample(clip, rate, written_rate)
+    assert read_rate == written_rate
+    assert got.shape == wanted.shape
+    assert snr(wanted, got) > 15
+
+
+@pytest.mark.parametrize("suffix", ["wav", "opus"])
+def test_what_is_computed_where_it_is_read_is_written_like_a_tensor(tmp_path, suffix):
+    waveform = melody(3.0, 44100)[0]
+    write_audio(tmp_path / f"tensor.{suffix}", waveform, 44100)
+    write_audio(tmp_path / f"lazy.{suffix}", Scaled(waveform, 1.0), 44100)
+    (first, rate), (second, _) = (read_audio(tmp_path / f"{name}.{suffix}") for name in ("tensor", "lazy"))
+    assert rate == (48000 if suffix == "opus" else 44100)
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_tags_are_the_files_own_and_in_a_wav_its_comment(tmp_path, suffix):
+    write_audio(tmp_path / f"a.{suffix}", melody(0.2, 44100)[0], 44100, tags=TAGS)
+    tags = tags_of(tmp_path / f"a.{suffix}")
+    assert (json.loads(tags["comment"]) if suffix == "wav" else tags).items() >= TAGS.items()
+
+
+def test_tags_too_large_for_a_flac_are_refused_and_fit_elsewhere(tmp_path):
+    tags = {"workflow": "x" * (1 << 24)}
+    assert [name for name in FORMATS if not tags_fit(name, tags)] == ["flac"]
+    with pytest.raises(ValueError, match="tags are too large for a flac"):
+        write_audio(tmp_path / "a.flac", torch.zeros(1, 100), 44100, tags=tags)
+    assert list(tmp_path.iterdir()) == []
+    largest = {"workflow": "x" * ((1 << 24) - 256 - len("workflow=") - 4)}
+    assert tags_fit("flac", largest)
+    write_audio(tmp_path / "a.flac", torch.zeros(1, 100), 44100, tags=largest)
+    assert tags_of(tmp_path / "a.flac")["workflow"] == largest["workflow"]
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "bit_depth", "words"),
+    [
+        ("a.aac", 2, "24", "end it in .flac, .wav, .mp3, .opus"),
+        ("a.mp3", 3, "24", "at most 2 channels"),
+        ("a.flac", 9, "24", "at most 8 channels"),
+        ("a.flac", 2, "float", "flac has 24, 16"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused(tmp_path, name, channels, bit_depth, words):
+    with pytest.raises(ValueError, match=words):
+        write_audio(tmp_path / name, torch.zeros(channels, 100), 44100, bit_depth)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.flac"
+    path.write_bytes(b"old")
+    with pytest.raises(ValueError, match=r"'a\.flac' can't be written as flac at 10000000 Hz"):
+        write_audio(path, torch.zeros(2, 100), 10_000_000)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def file_size_limit():
+    """Files beyond the size given to it can't be written, as on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(("suffix", "size"), [("flac", 0), ("wav", 1000), ("mp3", 1000), ("opus", 40_000)])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, file_size_limit, suffix, size):
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(b"old")
+    clip = torch.from_numpy(np.random.default_rng(0).normal(0, 0.2, (2, 3 * 44100)).astype(np.float32))
+    file_size_limit(size)
+    with pytest.raises(OSError, match=rf"'a\.{suffix}' can't be written to the folder .* \(File too large\): choose"):
+        write_audio(path, clip, 44100)
+    file_size_limit(1 << 30)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def somebody(tmp_path, monkeypatch):
+    """Not the superuser, whom the modes of files don't stop; the working folder is `tmp_path`."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("needs file modes")
+    monkeypatch.chdir(tmp_path)
+    user = os.geteuid()
+
+    @contextmanager
+    def become():
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+
+    return become
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, somebody):
+    tmp_path.chmod(0o555)
+    with somebody(), pytest.raises(OSError, match=r"'a\.wav' can't be written to the folder .* \(Permission denied\)"):
+        write_audio("a.wav", torch.zeros(1, 100), 44100)
+    with pytest.raises(OSError, match=r"'a\.wav' can't be written to the folder .*: choose another name or folder$"):
+        write_audio("lost/a.wav", torch.zeros(1, 100), 44100)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_may_not_be_read_says_so(tmp_path, somebody):
+    write_audio(tmp_path / "a.wav", torch.zeros(1, 100), 44100)
+    (tmp_path / "a.wav").chmod(0)
+    tmp_path.chmod(0o755)
+    with somebody(), pytest.raises(ValueError, match=r"'a\.wav' can't be opened \(Permission denied\)"):
+        read_audio("a.wav")
+
+
+def test_a_file_that_is_there_is_kept_unless_it_may_be_overwritten(tmp_path):
+    path = tmp_path / "take.flac"
+    path.write_text("a user's")
+    with pytest.raises(FileExistsError, match="exists by now: choose another name"):
+        write_audio(path, melody(0.1, 44100)[0], 44100, overwrite=False)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("take.flac", "a user's")]
