@@ -1,7 +1,7 @@
 """Music style transfer by attention injection: the whole method, without ComfyUI.
 
 Wings, from the ground up; arrows run down only, and `audio` and `diffusion` never import each other
-(`tests/unit/test_architecture.py` holds this). The write pass is inversion, which records a clip's features; the read pass is
+(contracts in pyproject.toml check this). The write pass is inversion, which records a clip's features; the read pass is
 sampling, which reads them.
 
 `dials`                  all user parameters, declared once
