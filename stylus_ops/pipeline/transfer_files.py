@@ -39,12 +39,14 @@ def transfer_files(
     figure: Path | None = None,
     quiet: bool = False,
     mask: Path | None = None,
+    overwrite: bool = True,
 ) -> dict[str, Any]:
     """Write the content in the timbre of the styles to `output`; returns the report.
 
     Args:
         weights: of the styles, one each, not all zero; only their proportions matter.
         mask: an image that lies over the whole content; white takes the style, black keeps the content.
+        overwrite: results may take the place of files that somebody makes meanwhile.
 
     Raises:
         ValueError, OSError: a recording can't be read or the model can't take it, or the output can't be written; nothing is
@@ -63,9 +65,9 @@ def transfer_files(
     long = is_long(waveform, rate, run.params, settings.overlap)
     result = (_restyle_long if long else _restyle_whole)(work, waveform, rate)
     with run.stage("write", 1) as bar:
-        write_audio(output, result.waveform, rate)
+        write_audio(output, result.waveform, rate, overwrite=overwrite)
         if figure is not None:
-            write_figure(figure, [*result.panels()])
+            write_figure(figure, [*result.panels()], overwrite=overwrite)
         bar.update()
     return {
         "content": str(content),
