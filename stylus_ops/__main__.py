@@ -107,9 +107,8 @@ def transfer(args: argparse.Namespace) -> int:
     check_paths(args.content, args.style, args.output, args.figure, args.overwrite, args.mask)
     normalised(args.weights, len(args.style))
     engine, seconds = _load(args)
-    report = transfer_files(
-        engine, args.content, args.style, args.weights, args.output, settings, args.figure, args.quiet, args.mask
-    )
+    files = args.content, args.style, args.weights, args.output
+    report = transfer_files(engine, *files, settings, args.figure, args.quiet, args.mask, args.overwrite)
     report["seconds"] = {"load": seconds, **report["seconds"]}
     if args.json:
         print(json.dumps(report, indent=2))

@@ -266,12 +266,14 @@ def transfer_files(
     figure: Path | None = None,
     quiet: bool = False,
     mask: Path | None = None,
+    overwrite: bool = True,
 ) -> dict[str, Any]:
     """Write the content in the timbre of the styles to `output`; returns the report.
 
     Args:
         weights: of the styles, one each, not all zero; only their proportions matter.
         mask: an image that lies over the whole content; white takes the style, black keeps the content.
+        overwrite: results may take the place of files that somebody makes meanwhile.
 
     Raises:
         ValueError, OSError: a recording can't be read or the model can't take it, or the output can't be written; nothing is
@@ -288,10 +290,11 @@ def transfer_files(
     latents = run.restyle(inversion, Style(tuple(captures), tuple(share for _, share in weighted)), windows)
     waveform = run.decode(latents, clip)
     with run.stage("write", 1) as bar:
-        write_audio(output, waveform, clip.recording.sample_rate)
+        write_audio(output, waveform, clip.recording.sample_rate, overwrite=overwrite)
         if figure is not None:
             result = run.panel(clip, latents, output.name)
-            write_figure(figure, [run.panel(clip), *(run.panel(style) for style in style_clips), result])
+            panels = [run.panel(clip), *(run.panel(style) for style in style_clips), result]
+            write_figure(figure, panels, overwrite=overwrite)
         bar.update()
     return {
         "content": str(content),
