@@ -14,6 +14,7 @@ from torch import Tensor
 from ..dials import Decoding
 from .backend import resample
 from .detail import with_own_detail
+from .edges import keep_edges
 from .finish import finish
 from .geometry import SpectrogramParams
 from .grain import Residual, panning, shaped, split
@@ -107,7 +108,7 @@ def decode_band(
         changed = change(clip, resample(content, rate, params.sample_rate))
         output = resample(changed, params.sample_rate, rate)[:, : content.shape[-1]]
         output += content
-        decoded[clip] = output
+        decoded[clip] = keep_edges(output, content, rate)[:, :]
     return decoded
 
 

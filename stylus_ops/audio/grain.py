@@ -25,7 +25,10 @@ FADE = 0.05  # seconds that a loop's end and beginning share
 WINDOW, HOP = 2048, 512  # samples of the transform that tells tones from the rest
 STEADY, BROAD = 31, 31  # frames and bins of its medians
 MARGIN = 2.0  # a tone is louder than what is broad there by this factor
-NOISE_REACH, TONE_REACH = 6.0, 18.0  # dB: how far the content is amplified at most, under styles of noise and of tones
+NOISE_REACH, TONE_REACH = (
+    6.0,
+    30.0,
+)  # dB: how far the content is amplified at most, for a style of noise and one of tones
 BANDS, TIME = 4 / 256, 0.16  # of the mel axis, seconds: deviations of the Gaussian over which the gain is smooth
 MOST = 10 ** (36 / 20)  # amplification of the residual
 QUIET = 1e-20  # power
@@ -119,7 +122,9 @@ def shaped(residual: Tensor, mel: Tensor, params: SpectrogramParams) -> Tensor:
 
     own = mel_amplitudes(residual[None], params)[0]
     gain = (smooth(mel) / smooth(own).clamp(min=QUIET)).sqrt().clamp(max=MOST)
-    return filter_stft(residual, lambda spectrum, frames: spectrum * (gain[:, frames].t() @ interpolation(params)), params)
+    return filter_stft(
+        residual, lambda spectrum, frames: spectrum * (gain[:, frames].t() @ interpolation(params)), params
+    )
 
 
 def panning(waveform: Tensor, params: SpectrogramParams) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..dials import Tone
 from ..shares import normalised
 from .backend import resample
-from .finish import keep_edges
+from .edges import keep_edges
 from .geometry import SpectrogramParams
 from .lazy import Filtered, Waveform, blocks, sounds
 from .limiter import match_loudness

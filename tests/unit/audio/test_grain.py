@@ -85,7 +85,9 @@ def test_grain_follows_the_contents_channels() -> None:
     assert torch.equal(panning(torch.zeros(2, 5000), TINY), torch.ones(2, 5000))
 
 
-@pytest.mark.parametrize("dials", [{}, {"decode": "griffin_lim", "phase_iters": 1}, {"decode": "phase_pinv", "detail": 0.3}])
+@pytest.mark.parametrize(
+    "dials", [{}, {"decode": "griffin_lim", "phase_iters": 1}, {"decode": "phase_pinv", "detail": 0.3}]
+)
 def test_sections_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch, dials: dict) -> None:
     content = torch.cat([melody(24.0, 24000)[0], 0.3 * noise(24.0, 24000)[0, :1]])[:2]
     recording = Recording.cut(content, 24000, TINY, 64, "pad")
