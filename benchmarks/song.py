@@ -97,7 +97,7 @@ def main() -> None:
                     for sound, short in sounds
                 )
             inversion, capture = run.invert([content, style])
-            output = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), content)
+            output = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), content, [style])
             with run.stage("write", 1):
                 for _ in blocks(output):
                     pass

@@ -8,7 +8,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stylus_ops.audio.decode import decode as decode_images
+from ..stylus_ops.audio.grain import Residual
 from ..stylus_ops.audio.stft import between_blocks
+from ..stylus_ops.audio.tone import Reference
 from ..stylus_ops.audio.windows import Spectrogram
 from ..stylus_ops.dials import Decoding
 from . import sockets
@@ -35,6 +37,11 @@ class PhaseDecode(io.ComfyNode):
                     tooltip="For gain: the content's own images after VAE Encode and VAE Decode, so that what the VAE "
                     "loses cancels out.",
                 ),
+                sockets.Spectrogram.Input(
+                    "style",
+                    optional=True,
+                    tooltip="For grain: of the style, from its Audio to Mel. Its first 20 seconds are used.",
+                ),
             ],
             outputs=[
                 io.Audio.Output("audio", tooltip="As long as the content to the sample, at its rate and channels.")
@@ -47,8 +54,13 @@ class PhaseDecode(io.ComfyNode):
         images: Tensor,
         spectrogram: Spectrogram,
         reference: Tensor | None = None,
+        style: Spectrogram | None = None,
         **dials: Any,
     ) -> io.NodeOutput:
+        decoding, residual = Decoding(**dials), None
+        if style is not None and decoding.grain > 0:
+            clips = [Reference(clip, style.sample_rate) for clip in style.waveform]
+            residual = Residual.of(clips, spectrogram.waveform.shape[1], spectrogram.params)
         with between_blocks(check_interrupt):
-            waveform = decode_images(images, spectrogram, Decoding(**dials), reference)
+            waveform = decode_images(images, spectrogram, decoding, reference, residual)
         return io.NodeOutput({"waveform": waveform, "sample_rate": spectrogram.sample_rate})

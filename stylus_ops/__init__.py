@@ -23,9 +23,12 @@ sampling, which reads them.
   `audio.loudness`       loudness and true peak
   `audio.dynamics`       loudness over time kept near the content's
   `audio.limiter`        loudness matched, single peaks taken back
+  `audio.edges`          the first and last milliseconds, which stay the content's
   `audio.tone`           an equaliser that gives a recording the long-term spectrum of others
   `audio.worth`          whether there is something to take
-  `audio.finish`         dynamics, loudness, peaks and dry to wet of the decoded sound
+  `audio.detail`         whose partials are heard, the images' or the content's
+  `audio.grain`          the style without its tones, which plays what the content can't
+  `audio.finish`         channels, dynamics, loudness, peaks and dry to wet of the decoded sound
   `audio.decode`         images back to sound
   `audio.metrics`        chroma and timbre in numbers
   `audio.figure`         spectrograms drawn to be compared

@@ -395,11 +395,15 @@ class Decoding(Group):
         step=1.0,
         unit="dB",
     )
-    noise: float = number(
-        0.0,
-        "Where the images ask for sound that the content lacks: the share of it that is made of noise. For styles such as water or "
-        "wind. Not for gain.",
-        advanced=True,
+    grain: float = number(
+        1.0,
+        "How much of what the content can't supply is played by the style itself without its tones: its crackle, drops, breath and "
+        "strokes. Needs the style; not for gain.",
+    )
+    detail: float = number(
+        0.8,
+        "How much the images say about single partials and the gaps between them. Lower keeps more of the content's own and is "
+        "clearer; 1 takes the images as they are, as the paper does, and is hazier. Not for gain.",
     )
 
 

@@ -13,24 +13,31 @@ from torch import Tensor
 
 from ..dials import Decoding
 from .backend import resample
+from .detail import with_own_detail
+from .edges import keep_edges
 from .finish import finish
 from .geometry import SpectrogramParams
+from .grain import Residual, panning, shaped, split
 from .mel import band_filters, channel_rms, covered_bins, interpolation, mel_amplitudes, nearest_magnitudes
-from .stft import filter_stft, stft
+from .stft import filter_stft
 from .windows import Spectrogram, windows_to_mel
 
 GRIFFIN_LIM_ITERS = 32
 GAIN_FLOOR = 1e-5  # of the clip's peak, -100 dB: below it a ratio of two mel amplitudes means nothing
 DETAIL_GAIN = 60.0  # dB; the content's fine structure is amplified and attenuated by at most this much
 
-USABLE_GAIN = 6.0  # dB; what the content would have to be amplified by more than this has no phase of its own
-
 SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
 
 logger = logging.getLogger("stylus")
 
 
-def decode(images: Tensor, spectrogram: Spectrogram, decoding: Decoding, reference: Tensor | None = None) -> Tensor:
+def decode(
+    images: Tensor,
+    spectrogram: Spectrogram,
+    decoding: Decoding,
+    reference: Tensor | None = None,
+    residual: Residual | None = None,
+) -> Tensor:
     """The sound of `images`, heard through the recording that `spectrogram` keeps.
 
     Args:
@@ -41,6 +48,7 @@ def decode(images: Tensor, spectrogram: Spectrogram, decoding: Decoding, referen
             adds no energy where the content has none. "griffin_lim" starts from random phase (Griffin & Lim 1984).
         reference: images that stand for the unchanged content, such as its VAE round trip; only "gain" uses them.
             Without them the content itself is the reference. Shaped as `images`.
+        residual: of the styles, which plays what the content can't supply; without one nothing does.
 
     Returns:
         `[B, C, T]` float32 at `spectrogram.sample_rate`, with the content's batch, channels and samples. Its true peak
@@ -51,18 +59,22 @@ def decode(images: Tensor, spectrogram: Spectrogram, decoding: Decoding, referen
 
     An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """
-    wet = decode_band(images, spectrogram, decoding, reference)
+    wet = decode_band(images, spectrogram, decoding, reference, residual)
     clips = zip(wet, spectrogram.waveform, strict=True)
     return torch.stack([finish(*clip, spectrogram.sample_rate, decoding)[:, :] for clip in clips])
 
 
 def decode_band(
-    images: Tensor, spectrogram: Spectrogram, decoding: Decoding, reference: Tensor | None = None
+    images: Tensor,
+    spectrogram: Spectrogram,
+    decoding: Decoding,
+    reference: Tensor | None = None,
+    residual: Residual | None = None,
 ) -> Tensor:
     """`decode` without what depends on the whole clip: its levels are those that the images ask for.
 
     Args:
-        images, spectrogram, decoding, reference: as for `decode`.
+        images, spectrogram, decoding, reference, residual: as for `decode`.
 
     Returns:
         `[B, C, T]` float32 at `spectrogram.sample_rate`.
@@ -70,8 +82,9 @@ def decode_band(
     Raises:
         ValueError: as `decode` does.
     """
-    method, noise = decoding.decode, decoding.noise
-    params, rate = spectrogram.params, spectrogram.sample_rate
+    method = decoding.decode
+    params, rate, first_frame = spectrogram.params, spectrogram.sample_rate, spectrogram.first_frame
+    iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
     mel = windows_to_mel(images, spectrogram)
     if method == "gain":
         gain = bounded_gain(mel, _reference_mel(reference, spectrogram), spectrogram.peak, decoding.gain_db)
@@ -79,13 +92,15 @@ def decode_band(
     def change(clip: int, in_band: Tensor) -> Tensor:
         if method == "gain":
             return gain_change(in_band, gain[clip], params)
+        own = mel_amplitudes(in_band[None], params)[0]
+        wanted, grain = with_own_detail(mel[clip], own, decoding.detail), torch.zeros(())
+        if residual is not None and decoding.grain > 0:
+            factor, surplus = split(mel[clip], own, residual.reach_db, decoding.grain)
+            wanted = factor * wanted
+            played = residual.part(first_frame * params.hop_length, in_band.shape[-1])
+            grain = shaped(played * panning(in_band, params), surplus, params)
         peak = spectrogram.peak[clip]
-        iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
-        if noise == 0:
-            return magnitude_change(in_band, mel[clip], params, peak, iterations, method, spectrogram.first_frame)
-        tonal, noisy = split_mel(mel[clip], mel_amplitudes(in_band[None], params)[0], noise)
-        tonal_change = magnitude_change(in_band, tonal, params, peak, iterations, method, spectrogram.first_frame)
-        return tonal_change + excited_noise(in_band, noisy, params, spectrogram.first_frame)
+        return magnitude_change(in_band, wanted, params, peak, iterations, method, first_frame) + grain
 
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
@@ -93,7 +108,7 @@ def decode_band(
         changed = change(clip, resample(content, rate, params.sample_rate))
         output = resample(changed, params.sample_rate, rate)[:, : content.shape[-1]]
         output += content
-        decoded[clip] = output
+        decoded[clip] = keep_edges(output, content, rate)[:, :]
     return decoded
 
 
@@ -200,45 +215,6 @@ def random_phase(frames: slice, bins: int) -> Tensor:
         torch.rand(bins, generator=torch.Generator().manual_seed(frame)) for frame in range(frames.start, frames.stop)
     ]
     return 2 * torch.pi * torch.stack(rows)
-
-
-def split_mel(mel: Tensor, own: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-    """The mel in two parts, whose squares sum to the mel's: what the content supplies, and what noise does.
-
-    Args:
-        noise: share, 0 to 1, of what the content has too little of that is made of noise.
-
-    Shape: mel, own (the content's) `[n_mels, frames]` -> both `[n_mels, frames]`
-    """
-    out_of_reach = (mel.square() - (10 ** (USABLE_GAIN / 20) * own).square()).clamp(min=0)
-    noisy = noise * out_of_reach
-    return (mel.square() - noisy).sqrt(), noisy.sqrt()
-
-
-def excited_noise(waveform: Tensor, mel: Tensor, params: SpectrogramParams, first_frame: int = 0) -> Tensor:
-    """Noise with the magnitudes of `mel`, each channel as loud beside the others as in the same frame of the waveform.
-
-    Args:
-        first_frame: as for `magnitude_change`; the noise of a frame's hop is drawn by it.
-
-    Shape: waveform `[C, T]` at `params.sample_rate`, mel `[n_mels, frames]` -> `[C, T]`
-    """
-    channels, samples = waveform.shape
-    hops = [
-        torch.randn(channels, params.hop_length, generator=torch.Generator().manual_seed(first_frame + hop))
-        for hop in range(-(-samples // params.hop_length))
-    ]
-    noise = torch.cat(hops, 1)[:, :samples]
-
-    def shape(spectrum: Tensor, frames: slice) -> Tensor:
-        level = stft(waveform, frames, params).abs().square().mean(-1, keepdim=True).sqrt()
-        spectrum = spectrum * level
-        magnitude = channel_rms(spectrum)
-        gain = mel[:, frames].t() / (magnitude @ band_filters(params)).clamp(min=SILENT)
-        wanted = nearest_magnitudes(magnitude * (gain @ interpolation(params)), mel[:, frames], params)
-        return spectrum * torch.where(covered_bins(params), wanted / magnitude.clamp(min=SILENT), 0)
-
-    return filter_stft(noise, shape, params)
 
 
 def scale_above_band(waveform: Tensor, sample_rate: int, decibels: float, params: SpectrogramParams) -> Tensor:

@@ -1,34 +1,64 @@
-"""Levels of what was decoded: loudness over time, loudness as a whole, peaks, and how much of it is heard."""
+"""Levels of what was decoded: channels, loudness over time and as a whole, peaks, and how much of it is heard."""
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
 from ..dials import Decoding
-from .dynamics import follow_dynamics
-from .lazy import Mixed, Waveform
+from .dynamics import decibels, follow_dynamics
+from .lazy import Mixed, Scaled, Waveform, blocks
 from .limiter import match_loudness
 from .loudness import allowed_peak, limit_true_peak
 
+BALANCE = 1.0  # dB
+SILENT_CHANNEL = 1e-6  # of the loudest channel's power, -60 dB
 
-def finish(decoded: Waveform, content: Waveform, sample_rate: int, decoding: Decoding) -> Waveform:
+
+def finish(
+    decoded: Waveform, content: Waveform, sample_rate: int, decoding: Decoding, ceiling: float | None = None
+) -> Waveform:
     """The decoded sound at levels that the content sets; nothing is computed before it is read.
 
     Args:
         decoded, content: `[C, T]` at `sample_rate` Hz.
         decoding: its loudness, dynamics and mix are used.
+        ceiling: of the true peak, full scale being 1; None for the larger of -1 dBFS and the content's own.
 
     Returns:
-        `[C, T]` with a true peak of at most the larger of -1 dBFS and the content's own; the content itself at mix 0.
+        `[C, T]`; the content itself at mix 0, turned down where it is above the ceiling.
 
     An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """
     if decoding.mix == 0:
-        return content
-    output = follow_dynamics(decoded, content, sample_rate, decoding.dynamics)
-    ceiling = allowed_peak(content, sample_rate)
+        return content if ceiling is None else limit_true_peak(content, sample_rate, ceiling)
+    if ceiling is None:
+        ceiling = allowed_peak(content, sample_rate)
+    output = follow_dynamics(balanced(decoded, content), content, sample_rate, decoding.dynamics)
     if decoding.loudness == "match_content":
-        output = match_loudness(output, content, sample_rate, ceiling, limiter=decoding.dynamics > 0)
+        remedy = "raise dynamics" if decoding.dynamics < 1 else "turn the content down"
+        output = match_loudness(output, content, sample_rate, ceiling, decoding.dynamics > 0, remedy)
     else:
         output = limit_true_peak(output, sample_rate, ceiling)
     if decoding.mix == 1:
         return output
     return limit_true_peak(Mixed(content, output, decoding.mix), sample_rate, ceiling)
+
+
+def balanced(waveform: Waveform, content: Waveform) -> Waveform:
+    """The waveform with no channel more than 1 dB off the level beside the others that it has in the content.
+
+    Shape: both `[C, T]` -> `[C, T]`
+    """
+    own, wanted = (
+        power.clamp(min=SILENT_CHANNEL * float(power.max())) for power in map(channel_power, (waveform, content))
+    )
+    stray = decibels(own) - decibels(wanted)
+    stray -= (stray * own).sum() / own.sum().clamp(min=torch.finfo(own.dtype).tiny)
+    gain = stray.clamp(-BALANCE / 2, BALANCE / 2) - stray
+    return Scaled(waveform, 10 ** (gain / 20)[:, None].float()) if gain.any() else waveform
+
+
+def channel_power(waveform: Waveform) -> Tensor:
+    """Sum of squares of each channel: `[C, T]` -> `[C]` float64."""
+    return sum((piece.double().square().sum(1) for piece in blocks(waveform)), torch.zeros(waveform.shape[0]).double())

@@ -51,7 +51,7 @@ class Scaled:
 
     Args:
         gain: factors `[ceil(T / block)]` for the middles of blocks of `block` samples, interpolated in between; one for all
-            samples where it has a single value.
+            samples where it is a number, or has one value a channel, `[C, 1]`, with a `block` of 0.
     """
 
     def __init__(self, waveform: Waveform, gain: Tensor | float, block: int = 0):
@@ -61,8 +61,9 @@ class Scaled:
     def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
         first, last = bounds(index[1], self.shape[-1])
         samples = self.waveform[:, first:last]
-        if not isinstance(self.gain, Tensor):
+        if not self.block:
             return samples * self.gain
+        assert isinstance(self.gain, Tensor)
         # Twice the distance from the middle of block 0, in whole numbers: a sample's gain is the same in every piece it is read in.
         twice = 2 * torch.arange(first, first + samples.shape[-1]) + 1 - self.block
         before = twice.div(2 * self.block, rounding_mode="floor")
@@ -80,6 +81,20 @@ class Mixed:
 
     def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
         return torch.lerp(self.first[index], self.second[index], self.share)
+
+
+class WithEnds:
+    """A waveform with other samples at its beginning and end: `head` and `tail`, `[C, n]` each, at most half of it."""
+
+    def __init__(self, waveform: Waveform, head: Tensor, tail: Tensor):
+        self.waveform, self.head, self.tail = waveform, head, tail
+        self.shape = waveform.shape
+
+    def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
+        first, last = bounds(index[1], self.shape[-1])
+        begin, end = self.head.shape[-1], self.shape[-1] - self.tail.shape[-1]
+        middle = self.waveform[:, max(first, begin) : max(min(last, end), begin)]
+        return torch.cat([self.head[:, first:last], middle, self.tail[:, max(first - end, 0) : max(last - end, 0)]], 1)
 
 
 class Resampled:

@@ -24,12 +24,18 @@ logger = logging.getLogger("stylus")
 
 
 def match_loudness(
-    waveform: Waveform, content: Waveform, sample_rate: int, ceiling: float, limiter: bool = True
+    waveform: Waveform,
+    content: Waveform,
+    sample_rate: int,
+    ceiling: float,
+    limiter: bool = True,
+    remedy: str = "turn the content down",
 ) -> Waveform:
     """The waveform as loud as the content (ITU-R BS.1770), with a true peak of at most `ceiling`.
 
     The limiter takes back peaks that reach beyond, by at most 12 dB. What it can't take, or all of it without one, turns the
-    whole waveform down; if that makes it more than 1 LU quieter than the content, a warning is logged. Silence stays silent.
+    whole waveform down; if that makes it more than 1 LU quieter than the content, a warning with the remedy is logged. Silence
+    stays silent.
 
     Shape: both `[C, T]` -> `[C, T]`
     """
@@ -44,7 +50,7 @@ def match_loudness(
     missing = wanted - loudness(output, sample_rate)
     if missing > WORTH_A_WARNING:
         logger.warning(
-            "the output is %.1f LU quieter than the content, since its peaks leave no room: raise dynamics", missing
+            "the output is %.1f LU quieter than the content, since its peaks leave no room: %s", missing, remedy
         )
     return output
 

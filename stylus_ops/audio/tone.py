@@ -13,6 +13,7 @@ from torch import Tensor
 from ..dials import Tone
 from ..shares import normalised
 from .backend import resample
+from .edges import keep_edges
 from .geometry import SpectrogramParams
 from .lazy import Filtered, Waveform, blocks, sounds
 from .limiter import match_loudness
@@ -80,7 +81,7 @@ def match_tone(
         curve = bounded(dials.tone * curve, own, dials.tone_db)
     if not curve.any():
         return Toned(content, torch.from_numpy(bands), torch.from_numpy(curve))
-    waveform = Filtered(content, linear_phase(bands, curve, sample_rate))
+    waveform = keep_edges(Filtered(content, linear_phase(bands, curve, sample_rate)), content, sample_rate)
     ceiling = allowed_peak(content, sample_rate)
     return Toned(
         match_loudness(waveform, content, sample_rate, ceiling), torch.from_numpy(bands), torch.from_numpy(curve)

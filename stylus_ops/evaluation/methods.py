@@ -137,10 +137,10 @@ def autoencoded(pair: Recordings, settings: Settings) -> Restyled:
 
 def transferred(pair: Recordings, settings: Settings) -> Restyled:
     """The transfer by attention injection, every dial from `settings`."""
-    (content, _), (inversion, capture) = pair.inverted(settings)
+    (content, style), (inversion, capture) = pair.inverted(settings)
     run = pair.transfer(settings)
     latents = run.restyle(inversion, Style((capture,), (1.0,)))
-    waveform, spectrogram = run.decode(latents, content)[:, :], _whole(content)
+    waveform, spectrogram = run.decode(latents, content, [style])[:, :], _whole(content)
     return Restyled(waveform, windows_to_mel(run.engine.decode(latents), spectrogram)[0], spectrogram)
 
 

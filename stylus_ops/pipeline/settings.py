@@ -53,7 +53,8 @@ PAPER: dict[str, Any] = {
     "phase_iters": 0,
     "tone": 0.0,
     "dynamics": 0.0,
-    "noise": 0.0,
+    "grain": 0.0,
+    "detail": 1.0,
     "mix": 1.0,
 }
 """The headline run of arXiv 2411.15913."""

@@ -26,7 +26,9 @@ from ..audio.decode import decode_band
 from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
 from ..audio.finish import finish
 from ..audio.geometry import PRESETS
+from ..audio.grain import Residual
 from ..audio.lazy import Waveform, blocks, sounds
+from ..audio.loudness import MINUS_1_DBFS
 from ..audio.mask import image_mask, read_image
 from ..audio.read import spool_audio
 from ..audio.spool import Spool
@@ -179,21 +181,33 @@ class Transfer:
                 on_step=lambda i, x, denoised: bar.update(),
             )
 
-    def decode(self, latents: Tensor, content: Clip) -> Waveform:
-        """The result `[C, T]` at the content's rate, computed where it is read from the decoded samples on disk."""
+    def decode(
+        self, latents: Tensor, content: Clip, styles: Sequence[Clip], weights: Sequence[float] = (1.0,)
+    ) -> Waveform:
+        """The result `[C, T]` at the content's rate, computed where it is read from the decoded samples on disk.
+
+        Args:
+            styles, weights: as many of both; their residuals play what the content can't supply.
+        """
         recording, engine = content.recording, self.engine
-        decoded = Spool(self.folder, recording.waveform.shape[0], recording.sample_rate)
+        references = [
+            Reference(style.recording.waveform, style.recording.sample_rate, weight)
+            for style, weight in zip(styles, weights, strict=True)
+        ]
+        channels = recording.waveform.shape[0]
+        decoded = Spool(self.folder, channels, recording.sample_rate)
         with self.stage("decode", len([*recording.sections()])) as bar:
+            residual = Residual.of(references, channels, self.params) if self.settings.grain > 0 else None
 
             def heard(windows: slice, part: Spectrogram) -> Tensor:
                 reference = None
                 if self.settings.decode == "gain":
                     reference = engine.decode(engine.encode(recording.images(windows)))
                 bar.update()
-                return decode_band(engine.decode(latents[windows]), part, self.settings, reference)
+                return decode_band(engine.decode(latents[windows]), part, self.settings, reference, residual)
 
             decoded.extend(recording.decoded(heard))
-        return finish(decoded, recording.waveform, recording.sample_rate, self.settings)
+        return finish(decoded, recording.waveform, recording.sample_rate, self.settings, MINUS_1_DBFS)
 
     def panel(self, clip: Clip, latents: Tensor | None = None, title: str = "") -> Panel:
         """A clip's spectrogram to be drawn, or that of latents of its windows."""
@@ -287,8 +301,9 @@ def transfer_files(
     check_format(output, channels)
     windows = image_mask(read_image(mask), clip.recording.cutting) if mask else None
     inversion, *captures = run.invert([clip, *style_clips])
-    latents = run.restyle(inversion, Style(tuple(captures), tuple(share for _, share in weighted)), windows)
-    waveform = run.decode(latents, clip)
+    shares = [share for _, share in weighted]
+    latents = run.restyle(inversion, Style(tuple(captures), tuple(shares)), windows)
+    waveform = run.decode(latents, clip, style_clips, shares)
     with run.stage("write", 1) as bar:
         write_audio(output, waveform, clip.recording.sample_rate, overwrite=overwrite)
         if figure is not None:

