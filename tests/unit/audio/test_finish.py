@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from stylus_ops.audio.decode import decode
-from stylus_ops.audio.files import read_audio
 from stylus_ops.audio.finish import balanced, finish
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.loudness import MINUS_1_DBFS, true_peak
+from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.tone import Reference, match_tone
 from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.dials import Decoding, Tone

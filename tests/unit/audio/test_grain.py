@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from benchmarks.roundtrip import snr
 from torch import Tensor
 
-from benchmarks.roundtrip import snr
 from stylus_ops.audio import windows
 from stylus_ops.audio.decode import decode, decode_band
 from stylus_ops.audio.geometry import PRESETS
