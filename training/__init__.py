@@ -7,7 +7,7 @@ apt-get install fluidsynth fluid-soundfont-gm musescore-general-soundfont-small
 python -m pip install '.[training,evaluation]'
 python -m training.data --out FOLDER/data --workers 16
 python -m training.autoencoder --folder FOLDER --minutes 8
-python -m training.prior --folder FOLDER --minutes 9 --device cuda --bfloat16 --compile --pairs 512
+python -m training.prior --folder FOLDER --minutes 9 --device cuda --bfloat16 --compile --pairs 256
 python -m training.truth_triples --out TRIPLES
 python -m stylus_ops evaluate TRIPLES/dev/triples.csv --out RESULTS --model FOLDER/prior.safetensors --steps 10 --sweep-pairs 0
 python -m training.recordings

@@ -181,7 +181,7 @@ def transfer(predict: Predict, batch: Batch, timesteps: Tensor, gamma: Tensor) -
 
     noise = invert(denoise, clips, sigmas, Schedule(), evaluated=clips.new_empty(len(sigmas), *clips.shape)).noise
     contents, styles = noise.split(pairs)
-    sample = torch.cat([adain(c[None], [s[None]], [1.0]) for c, s in zip(contents, styles, strict=True)])
+    sample = torch.vmap(lambda content, style: adain(content[None], [style[None]], [1.0])[0])(contents, styles)
     passed = []
     for node in reversed(range(len(sigmas))):
         content, style = ([states.split(pairs)[part] for states in records[node]] for part in (0, 1))
