@@ -52,7 +52,7 @@ def run_demo(folder: Path, quiet: bool = False) -> dict[str, Numbers]:
         waveform = run.decode(latents, content, [clip])[:, :]
         path = folder / f"{_result(Path(clip.name).stem)}.flac"
         write_audio(path, waveform, rate, overwrite=False)
-        panels += [run.panel(clip), run.panel(content, latents, path.name)]
+        panels += [run.panel(clip), run.panel(content, waveform, path.name)]
         closed = closed_distances(melody, clip.recording.waveform[:, :], waveform, rate)
         table[path.name] = {"chroma cosine": chroma_cosine(melody, waveform, rate), **closed}
     for clip in (content, *styles):

@@ -209,11 +209,12 @@ class Transfer:
             decoded.extend(recording.decoded(heard))
         return finish(decoded, recording.waveform, recording.sample_rate, self.settings, MINUS_1_DBFS)
 
-    def panel(self, clip: Clip, latents: Tensor | None = None, title: str = "") -> Panel:
-        """A clip's spectrogram to be drawn, or that of latents of its windows."""
+    def panel(self, clip: Clip, result: Waveform | None = None, title: str = "") -> Panel:
+        """The spectrogram of a clip, or of a result `[C, T]` at its rate, to be drawn."""
         recording = clip.recording
-        images = recording.images if latents is None else lambda windows: self.engine.decode(latents[windows])
-        return Panel(title or clip.name, *recording.mel(images, COLUMNS))
+        if result is not None:
+            recording = Recording.cut(result, recording.sample_rate, self.params, recording.overlap, "pad")
+        return Panel(title or clip.name, *recording.mel(recording.images, COLUMNS))
 
     def report(self) -> dict[str, Any]:
         """All settings, seconds of each stage, evaluations (of one window by the U-Net) and peak memory in bytes."""
@@ -307,7 +308,7 @@ def transfer_files(
     with run.stage("write", 1) as bar:
         write_audio(output, waveform, clip.recording.sample_rate, overwrite=overwrite)
         if figure is not None:
-            result = run.panel(clip, latents, output.name)
+            result = run.panel(clip, waveform, output.name)
             panels = [run.panel(clip), *(run.panel(style) for style in style_clips), result]
             write_figure(figure, panels, overwrite=overwrite)
         bar.update()
