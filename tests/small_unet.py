@@ -65,7 +65,7 @@ def latents(seed: int, windows: int = 1) -> Tensor:
 
 def record(engine: Engine, clip: Tensor, features: str, schedule: Schedule) -> Inversion:
     sigmas = ddim_sigmas(engine.model.sigmas, schedule.steps)
-    recorder = Recorder(sigmas, resolve_sites("auto", engine.decoder), features)
+    recorder = Recorder(sigmas, resolve_sites(schedule.sites, engine.decoder), features)
     return write(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, 2), clip, schedule)
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.audio.windows import Recording
+from stylus_ops.dials import Images
 from stylus_ops.diffusion.features import Style
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.settings import Settings
@@ -22,7 +23,8 @@ def clip(hertz: float, brightness: float, transfer: Transfer) -> Clip:
     time = torch.arange(8 * RATE) / RATE
     beats = torch.exp(-3 * (time % 0.5))
     sound = sum(beats * torch.sin(2 * torch.pi * hertz * n * time) * brightness**n for n in range(1, 12))
-    return Clip("tone", *audio_to_windows(0.1 * torch.as_tensor(sound)[None, None], RATE, transfer.params))
+    wave = 0.1 * torch.as_tensor(sound)[None]
+    return Clip("tone", Recording.cut(wave, RATE, transfer.params, Images.overlap, "pad"))
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +36,7 @@ def restyled() -> Callable[..., tuple[Tensor, Tensor]]:
         content, style = clip(220, 0.5, transfer), clip(330, 0.9, transfer)
         inversion, capture = transfer.invert([content, style])
         latents = transfer.restyle(inversion, Style((capture,), (1.0,)))
-        sound, _ = transfer.decode(latents, content)
-        return latents.float().cpu(), sound.cpu()
+        return latents.float().cpu(), transfer.decode(latents, content)[:, :]
 
     return run
 

@@ -17,19 +17,19 @@ from huggingface_hub.utils import validate_repo_id
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from stylus_ops.diffusion.attention import Capture, Injection, Steering
+from stylus_ops.dials import Schedule, Steering
+from stylus_ops.diffusion.attention import Capture, Injection
 from stylus_ops.diffusion.features import bank_bytes
-from stylus_ops.diffusion.recorder import Recorder, record
+from stylus_ops.diffusion.recorder import record
 from stylus_ops.diffusion.schedule import ddim_sigmas, timesteps
 from stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from stylus_ops.engine.checkpoint import check_file
 from stylus_ops.engine.engine import Engine, choose_device
 from stylus_ops.engine.loading import load_model
-from stylus_ops.engine.model import LoadedModel, sd_sigmas
 from stylus_ops.engine.source import find
 from stylus_ops.engine.stable_diffusion import CONFIGS, predicts_velocity
 from tests.small_folder import write_small_folder
-from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
+from tests.small_unet import CONTEXT_WIDTH, record, small_engine, small_sd_unet
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +46,12 @@ def noise(windows: int = 2, height: int = 8, width: int = 12) -> Tensor:
     return torch.randn(windows, 4, height, width, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-def test_denoised_is_what_diffusers_scheduler_predicts(prediction_type, tmp_path):
-    engine = Engine.load(str(write_small_folder(tmp_path, prediction_type)), "cpu")
-    assert engine.model.prediction == prediction_type
+def test_denoised_is_what_diffusers_scheduler_predicts(tmp_path):
+    engine = Engine.load(str(write_small_folder(tmp_path, "v_prediction")), "cpu")
+    assert engine.model.prediction == "v_prediction"
     ddim = DDIMScheduler.from_pretrained(tmp_path, subfolder="scheduler", clip_sample=False)
     x = noise()
-    for t, sigma in zip(timesteps(4), ddim_sigmas(engine.model.sigmas, 4), strict=True):
+    for t, sigma in zip(timesteps(2), ddim_sigmas(engine.model.sigmas, 2), strict=True):
         z = x * ddim.alphas_cumprod[t].sqrt()
         context = engine.model.context.expand(2, -1, -1)
         ddim.set_timesteps(1000)
@@ -146,22 +145,13 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize("text", ["auto", "all"])
-@pytest.mark.parametrize("size", [(8, 12), (7, 13)])
-@pytest.mark.parametrize("features", ["cache", "cache_fp16"])
 @pytest.mark.parametrize("family", [*FAMILIES, "bundled prior"])
-def test_size_of_a_bank_is_foretold(family, features, size, text):
-    if family == "bundled prior":
-        engine = Engine.load("tiny", "cpu")
-    else:
-        context, no_autoencoder = torch.zeros(1, 5, CONTEXT_WIDTH), None
-        model = LoadedModel(FAMILIES[family]().float(), no_autoencoder, context, sd_sigmas(), "epsilon", "sd-512")  # type: ignore[arg-type]
-        engine = Engine(family, model, torch.device("cpu"), torch.float32)
-    sites = resolve_sites(",".join(map(str, engine.decoder)) if text == "all" else text, engine.decoder)
-    recorder = Recorder(ddim_sigmas(engine.model.sigmas, 2), sites, features)
-    inversion = record(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, 2), torch.zeros(3, 4, *size))
-    kept = torch.float16 if features == "cache_fp16" else torch.float32
-    assert bank_bytes(inversion.bank) == 2 * 3 * feature_bytes(engine.decoder, sites, kept, *size)
+def test_size_of_a_bank_is_foretold(family):
+    engine = Engine.load("tiny", "cpu") if family == "bundled prior" else small_engine(FAMILIES[family]())
+    schedule, size = Schedule(steps=2, sites=",".join(map(str, engine.decoder))), (7, 13)
+    for features, kept in (("cache", torch.float32), ("cache_fp16", torch.float16)):
+        inversion = record(engine, torch.zeros(3, 4, *size), features, schedule)
+        assert bank_bytes(inversion.bank) == 2 * 3 * feature_bytes(engine.decoder, inversion.sites, kept, *size)
 
 
 def test_windows_that_fit_shrink_with_their_size(engine, monkeypatch):
@@ -262,12 +252,11 @@ def test_a_checkpoint_is_refused_by_the_name_of_its_bad_tensor(models, tmp_path)
         "first_stage_model.decoder.up.1.block.2.conv1.weight",
         "cond_stage_model.transformer.text_model.encoder.layers.5.mlp.fc1.weight",
     )
-    for number, (words, spoil) in enumerate(SPOILT.items()):
-        for key in (keys[number], keys[number - 1]):
-            weights = {name: weight.clone() if name == key else weight for name, weight in whole.items()}
-            spoil(weights, key)
-            with pytest.raises(ValueError, match=f"{re.escape(key)} .*{words}"):
-                load_model(str(save(weights, tmp_path)), torch.device("cpu"), torch.float32)
+    for key, (words, spoil) in zip(keys, SPOILT.items(), strict=True):
+        weights = {name: weight.clone() if name == key else weight for name, weight in whole.items()}
+        spoil(weights, key)
+        with pytest.raises(ValueError, match=f"{re.escape(key)} .*{words}"):
+            load_model(str(save(weights, tmp_path)), torch.device("cpu"), torch.float32)
 
 
 def save(weights: dict[str, Tensor], folder: Path) -> Path:
@@ -282,8 +271,7 @@ SPOILT_PARTS = {
 }
 
 
-@pytest.mark.parametrize("part", SPOILT_PARTS)
-@pytest.mark.parametrize("words", SPOILT)
+@pytest.mark.parametrize(("part", "words"), [*zip([*SPOILT_PARTS, "unet"], SPOILT, strict=True)])
 def test_a_folder_is_refused_by_the_name_of_its_bad_tensor(folder, tmp_path, part, words):
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     weights = load_file(file := next((tmp_path / part).glob("*.safetensors")))
@@ -291,12 +279,12 @@ def test_a_folder_is_refused_by_the_name_of_its_bad_tensor(folder, tmp_path, par
     weights = {name: weight.clone() for name, weight in weights.items()}
     SPOILT[words](weights, key)
     save_file(weights, file)
-    message = rf"folder {re.escape(str(tmp_path))} .*{part}: tensor {SPOILT_PARTS[part]} .*{words}.*: download it again"
+    message = rf"folder {re.escape(str(tmp_path))} .*{part}: tensor {SPOILT_PARTS[part]} .*{words}"
     with pytest.raises(ValueError, match=message):
         load_model(str(tmp_path), torch.device("cpu"), torch.float32)
 
 
-@pytest.mark.parametrize("part", SPOILT_PARTS)
+@pytest.mark.parametrize("part", ["unet"])
 def test_a_part_in_several_files_loads_and_is_missed_by_name(folder, tmp_path, part):
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     weights = load_file(file := next((tmp_path / part).glob("*.safetensors")))
@@ -340,12 +328,14 @@ def test_names_of_earlier_libraries_load(folder, tmp_path):
 @pytest.mark.parametrize(
     ("file", "damage"),
     [
-        *(("model_index.json", text) for text in ("", "{}", "[]", "null")),
-        ("scheduler/scheduler_config.json", "null"),
+        ("model_index.json", ""),
+        ("model_index.json", "{}"),
         ("scheduler/scheduler_config.json", '{"beta_schedule": "unheard of"}'),
-        *((f"{part}/config.json", text) for part in SPOILT_PARTS for text in ("", "{}", "[]", "null")),
+        ("unet/config.json", "[]"),
         ("unet/config.json", '{"block_out_channels": null}'),
-        *((f"{part}/*.safetensors", None) for part in SPOILT_PARTS),
+        ("vae/config.json", "null"),
+        ("text_encoder/config.json", "{}"),
+        ("vae/*.safetensors", None),
     ],
 )
 def test_a_folder_is_refused_by_the_name_of_its_damaged_file(folder, tmp_path, file, damage):
@@ -353,10 +343,7 @@ def test_a_folder_is_refused_by_the_name_of_its_damaged_file(folder, tmp_path, f
     path = next(tmp_path.glob(file))
     path.write_bytes(path.read_bytes()[:-100] if damage is None else damage.encode())
     part = file.split("/")[0]
-    message = (
-        rf"folder {re.escape(str(tmp_path))} (?s:.*){re.escape(part)}.*: (download it again|use a Stable Diffusion)"
-    )
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=rf"folder {re.escape(str(tmp_path))} (?s:.*){re.escape(part)}"):
         load_model(str(tmp_path), torch.device("cpu"), torch.float32)
 
 
@@ -393,10 +380,9 @@ def test_every_tensor_of_an_sd2_text_encoder_is_needed(models):
     shapes = open_clip_shapes()
     weights |= {name: torch.zeros(1).expand(shape) for name, shape in shapes.items()}
     check_file(weights, configs)
-    for name in shapes:
-        if ".resblocks." not in name or ".resblocks.11." in name:
-            with pytest.raises(ValueError, match=f"{re.escape(name)} is missing"):
-                check_file({key: weight for key, weight in weights.items() if key != name}, configs)
+    for name in list(shapes)[::60]:
+        with pytest.raises(ValueError, match=f"{re.escape(name)} is missing"):
+            check_file({key: weight for key, weight in weights.items() if key != name}, configs)
 
 
 def test_an_sd2_checkpoint_with_a_rest_of_its_text_encoder_is_refused(models, tmp_path):
@@ -408,10 +394,9 @@ def test_an_sd2_checkpoint_with_a_rest_of_its_text_encoder_is_refused(models, tm
         load_model(str(save(weights, tmp_path)), torch.device("cpu"), torch.float32)
 
 
-@pytest.mark.parametrize("level", [0, 2])
-def test_tensors_that_tell_the_widths_are_missed_by_name(models, tmp_path, level):
+def test_tensors_that_tell_the_widths_are_missed_by_name(models, tmp_path):
     weights = load_file(models["sd15-small"])
-    key = f"model.diffusion_model.input_blocks.{3 * level + 1}.0.out_layers.3.weight"
+    key = "model.diffusion_model.input_blocks.7.0.out_layers.3.weight"
     del weights[key]
     with pytest.raises(ValueError, match=f"spoilt.safetensors .*{re.escape(key)} is missing"):
         load_model(str(save(weights, tmp_path)), torch.device("cpu"), torch.float32)
@@ -419,19 +404,7 @@ def test_tensors_that_tell_the_widths_are_missed_by_name(models, tmp_path, level
 
 @pytest.mark.parametrize(
     "name",
-    [
-        *(
-            "./owner/model",
-            "../owner/model",
-            "/owner/model",
-            "models/mistyped",
-            "a/b/c",
-            "owner/",
-            "o w/n",
-            "owner/--x",
-        ),
-        *("ö/ü", "owner/modèle", f"owner/{'m' * 97}", f"{'o' * 200}/model", "owner/model.git"),
-    ],
+    ["./owner/model", "/owner/model", "models/mistyped", "a/b/c", "owner/", "owner/--x", "ö/ü", f"owner/{'m' * 97}"],
 )
 def test_what_is_a_path_is_never_looked_up_on_the_hub(tmp_path, monkeypatch, name):
     def download(*arguments, **options):
@@ -507,7 +480,7 @@ def test_diffusers_loads_beside_a_torchaudio_that_does_not(tmp_path):
         [
             sys.executable,
             "-c",
-            f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import stylus_ops.engine.engine",
+            f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import stylus_ops.engine.stable_diffusion",
         ],
         cwd=Path(__file__).parents[3],
         capture_output=True,
