@@ -14,7 +14,6 @@ import soundfile
 import torch
 
 from stylus_ops.audio.read import read_audio
-from stylus_ops.audio.write import write_audio
 from stylus_ops.engine.engine import Engine
 from stylus_ops.evaluation.baselines import eq_match
 from stylus_ops.pipeline.settings import Settings
@@ -111,7 +110,10 @@ def main() -> None:
             transfer_files(engine, paths["content"], [paths["style"]], [], paths["stylus"], Settings())
             made["stylus"] = read_audio(paths["stylus"])[0][0]
         for name, waveform in made.items():
-            write_audio(FOLDER / f"{pair.name}-{name}.mp3", waveform, RATE)
+            samples = waveform.t().numpy()
+            soundfile.write(
+                FOLDER / f"{pair.name}-{name}.mp3", samples, RATE, bitrate_mode="VARIABLE", compression_level=0.4
+            )
         buttons = "".join(
             f'<button data-file="{pair.name}-{name}.mp3" aria-pressed="{str(name == "content").lower()}">{shown}</button>'
             for name, shown in KINDS.items()
