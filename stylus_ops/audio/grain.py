@@ -22,7 +22,7 @@ from .tone import Reference
 
 SECONDS = 20  # of each style that are kept
 FADE = 0.05  # seconds that a loop's end and beginning share
-WINDOW, HOP = 2048, 512  # samples of the transform that tells tones from the rest
+WINDOW, HOP = 4096, 1024  # samples of the transform that tells tones from the rest
 STEADY, BROAD = 31, 31  # frames and bins of its medians
 MARGIN = 2.0  # a tone is louder than what is broad there by this factor
 NOISE_REACH, TONE_REACH = (
