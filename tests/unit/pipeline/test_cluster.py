@@ -72,7 +72,7 @@ def clips(tmp_path: Path) -> Path:
 def cluster() -> Iterator[Cluster]:
     """Two hosts of one core each."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.second = cluster.add_node(num_cpus=1)
+    cluster.add_node(num_cpus=1)
     yield cluster
     cluster.shutdown()
 
@@ -120,7 +120,7 @@ def test_a_host_that_is_gone_leaves_its_row_to_the_others(clips, cluster):
             if number == 1:
                 while len(list((clips / "calls").glob("stuck-*"))) < 2:
                     time.sleep(0.05)
-                cluster.remove_node(cluster.second)
+                cluster.remove_node(*cluster.worker_nodes)
                 (clips / "calls" / "freed").touch()
             yield ended
 
