@@ -175,7 +175,8 @@ def main() -> None:
         for kind in CHECKED
     }
 
-    unet = WindowUNet().to(args.device, memory_format=torch.channels_last)
+    unet: Any = WindowUNet()
+    unet = unet.to(args.device, memory_format=torch.channels_last)
     context = torch.nn.Parameter(torch.randn(1, 1, UNET_CONFIG["context_dim"], device=args.device))
     names = [name for name, _ in unet.named_parameters()]
     parameters = [*unet.parameters(), context]
