@@ -156,6 +156,14 @@ def test_the_part_between_the_trim_handles_moves_and_a_double_click_takes_all(ca
     assert strip.values() == [[0, 0], [0, 0]]
 
 
+def test_a_second_loader_starts_on_a_style(canvas: Canvas) -> None:
+    canvas.open(EMPTY)
+    for _ in range(2):
+        canvas.page.evaluate("() => void app.graph.add(LiteGraph.createNode('StylusLoadAudioMel'))")
+    values = "() => app.graph.nodes.map(node => [node.widgets[0].value, node.widgets.find(w => w.name === 'short_clip').value])"
+    assert canvas.page.evaluate(values) == [["stylus/melody.flac", "pad"], ["stylus/style_a.flac", "loop"]]
+
+
 def test_an_uploaded_recording_is_chosen(canvas: Canvas, comfy: ComfyServer) -> None:
     canvas.open(template("2 Step by step"))
     if canvas.renderer == "classic":

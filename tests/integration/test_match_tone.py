@@ -12,6 +12,7 @@ def matched(comfy: ComfyServer, styles: list[str], **inputs: object) -> tuple[Ru
     tone = graph.add(
         "StylusMatchTone",
         audio=[content, 0],
+        tone=1.0,
         **{f"styles.style_{i}": [sound, 0] for i, sound in enumerate(sounds)},
         **inputs,
     )

@@ -21,6 +21,11 @@ app.registerExtension({
     if (node.comfyClass !== "StylusLoadAudioMel") return;
     const recording = node.widgets.find((widget) => widget.name === "audio");
     const player = node.widgets.find((widget) => widget.name === "audioUI");
+    const second = app.canvas.graph?.nodes.some((other) => other !== node && other.comfyClass === node.comfyClass);
+    if (second && recording.value === "stylus/melody.flac") {
+      recording.value = "stylus/style_a.flac"; // beside a content it is the style's, which is repeated if it is short
+      node.widgets.find((widget) => widget.name === "short_clip").value = "loop";
+    }
     player.callback = () => {
       if (!recording.value?.startsWith("stylus/")) return;
       const url = api.apiURL(recording.value.replace("stylus/", "/stylus/recordings/"));
