@@ -98,7 +98,7 @@ def decode_band(
             factor, surplus = split(mel[clip], own, residual.reach_db, decoding.grain)
             wanted = factor * wanted
             played = residual.part(first_frame * params.hop_length, in_band.shape[-1])
-            grain = shaped(played * panning(in_band, params), surplus, params)
+            grain = shaped(played * panning(in_band, params), residual.level, surplus, params)
         peak = spectrogram.peak[clip]
         return magnitude_change(in_band, wanted, params, peak, iterations, method, first_frame) + grain
 

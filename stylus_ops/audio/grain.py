@@ -31,6 +31,7 @@ NOISE_REACH, TONE_REACH = (
 )  # dB: how far the content is amplified at most, for a style of noise and one of tones
 BANDS, TIME = 4 / 256, 0.16  # of the mel axis, seconds: deviations of the Gaussian over which the gain is smooth
 MOST = 10 ** (36 / 20)  # amplification of the residual
+PAUSE = 10 ** (-12 / 10)  # of a band's mean power: what is quieter is a pause, which is not amplified further
 QUIET = 1e-20  # power
 
 
@@ -41,6 +42,8 @@ class Residual(NamedTuple):
     """`[C, n]` each, at the mel's sample rate and the style's share of the power; the end leads into the beginning."""
     reach_db: float
     """How far the content's envelope is amplified before the residual takes over."""
+    level: Tensor
+    """`[n_mels]`, the mean power of the mel of all loops together."""
 
     @classmethod
     def of(cls, styles: Sequence[Reference], channels: int, params: SpectrogramParams) -> Residual | None:
@@ -59,7 +62,10 @@ class Residual(NamedTuple):
             if weight > 0 and left > QUIET:
                 loops.append(seamless((weight / left) ** 0.5 * rest, round(FADE * params.sample_rate)))
                 tones, total = tones + weight * tonal / power, total + weight
-        return cls(tuple(loops), NOISE_REACH + (TONE_REACH - NOISE_REACH) * tones / total) if loops else None
+        if not loops:
+            return None
+        level = torch.stack([mel_amplitudes(loop[None], params)[0].square().mean(1) for loop in loops]).sum(0)
+        return cls(tuple(loops), NOISE_REACH + (TONE_REACH - NOISE_REACH) * tones / total, level)
 
     def part(self, first: int, samples: int) -> Tensor:
         """What is played from the content's sample `first` on: `[C, samples]`."""
@@ -111,8 +117,11 @@ def split(wanted: Tensor, own: Tensor, reach_db: float, grain: float) -> tuple[T
     return (1 - surplus).sqrt(), surplus.sqrt() * wanted
 
 
-def shaped(residual: Tensor, mel: Tensor, params: SpectrogramParams) -> Tensor:
+def shaped(residual: Tensor, level: Tensor, mel: Tensor, params: SpectrogramParams) -> Tensor:
     """The residual with the mel, as far as a gain gives it that varies slowly.
+
+    Args:
+        level: mean power of each band of the residual, `[n_mels]`.
 
     Shape: residual `[C, T]` at `params.sample_rate`, mel `[n_mels, frames]` -> `[C, T]`
     """
@@ -121,7 +130,8 @@ def shaped(residual: Tensor, mel: Tensor, params: SpectrogramParams) -> Tensor:
         return over_time(blur(params.n_mels, BANDS * params.n_mels) @ mel.square(), params)
 
     own = mel_amplitudes(residual[None], params)[0]
-    gain = (smooth(mel) / smooth(own).clamp(min=QUIET)).sqrt().clamp(max=MOST)
+    least = (PAUSE * (blur(params.n_mels, BANDS * params.n_mels) @ level)).clamp(min=QUIET)[:, None]
+    gain = (smooth(mel) / smooth(own).maximum(least)).sqrt().clamp(max=MOST)
     return filter_stft(
         residual, lambda spectrum, frames: spectrum * (gain[:, frames].t() @ interpolation(params)), params
     )

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from benchmarks.roundtrip import snr
 from torch import Tensor
 
 from stylus_ops.audio import windows
@@ -12,7 +11,7 @@ from stylus_ops.audio.grain import Residual, panning, seamless, without_tones
 from stylus_ops.audio.tone import Reference
 from stylus_ops.audio.windows import Recording, audio_to_windows
 from stylus_ops.dials import Decoding
-from tests.unit.signals import clicks, melody, noise, tones
+from tests.unit.signals import clicks, melody, noise, snr, tones
 
 TINY, RATE = PRESETS["tiny-256"], 44100
 PLAIN = Decoding(detail=1.0, grain=0.0)

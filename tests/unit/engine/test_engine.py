@@ -20,7 +20,6 @@ from torch import Tensor
 from stylus_ops.dials import Schedule, Steering
 from stylus_ops.diffusion.attention import Capture, Injection
 from stylus_ops.diffusion.features import bank_bytes
-from stylus_ops.diffusion.recorder import record
 from stylus_ops.diffusion.schedule import ddim_sigmas, timesteps
 from stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from stylus_ops.engine.checkpoint import check_file
