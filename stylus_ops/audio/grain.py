@@ -25,10 +25,7 @@ FADE = 0.05  # seconds that a loop's end and beginning share
 WINDOW, HOP = 4096, 1024  # samples of the transform that tells tones from the rest
 STEADY, BROAD = 31, 31  # frames and bins of its medians
 MARGIN = 2.0  # a tone is louder than what is broad there by this factor
-NOISE_REACH, TONE_REACH = (
-    6.0,
-    30.0,
-)  # dB: how far the content is amplified at most, for a style of noise and one of tones
+REACH = (6.0, 30.0)  # dB that the content is amplified by at most, under a style of noise and one of tones
 BANDS, TIME = 4 / 256, 0.16  # of the mel axis, seconds: deviations of the Gaussian over which the gain is smooth
 MOST = 10 ** (36 / 20)  # amplification of the residual
 PAUSE = 10 ** (-12 / 10)  # of a band's mean power: what is quieter is a pause, which is not amplified further
@@ -65,7 +62,7 @@ class Residual(NamedTuple):
         if not loops:
             return None
         level = torch.stack([mel_amplitudes(loop[None], params)[0].square().mean(1) for loop in loops]).sum(0)
-        return cls(tuple(loops), NOISE_REACH + (TONE_REACH - NOISE_REACH) * tones / total, level)
+        return cls(tuple(loops), REACH[0] + (REACH[1] - REACH[0]) * tones / total, level)
 
     def part(self, first: int, samples: int) -> Tensor:
         """What is played from the content's sample `first` on: `[C, samples]`."""
