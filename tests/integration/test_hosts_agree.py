@@ -9,12 +9,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from stylus_ops.dials import Schedule, Steering
 from stylus_ops.diffusion.features import Style
+from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
 from stylus_ops.engine.model import LoadedModel, sd_sigmas
 from stylus_ops.engine.stable_diffusion import predicts_velocity, unet_from_checkpoint
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.pipeline.transfer import Transfer
+from tests.small_unet import record, restyle, single
 
 from .comfy_server import ComfyServer, Graph, Run
 from .graphs import STEPS, TransferGraph, saved_latent
@@ -78,7 +81,10 @@ def test_from_recordings_to_the_stylised_latent(comfy: ComfyServer, models: dict
     transfer = Transfer(Engine.load(str(models["sd15-small"]), "cpu"), Settings(steps=STEPS), quiet=True)
     read = transfer.read(paths[0], paths[1:])
     for clip, node in zip(read, encoded, strict=True):
-        assert relative(transfer.engine.encode(clip.images), SCALE * saved_latent(comfy, run, node)) < 1e-3
+        assert (
+            relative(transfer.engine.encode(clip.recording.images(slice(None))), SCALE * saved_latent(comfy, run, node))
+            < 1e-3
+        )
     content, style = transfer.invert(read)
     latents = transfer.restyle(content, Style((style,), (1.0,)))
     assert relative(latents, SCALE * saved_latent(comfy, run, saved)) < 1e-3
@@ -104,8 +110,8 @@ def test_inversion_and_injection(comfy: ComfyServer, models: dict[str, Path], ch
     noise = graph.add("SaveLatent", samples=[graph.invert, 1], filename_prefix="noise")
     run = finished(comfy.run(graph))
 
-    transfer = Transfer(engine, Settings(steps=STEPS), quiet=True)
-    content, style = (transfer.invert_latents(SCALE * saved_latent(comfy, run, node)) for node in sources)
+    schedule = Schedule(steps=STEPS)
+    content, style = (record(engine, SCALE * saved_latent(comfy, run, node), "cache", schedule) for node in sources)
     assert relative(content.noise, SCALE * saved_latent(comfy, run, noise)) < 1e-3
-    latents = transfer.restyle(content, Style((style,), (1.0,)))
+    latents = restyle(engine, Stylizer(content, single(style), Steering()))
     assert relative(latents, SCALE * saved_latent(comfy, run, graph.saved)) < 1e-3

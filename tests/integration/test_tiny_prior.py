@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
+from stylus_ops.dials import Schedule
 from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.schedule import ddim_sigmas
 from stylus_ops.engine.engine import Engine
@@ -55,7 +56,7 @@ def test_model_agrees_with_diffusers(comfy: ComfyServer, engine: Engine) -> None
     saved = graph.add("SaveLatent", samples=[inverted, 1], filename_prefix="noise")
     run = comfy.run(graph)
     assert run.error is None
-    expected = invert(engine.evaluate, latents, ddim_sigmas(engine.model.sigmas, STEPS)).noise
+    expected = invert(engine.evaluate, latents, ddim_sigmas(engine.model.sigmas, STEPS), Schedule(steps=STEPS)).noise
     assert (saved_latent(comfy, run, saved) - expected).abs().max() < 1e-3 * expected.abs().max()
 
 
