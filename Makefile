@@ -1,5 +1,5 @@
-# Needs Python 3.10 to 3.13. The same commands without make are in README.md.
-PYTHON ?= python3
+# Needs Python 3.10 to 3.13 and takes the newest that answers, with what pip resolves today.
+PYTHON ?= $(shell bash .ci/python 3.13 3.12 3)
 OUT ?= demo
 PY := .venv/bin/python
 
@@ -19,6 +19,8 @@ fuzz: .venv/.installed
 lint: .venv/.installed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports
+	.venv/bin/deptry stylus_ops
 	$(PY) -m mypy
 	mkdir -p .mypy_cache && ln -sfn .. .mypy_cache/stylus # the nodes are a part of a package, as ComfyUI imports them
 	MYPYPATH=.mypy_cache $(PY) -m mypy -p stylus.nodes

@@ -122,8 +122,9 @@ class Upsample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(interpolate(x, scale_factor=2.0, mode="nearest"))
+    def forward(self, x: Tensor, size: torch.Size) -> Tensor:
+        """To a size that is the double, or one less where it was halved from an odd one."""
+        return self.conv(interpolate(x, size=size, mode="nearest"))
 
 
 class Level(nn.Module):
@@ -230,5 +231,5 @@ class TinyUNet(nn.Module):
                 x = resnet(torch.cat([x, skips.pop()], dim=1), time)
                 x = x if attention is None else attention(x, context)
             for upsampler in level.upsamplers:
-                x = upsampler(x)
+                x = upsampler(x, skips[-1].shape[-2:])
         return (self.conv_out(silu(self.conv_norm_out(x))),)
