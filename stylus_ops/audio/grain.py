@@ -147,4 +147,4 @@ def over_time(power: Tensor, params: SpectrogramParams) -> Tensor:
     deviation = TIME * params.sample_rate / params.hop_length
     reach = round(4 * deviation)
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / deviation).square())
-    return F.conv1d(power[:, None], weights[None, None], padding=reach)[:, 0]
+    return F.conv1d(power[:, None], (weights / weights.sum())[None, None], padding=reach)[:, 0]

@@ -20,7 +20,7 @@ def triangles(bins: int, mels: int, highest: float, rate: int) -> np.ndarray:
 def decode_pinv(
     waveform: np.ndarray, mel: np.ndarray, rate: int, n_fft: int, window: int, hop: int, highest: float
 ) -> np.ndarray:
-    """`[C, T]` with the smallest magnitudes that have the mel `[mels, frames]` and its own phase, as loud as it was.
+    """`[C, T]` with the smallest magnitudes that have the mel `[mels, frames]`, its own phase and edges, as loud as it was.
 
     A true peak beyond the larger of -1 dBFS and the recording's own turns the whole clip down.
     """
@@ -39,11 +39,26 @@ def decode_pinv(
         changed[:, under] += np.fft.irfft(spectrum * change, n_fft)[:, :window] * hann
         weight[under] += hann**2
     output = waveform + changed[:, half : half + samples] / weight[half : half + samples]
+    fade_edges(output, waveform, round(0.005 * rate))
+    power = np.square(output).sum(1)
+    stray = 10 * np.log10(power / np.square(waveform).sum(1))
+    stray -= np.average(stray, weights=power)
+    output *= 10 ** ((np.clip(stray, -0.5, 0.5) - stray) / 20)[:, None]  # no channel 1 dB off the balance it had
     meter = pyloudnorm.Meter(rate)
     gain = meter.integrated_loudness(waveform.T) - meter.integrated_loudness(output.T)
     output = output * 10 ** (gain / 20)
     ceiling = max(10 ** (-1 / 20), peak(waveform))
     return output * min(1, ceiling / peak(output))
+
+
+def fade_edges(output: np.ndarray, waveform: np.ndarray, samples: int) -> None:
+    """Fade the ends of the output into the waveform, at the output's level beside them."""
+    share = 0.5 - 0.5 * np.cos(np.pi * (np.arange(samples) + 0.5) / samples)
+    head, tail = slice(samples), slice(-samples, None)
+    besides = slice(samples, 10 * samples), slice(-10 * samples, -samples)
+    for end, beside, rise in zip((head, tail), besides, (share, share[::-1]), strict=True):
+        level = np.linalg.norm(output[:, beside]) / np.linalg.norm(waveform[:, beside])
+        output[:, end] = rise * output[:, end] + (1 - rise) * level * waveform[:, end]
 
 
 def peak(waveform: np.ndarray) -> float:

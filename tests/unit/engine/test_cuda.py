@@ -36,7 +36,7 @@ def restyled() -> Callable[..., tuple[Tensor, Tensor]]:
         content, style = clip(220, 0.5, transfer), clip(330, 0.9, transfer)
         inversion, capture = transfer.invert([content, style])
         latents = transfer.restyle(inversion, Style((capture,), (1.0,)))
-        return latents.float().cpu(), transfer.decode(latents, content)[:, :]
+        return latents.float().cpu(), transfer.decode(latents, content, [style])[:, :]
 
     return run
 

@@ -48,8 +48,9 @@ def test_neighbouring_frames_differ_no_more_at_joins_than_elsewhere():
     run = Transfer(Engine.load("tiny", "cpu"), Settings(steps=4), quiet=True)
     content = clip("melody", times=2)
     assert len(content.recording.starts) > 2
-    inversion, capture = run.invert([content, clip("style_a")])
-    output = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), content)[:, :]
+    style = clip("style_a")
+    inversion, capture = run.invert([content, style])
+    output = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), content, [style])[:, :]
     ratios = at_joins(output[None], content.recording.part(slice(None)))
     assert ratios["step"] < 1.2
     assert ratios["dB"] < 1.2
