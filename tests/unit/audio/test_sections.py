@@ -12,8 +12,10 @@ from stylus_ops.audio import windows
 from stylus_ops.audio.backend import resample
 from stylus_ops.audio.decode import decode_band
 from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.grain import Residual
 from stylus_ops.audio.lazy import Resampled, blocks
 from stylus_ops.audio.spool import Spool
+from stylus_ops.audio.tone import Reference
 from stylus_ops.audio.windows import Recording, audio_to_windows, windows_to_mel
 from stylus_ops.dials import Decoding
 from tests.unit.signals import melody, noise, snr
@@ -52,7 +54,7 @@ def test_images_are_those_of_the_whole_recording(tmp_path: Path, monkeypatch: py
         {"decode": "gain"},
         {"phase_iters": 2},
         {"above_band_db": -20.0},
-        {"noise": 1.0},
+        {"detail": 0.25, "grain": 0.0},
         {"decode": "griffin_lim", "phase_iters": 4},
     ],
     ids=str,
@@ -62,11 +64,14 @@ def test_sound_is_that_of_the_whole_recording(
 ) -> None:
     waveform, cut = recording(tmp_path, 48000)
     images = cut.images(slice(None))
+    residual = Residual.of([Reference(noise(3.0, 48000)[0], 48000)], len(waveform), PARAMS)
     changed = (0.8 * images + 0.2 * images.flip(1)).clamp(0, 1)
 
     def sound(count: int) -> Tensor:
         in_sections_of(count, monkeypatch)
-        return torch.cat(list(cut.decoded(lambda own, part: decode_band(changed[own], part, Decoding(**dials)))), 1)
+        return torch.cat(
+            list(cut.decoded(lambda own, part: decode_band(changed[own], part, Decoding(**dials), None, residual))), 1
+        )
 
     whole, sections = sound(99), sound(2)
     assert whole.shape == sections.shape == waveform.shape

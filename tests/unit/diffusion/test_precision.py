@@ -1,6 +1,8 @@
 """What a host may choose for speed: half precision, channels-last memory, torch.compile. None may change the result by more
 than README says."""
 
+from typing import Any
+
 import pytest
 import torch
 from diffusers.models import UNet2DConditionModel
@@ -40,7 +42,7 @@ def test_half_precision(expected, dtype, tolerance):
 
 def test_channels_last(expected):
     unet: nn.Module = small_sd_unet()
-    channels_last = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last = unet.to(memory_format=torch.channels_last)
     assert relative(transferred(small_engine(channels_last)), expected) < 1e-4
 
 
@@ -66,7 +68,8 @@ def test_a_compiled_unet_runs_the_hook_of_every_evaluation():
         graphs.append(graph)
         return graph
 
-    plain, compiled = small_engine(unet), small_engine(torch.compile(unet, backend=backend))
+    compiled_unet: Any = torch.compile(unet, backend=backend)
+    plain, compiled = small_engine(unet), small_engine(compiled_unet)
     for expected, actual in zip(evaluations(plain), evaluations(compiled), strict=True):
         assert relative(actual, expected) < 1e-3
     assert graphs

@@ -34,9 +34,9 @@ def test_a_help_page_has_every_dial_of_its_node_with_the_nodes_default() -> None
 
 
 def test_stale_dials_are_rewritten_and_the_rest_is_left() -> None:
-    page = "before\n<!-- dials: alpha=0.5 -->\nold\n<!-- /dials -->\nafter\n"
+    page = "before\n<!-- dials: alpha -->\nold\n<!-- /dials -->\nafter\n"
     new = with_dials(page, table)
-    assert new.startswith("before\n<!-- dials: alpha=0.5 -->\n\n| dial |")
-    assert "| alpha | 0.5 | 0 to 2 | How much style." in new
+    assert new.startswith("before\n<!-- dials: alpha -->\n\n| dial |")
+    assert "| alpha | 0.9 | 0 to 2 | How much style." in new
     assert new.endswith("|\n\n<!-- /dials -->\nafter\n")
     assert with_dials(new, table) == new
