@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ from .spool import Spool
 
 SEEK_MARGIN = 0.5  # seconds decoded and dropped before the start, while a lossy decoder settles
 SAMPLES_PER_PIECE = 1 << 16
+SCANNED_BYTES = 1 << 16  # at once; few enough for the processor's cache
 CHUNK_BYTES = 1 << 27  # of samples that are kept together until all are there
 
 LONGEST = 7 * 86400  # seconds that one file may last
@@ -36,17 +38,20 @@ SAMPLES_OF_ANY, BYTES_OF_ANY = (
     1 << 20,
 )  # that even the smallest file may unpack to, and play again by its edits
 
-LIBSNDFILE_FORMATS = "AIFF,AU,AVR,CAF,HTK,IRCAM,MAT4,MAT5,MPC2K,NIST,PAF,PVF,RF64,SVX,VOC,W64,WAV,WAVEX,WVE,XI"
-"""What libsndfile counts exactly. Not FLAC and OGG, of which it reads the first of joined recordings alone, nor MP3, whose
-length it estimates, nor RAW, which it takes any file of some endings for, nor SD2, whose header lies in another file, nor SDS,
-over whose damage it prints its remarks on standard output."""
+LIBSNDFILE_FORMATS = "AIFF,AU,AVR,CAF,FLAC,HTK,IRCAM,MAT4,MAT5,MPC2K,NIST,OGG,PAF,PVF,RF64,SVX,VOC,W64,WAV,WAVEX,WVE,XI"
+"""What libsndfile counts exactly. Not MP3, whose length it estimates, nor RAW, which it takes any file of some endings
+for, nor SD2, whose header lies in another file, nor SDS, over whose damage it prints its remarks on standard output."""
 
-INDEPENDENT_SAMPLES = ("PCM", "FLOAT", "DOUBLE", "ULAW", "ALAW")
-"""What libsndfile's subtypes begin with where decoding can begin anywhere."""
+HEADS = {"FLAC": re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"), "OGG": re.compile(rb"OggS\x00\x02\x00\x00")}
+HEAD_BYTES = 8
+"""How a recording begins in the formats in which several may be joined; of those libsndfile reads the first alone."""
 
-FFMPEG_SUFFIXES = (".raw", ".mp1", ".mp2", ".mp3", ".flac", ".ogg", ".opus")
+SEQUENTIAL_SUBTYPES = ("G72", "GSM")
+"""How libsndfile's subtypes begin in which a sample depends on all before it."""
+
+FFMPEG_SUFFIXES = (".raw", ".mp1", ".mp2", ".mp3")
 """Endings that are not given to libsndfile: it would need to be told the format of .raw, and prints messages of its own over
-MPEG files; the others it would open in vain."""
+MPEG files."""
 
 DEMUXERS = (
     "aac,ac3,adx,aea,aiff,amr,amrnb,amrwb,ape,apm,aptx,aptx_hd,argo_asf,asf,ast,au,avi,avr,bonk,brstm,caf,codec2,dfpwm,"
@@ -57,8 +62,9 @@ DEMUXERS = (
 """FFmpeg's containers that carry their own samples: no playlist and no manifest, which name other files to open. Not SDS, on
 whose samples of 8 and 24 bits it and libsndfile disagree."""
 
-UNTIMED_DEMUXERS = ("flac", "ogg", "nut")
-"""In the first two time begins anew where recordings are joined; the last leaves out the encoder's delay."""
+TIMED_DEMUXERS = ("aac", "mp3", "mov,mp4,m4a,3gp,3g2,mj2")
+"""FFmpeg's names for containers whose time tells a place to the sample, so that decoding need not begin at the beginning.
+Matroska and asf, for two, round it to milliseconds."""
 
 TAGS_AS_THEY_ARE: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 """Earlier releases of PyAV refuse a file over a tag that is no UTF-8 unless told otherwise; from 19 on none does."""
@@ -222,7 +228,8 @@ def _read(path: Path, size: int, start: float, duration: float, gather: Gather[S
         # As bytes, because soundfile knows no names but those in UTF-8; on Windows all are.
         name = os.fsencode(path) if os.name == "posix" else path
         with suppress(soundfile.SoundFileError), soundfile.SoundFile(name) as file:
-            if file.format in LIBSNDFILE_FORMATS.split(",") and _is_counted(file):
+            counted = file.format in LIBSNDFILE_FORMATS.split(",") and _is_counted(file, size)
+            if counted and not _is_joined(path, file.format):
                 return _read_with_libsndfile(file, start, duration, gather)
     with av.open(
         f"file:{path.absolute()}",
@@ -235,16 +242,28 @@ def _read(path: Path, size: int, start: float, duration: float, gather: Gather[S
         return _read_with_ffmpeg(container, path.name, size, start, duration, gather)
 
 
-def _is_counted(file: soundfile.SoundFile) -> bool:
-    """Whether the file tells its length; a wav of none may have been written into a pipe."""
+def _is_counted(file: soundfile.SoundFile, size: int) -> bool:
+    """Whether the file tells its length, and credibly; a wav of none may have been written into a pipe."""
     least = 1 if file.format in ("WAV", "WAVEX") else 0
-    return least <= file.frames and not file.subtype.startswith("MPEG")
+    return least <= file.frames <= most_samples(size) // file.channels and not file.subtype.startswith("MPEG")
+
+
+def _is_joined(path: Path, form: str) -> bool:
+    """Whether more than one recording begins in the file."""
+    if form not in HEADS:
+        return False
+    heads, block = 0, b""
+    with path.open("rb") as content:
+        while more := content.read(SCANNED_BYTES):
+            block = block[1 - HEAD_BYTES :] + more
+            heads += len(HEADS[form].findall(block))
+    return heads > 1
 
 
 def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: float, gather: Gather[Samples]) -> Samples:
     first = min(round(start * file.samplerate), file.frames)
     last = min(first + round(duration * file.samplerate), file.frames) if duration else file.frames
-    skipped = file.seek(first) if file.subtype.startswith(INDEPENDENT_SAMPLES) else 0
+    skipped = 0 if file.subtype.startswith(SEQUENTIAL_SUBTYPES) else file.seek(first)
     pieces = _between(_pieces(file, last - skipped), first - skipped, None)
     return gather(pieces, file.samplerate, last - first)
 
@@ -264,7 +283,7 @@ def _read_with_ffmpeg(
     gather: Gather[Samples],
 ) -> Samples:
     stream = _sound_track(container, name)
-    early = max(start - SEEK_MARGIN, 0) if _knows_places(container, stream) else 0.0
+    early = max(start - SEEK_MARGIN, 0) if _counts_samples(container, stream) else 0.0
     frames = _frames(container, stream, early, name, size)
     head = next(frames, None)
     if head is None:
@@ -276,7 +295,7 @@ def _read_with_ffmpeg(
     last = round(start * rate) + round(duration * rate) - skipped if duration else None
     frames = _until(chain([head], frames), last / rate if last is not None else float("inf"))
     pieces = _between(_interleaved(frames, head.layout.name, rate), first, last)
-    declared = min(round(_seconds(stream, stream.duration) * rate), _most_samples(size) // head.layout.nb_channels)
+    declared = min(round(_seconds(stream, stream.duration) * rate), most_samples(size) // head.layout.nb_channels)
     return gather(pieces, rate, max(declared - skipped - first if last is None else min(declared, last - first), 0))
 
 
@@ -290,15 +309,12 @@ def _sound_track(container: av.container.InputContainer, name: str) -> av.AudioS
     return next((stream for stream in known if stream.disposition & Disposition.default), known[0])
 
 
-def _knows_places(container: av.container.InputContainer, stream: av.AudioStream) -> bool:
-    """Whether decoding can begin anywhere, at a place that its time tells to the sample.
-
-    Matroska and asf, for two, round it to milliseconds, and what ADPCM decodes depends on all samples before.
-    """
-    codec = stream.codec_context
-    if container.format.name in UNTIMED_DEMUXERS or codec.name.startswith("adpcm") or not codec.sample_rate:
-        return False
-    return (1 / (_seconds(stream, 1) * codec.sample_rate)).denominator == 1
+def _counts_samples(container: av.container.InputContainer, stream: av.AudioStream) -> bool:
+    """Whether its time tells a place to the sample."""
+    rate = stream.codec_context.sample_rate
+    return (
+        container.format.name in TIMED_DEMUXERS and bool(rate) and (1 / (_seconds(stream, 1) * rate)).denominator == 1
+    )
 
 
 def _seconds(stream: av.AudioStream, ticks: int | None) -> Fraction:
@@ -317,25 +333,21 @@ def _frames(
         AudioFileError: they are of different rates, or more than a file of that size has.
     """
     target = (stream.start_time or 0) + early / _seconds(stream, 1)
-    if early and "mp4" in container.format.name:
+    if early and container.format.name.startswith("mov"):
         with suppress(av.FFmpegError, OverflowError):
             container.seek(int(target), stream=stream)
-    ogg = container.format.name == "ogg"
     rate = samples = packed = 0
     with suppress(av.InvalidDataError):
         for packet in container.demux(stream):
             packed += packet.size
-            if packed > 2 * size + BYTES_OF_ANY or samples > _most_samples(size):
+            if packed > 2 * size + BYTES_OF_ANY or samples > most_samples(size):
                 raise AudioFileError(f"{name!r} unpacks to more sound than a file of its size has: {OTHER_FILE}")
             if early and packet.pts is not None and packet.pts + (packet.duration or 0) < target:
                 continue
             decoded: list[av.AudioFrame] = []
-            with suppress(av.InvalidDataError):
+            with suppress(av.InvalidDataError, ValueError):  # PyAV's for a decoder that damage kept from opening
                 decoded = packet.decode()
             for frame in decoded:
-                # At a join the first packet of a recording would end the last frame of the one before it.
-                if ogg and 0 < (packet.duration or 0) < frame.samples:
-                    continue
                 rate = rate or frame.sample_rate
                 if frame.sample_rate != rate:
                     raise AudioFileError(
@@ -346,7 +358,7 @@ def _frames(
                 yield frame
 
 
-def _most_samples(size: int) -> int:
+def most_samples(size: int) -> int:
     """Of all channels, that may come out of a file of `size` bytes."""
     return SAMPLES_OF_ANY + size * SAMPLES_PER_BYTE
 

@@ -126,8 +126,10 @@ def write_bombs(folder: Path) -> list[Path]:
     """A few kilobytes each that unpack to hours: constant frames, recordings joined, edits that play one track again."""
     frame = folder / "frame.flac"
     write_with_ffmpeg(frame, np.zeros((65535, 8), np.float32), 44100, options={"frame_size": "65535"})
-    content = frame.read_bytes()
-    (folder / "constant.flac").write_bytes(content + content[content.rindex(b"\xff\xf8") :] * 2000)
+    content = bytearray(frame.read_bytes())
+    total = 2000 * 65535
+    content[22:26] = total.to_bytes(4, "big")  # the lowest 32 bits of the header's count of samples
+    (folder / "constant.flac").write_bytes(content + content[content.rindex(b"\xff\xf8") :] * 1999)
     for rate in (384000, 8000):
         write_with_ffmpeg(folder / f"{rate}.flac", np.zeros((rate, 1), np.float32), rate)
     (folder / "chain.flac").write_bytes(b"".join((folder / f"{rate}.flac").read_bytes() for rate in (384000, 8000)))

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from stylus_ops.audio.read import read_audio
+from stylus_ops.audio.read import most_samples, read_audio
 
-from .corpus import SECONDS, corpus, write_seeds
+from .corpus import SECONDS, corpus, write_bombs, write_seeds
 
 PATIENCE = 60.0  # seconds for one file
 MEMORY = 1 << 28  # bytes; the largest good file takes 0.2 MB, the first buffer of an endless one 128 MiB
@@ -25,20 +25,24 @@ PARTS = ((0.0, 0.0), (SECONDS / 2, 0.0), (0.05, 0.1), (0.9 * SECONDS, 60.0), (36
 
 def outcome(path: Path, start: float, duration: float) -> str:
     """What reading came to: "read", "refused", or what is wrong about it."""
+    words = ""
     tracemalloc.start()
     try:
         waveform, rate = read_audio(path, start, duration)
         again, _ = read_audio(path, start, duration)
     except ValueError as error:
         words = str(error)
-        if path.name not in words or "\n" in words or len(words) > 300 + len(path.name):
-            return f"bad words: {words}"
-        return "bad words: it fits into memory" if "memory" in words else "refused"
     except BaseException as error:
         return f"{type(error).__name__}: {error}"
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
+    if words:
+        if path.name not in words or "\n" in words or len(words) > 300 + len(path.name):
+            return f"bad words: {words}"
+        if peak > MEMORY + 4 * most_samples(path.stat().st_size):
+            return f"{peak >> 20} MiB to refuse it"
+        return "bad words: it fits into memory" if "memory" in words else "refused"
     if not (waveform.ndim == 3 and waveform.shape[0] == 1 and 0 not in waveform.shape and rate > 0):
         return f"shape {tuple(waveform.shape)} at {rate} Hz"
     if not waveform.isfinite().all():
@@ -58,6 +62,8 @@ def main() -> None:
     options = parser.parse_args()
     (options.folder / "seeds").mkdir(parents=True)
     seeds = write_seeds(options.folder / "seeds")
+    (options.folder / "bombs").mkdir()
+    seeds += write_bombs(options.folder / "bombs")
     with (options.folder / "results.txt").open("w", encoding="utf-8") as results:
         for number, path in enumerate(corpus(seeds, options.folder, options.count, options.seed)):
             results.write(f"{path.name}: ")

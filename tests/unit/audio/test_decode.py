@@ -267,12 +267,12 @@ def test_dynamics_keep_a_burst_of_the_images_down():
 
 
 def test_a_burst_no_longer_holds_the_loudness_down():
-    clip = melody(2.0, 44100)[:, :1]
+    clip = melody(2.0, 44100)
     images, spectrogram = with_burst(clip)
     wanted = integrated_loudness(clip[0], 44100)
     held, matched = (
         integrated_loudness(decode(images, spectrogram, Decoding(dynamics=closeness))[0], 44100) - wanted
         for closeness in (0.0, 0.5)
     )
-    assert held < -2
+    assert held < -1.5  # -2.1 before channels kept their levels beside each other
     assert matched == pytest.approx(0, abs=0.3)
