@@ -11,6 +11,7 @@ import folder_paths
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
+from ..stylus_ops.audio.loudness import MINUS_1_DBFS, limit_true_peak
 from ..stylus_ops.audio.write import FORMATS, check_format, tags_fit, write_audio
 from ..stylus_ops.disk import check_name
 from .host.messages import warn
@@ -71,6 +72,9 @@ class SaveAudio(io.ComfyNode):
         )
         saved = []
         for number, waveform in enumerate(audio["waveform"]):
+            if (format, bit_depth) != ("wav", "float") and waveform.abs().max() > 1:
+                waveform = limit_true_peak(waveform.cpu().float(), audio["sample_rate"], MINUS_1_DBFS)[:, :]
+                warn(f"turned down to -1 dB: {format} stops at full scale. A wav of float keeps what is louder")
             stem = name.replace("%batch_num%", str(number))
             while True:
                 file = f"{stem}_{counter:05}_.{format}"

@@ -247,3 +247,20 @@ def test_long_recordings_leave_the_web_interface_alone(comfy: ComfyServer) -> No
         assert not all(one.done() for one in drawn)
         levels = [one.result()["levels"] for one in drawn]
     assert [round(max(values), 1) for values in levels] == [round(0.1 * (number + 1), 1) for number in range(8)]
+
+
+def test_what_is_above_full_scale_is_turned_down_and_not_clipped(comfy: ComfyServer) -> None:
+    sine = 1.5 * np.sin(2 * np.pi * 440 * np.arange(22050) / 44100)
+    soundfile.write(comfy.input / "loud.wav", sine, 44100, subtype="FLOAT")
+    graph = Graph()
+    loaded = graph.add("StylusLoadAudioMel", audio="loud.wav", preset="tiny-256")
+    saved = {
+        depth: graph.add("StylusSaveAudio", audio=[loaded, 2], filename_prefix=depth, format=form, bit_depth=depth)
+        for form, depth in (("flac", "24"), ("wav", "float"))
+    }
+    run = comfy.run(graph)
+    assert run.error is None
+    kept = {depth: soundfile.read(comfy.files(run, node, "audio")[0])[0] for depth, node in saved.items()}
+    assert np.allclose(kept["float"], sine, atol=1e-6)
+    assert np.abs(kept["24"]).max() == pytest.approx(10 ** (-1 / 20), abs=0.002)
+    assert np.allclose(kept["24"] / np.abs(kept["24"]).max(), sine / 1.5, atol=1e-3)
