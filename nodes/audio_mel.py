@@ -14,16 +14,16 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stylus_ops.audio.geometry import PRESETS, SpectrogramParams, check_overlap
+from ..stylus_ops.audio.input_warnings import warn_of_silence
 from ..stylus_ops.audio.read import read_audio
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import Spectrogram, audio_to_windows
-from ..stylus_ops.audio.worth import warn_of_silence
 from ..stylus_ops.dials import Excerpt, Images
 from ..stylus_ops.tiny import RECORDINGS
 from . import sockets
 from .host.model import preset_of
 from .host.runs import check_interrupt
-from .inputs import widgets, wired
+from .inputs import require_audio, widgets
 
 BUNDLED_PREFIX = "stylus/"
 
@@ -77,7 +77,7 @@ class AudioToMel(io.ComfyNode):
 
     @classmethod
     def execute(cls, audio: dict | None, model: ModelPatcher | None = None, **dials: Any) -> io.NodeOutput:
-        audio, images = wired(audio), Images(**dials)
+        audio, images = require_audio(audio), Images(**dials)
         params = params_of(images.preset, model)
         return io.NodeOutput(*_windows(audio["waveform"], audio["sample_rate"], params, images))
 

@@ -22,7 +22,7 @@ from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.audio.write import tags_fit, write_audio
 from .graph import Prompt, linked, upstream
 from .host.runs import check_interrupt
-from .inputs import MOST_STYLES, wired
+from .inputs import MOST_STYLES
 from .save_audio import workflow_tags
 
 SHOWN_DIALS = ("alpha", "gamma", "temperature", "adain", "steps", "decode")
@@ -139,7 +139,7 @@ def _temporary(name: str) -> dict[str, Any]:
 def _tracks(kind: str, audios: list[dict | None], dials: Sequence[str] = ()) -> list[Track]:
     """Every clip of some AUDIOs, numbered where there are several; `dials` are what each AUDIO's titles add to its name."""
     tracks = []
-    for number, (audio, words) in enumerate(zip_longest(map(wired, audios), dials), 1):
+    for number, (audio, words) in enumerate(zip_longest(map(require_audio, audios), dials), 1):
         for place, clip in enumerate(audio["waveform"], 1):
             name = _numbered(_numbered(kind, number, len(audios)), place, len(audio["waveform"]))
             tracks.append(Track(name, f"{name}: {words}" if words else name, clip, audio["sample_rate"]))

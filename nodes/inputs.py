@@ -7,7 +7,7 @@ from collections.abc import Collection
 from comfy_api.latest import io
 
 from ..stylus_ops.dials import Choice, Dial, Group, Number, Whole, dials_of
-from ..stylus_ops.shares import normalised, parse_weights
+from ..stylus_ops.style_weights import normalised, parse_weights
 
 MOST_STYLES = 16
 
@@ -27,7 +27,7 @@ def widgets(group: type[Group]) -> list[io.Input]:
     return [widget(dial) for dial in dials_of(group)]
 
 
-def wired(audio: dict | None) -> dict:
+def require_audio(audio: dict | None) -> dict:
     """An AUDIO that is there: a video without a sound track gives none.
 
     Raises:

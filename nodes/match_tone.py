@@ -13,9 +13,9 @@ from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.tone import Reference, match_tone
 from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.dials import Tone
-from ..stylus_ops.shares import normalised, parse_weights
+from ..stylus_ops.style_weights import normalised, parse_weights
 from .host.runs import check_interrupt
-from .inputs import validate_weights, weighted_styles, widgets, wired
+from .inputs import require_audio, validate_weights, weighted_styles, widgets
 
 
 class MatchTone(io.ComfyNode):
@@ -54,12 +54,12 @@ class MatchTone(io.ComfyNode):
         weights: str,
         **dials: Any,
     ) -> io.NodeOutput:
-        audio = wired(audio)
+        audio = require_audio(audio)
         rate = audio["sample_rate"]
         references = [
             Reference(clip, style["sample_rate"], share)
             for style, share in zip(
-                map(wired, styles.values()), normalised(parse_weights(weights), len(styles)), strict=True
+                map(require_audio, styles.values()), normalised(parse_weights(weights), len(styles)), strict=True
             )
             for clip in check_waveform(style["waveform"], style["sample_rate"])
         ]

@@ -15,7 +15,7 @@ from ..stylus_ops.audio.loudness import MINUS_1_DBFS, limit_true_peak
 from ..stylus_ops.audio.write import FORMATS, check_format, tags_fit, write_audio
 from ..stylus_ops.disk import check_name
 from .host.messages import warn
-from .inputs import wired
+from .inputs import require_audio
 
 BIT_DEPTHS = ("24", "16", "float")
 
@@ -58,7 +58,7 @@ class SaveAudio(io.ComfyNode):
 
     @classmethod
     def execute(cls, audio: dict | None, filename_prefix: str, format: str, bit_depth: str) -> io.NodeOutput:
-        audio = wired(audio)
+        audio = require_audio(audio)
         check_prefix(filename_prefix)
         check_format(f"audio.{format}", audio["waveform"].shape[1], bit_depth)
         tags = workflow_tags(cls.hidden)

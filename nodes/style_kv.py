@@ -6,11 +6,11 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..stylus_ops.audio.input_warnings import warn_if_short
 from ..stylus_ops.audio.windows import Spectrogram
-from ..stylus_ops.audio.worth import warn_if_short
 from ..stylus_ops.dials import DIALS, Clips
 from ..stylus_ops.diffusion.features import Style, blend
-from ..stylus_ops.shares import parse_weights
+from ..stylus_ops.style_weights import parse_weights
 from . import sockets
 from .ddim_invert import check_same_clip, inversion_inputs, invert
 from .inputs import validate_weights, weighted_styles, widget

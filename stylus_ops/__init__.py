@@ -5,7 +5,7 @@ Wings, from the ground up; arrows run down only, and `audio` and `diffusion` nev
 sampling, which reads them.
 
 `dials`                  all user parameters, declared once
-`shares`                 how much each of several styles counts
+`style_weights`          how much each of several styles counts
 `disk`                   files that are there in full or not at all, and a lock
 
 `audio`                  sound
@@ -25,7 +25,7 @@ sampling, which reads them.
   `audio.limiter`        loudness matched, single peaks taken back
   `audio.edges`          the first and last milliseconds, which stay the content's
   `audio.tone`           an equaliser that gives a recording the long-term spectrum of others
-  `audio.worth`          whether there is something to take
+  `audio.input_warnings` warnings about silent and very short recordings
   `audio.detail`         whose partials are heard, the images' or the content's
   `audio.grain`          the style without its tones, which plays what the content can't
   `audio.finish`         channels, dynamics, loudness, peaks and dry to wet of the decoded sound

@@ -102,7 +102,7 @@ def _warnings_shown() -> Iterator[None]:
 def transfer(args: argparse.Namespace) -> int:
     settings = _settings(args)
     from .pipeline.transfer import check_paths, transfer_files
-    from .shares import normalised
+    from .style_weights import normalised
 
     check_paths(args.content, args.style, args.output, args.figure, args.overwrite, args.mask)
     normalised(args.weights, len(args.style))

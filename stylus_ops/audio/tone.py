@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..dials import Tone
-from ..shares import normalised
+from ..style_weights import normalised
 from .backend import resample
 from .edges import keep_edges
 from .geometry import SpectrogramParams

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..shares import normalised
+from ..style_weights import normalised
 from .sites import Site
 
 Bank = tuple[tuple[Tensor, ...], ...]

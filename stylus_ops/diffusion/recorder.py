@@ -15,7 +15,7 @@ from .host import Denoise, Evaluate, OnStep, passes
 from .inversion import invert
 from .schedule import nearest_node
 from .sites import Site
-from .streaming import host_room
+from .streaming import empty_on_host
 
 
 def record(
@@ -91,7 +91,7 @@ class Recorder:
     def _room(self, part: Tensor, windows: int) -> Tensor:
         if self._on_disk:
             return self._on_disk((windows, *part.shape[1:]), part.dtype)
-        return host_room(part, windows, self.dtype)
+        return empty_on_host(part, windows, self.dtype)
 
     def take(self) -> Bank | None:
         """What was kept, None under `recompute`. The recorder lets go of it: a host may hold the recorder for longer."""

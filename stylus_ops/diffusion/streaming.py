@@ -65,7 +65,7 @@ def _copy_stream(device: torch.device) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)
 
 
-def host_room(part: Tensor, rows: int, dtype: torch.dtype | None) -> Tensor:
+def empty_on_host(part: Tensor, rows: int, dtype: torch.dtype | None) -> Tensor:
     """Uninitialised host memory [rows, ...] for tensors like `part` [B, ...], in their own dtype if `dtype` is None.
 
     Pinned if `part` is on a CUDA device, or copies back could not run beside the model's work. PyTorch rounds a pinned block

@@ -27,6 +27,7 @@ from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
 from ..audio.finish import finish
 from ..audio.geometry import PRESETS
 from ..audio.grain import Residual
+from ..audio.input_warnings import warn_if_short, warn_of_silence
 from ..audio.lazy import Waveform, blocks, sounds
 from ..audio.loudness import MINUS_1_DBFS
 from ..audio.mask import image_mask, read_image
@@ -34,7 +35,6 @@ from ..audio.read import spool_audio
 from ..audio.spool import Spool
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Recording, Spectrogram
-from ..audio.worth import warn_if_short, warn_of_silence
 from ..audio.write import FORMATS, check_format, write_audio
 from ..diffusion.features import Inversion, Style, choose_policy
 from ..diffusion.host import Hook
@@ -46,7 +46,7 @@ from ..diffusion.sites import feature_bytes, resolve_sites
 from ..diffusion.stylizer import Stylizer
 from ..disk import check_writable
 from ..engine.memory import peak_memory
-from ..shares import normalised
+from ..style_weights import normalised
 from .settings import Settings
 
 if TYPE_CHECKING:

@@ -121,7 +121,9 @@ def read_image(path: object) -> torch.Tensor:
     return torch.from_numpy(np.asarray(Image.open(str(path)).convert("RGB"), dtype=np.float32) / 255)
 
 
-@pytest.mark.parametrize(("preset", "words"), [("auto", None), ("sd-512", "preset is sd-512 and the model takes tiny-256")])
+@pytest.mark.parametrize(
+    ("preset", "words"), [("auto", None), ("sd-512", "preset is sd-512 and the model takes tiny-256")]
+)
 def test_auto_is_the_geometry_of_the_wired_model_and_another_one_is_refused(
     comfy: ComfyServer, preset: str, words: str | None
 ) -> None:

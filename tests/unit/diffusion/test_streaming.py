@@ -11,7 +11,7 @@ from stylus_ops.dials import Steering
 from stylus_ops.diffusion import reader as reader_module
 from stylus_ops.diffusion.features import Inversion, Style, blend
 from stylus_ops.diffusion.sampling import sample
-from stylus_ops.diffusion.streaming import Ahead, begin_copy, host_room
+from stylus_ops.diffusion.streaming import Ahead, begin_copy, empty_on_host
 from stylus_ops.diffusion.stylizer import Stylizer
 from tests.small_net import CONTENT, SIGMAS, STYLE_A, STYLE_B, SmallNet, latents, record
 
@@ -116,9 +116,9 @@ def test_a_guess_is_used_once_and_a_wrong_one_is_dropped():
 
 def test_room_in_host_memory_is_like_the_part():
     part = torch.zeros(2, 3, 5, dtype=torch.bfloat16)
-    assert (room := host_room(part, 7, None)).shape == (7, 3, 5)
+    assert (room := empty_on_host(part, 7, None)).shape == (7, 3, 5)
     assert room.dtype == torch.bfloat16
-    assert host_room(part, 7, torch.float16).dtype == torch.float16
+    assert empty_on_host(part, 7, torch.float16).dtype == torch.float16
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -126,7 +126,7 @@ def test_on_cuda_features_are_pinned_and_arrive_whole():
     """Without the wait, the sums would be taken of what the copies have not filled yet."""
     device = torch.device("cuda", torch.cuda.current_device())
     parts = [torch.full((64, 1024, 320), float(i), device=device) for i in range(4)]
-    kept = [host_room(part, len(part), torch.float16) for part in parts]
+    kept = [empty_on_host(part, len(part), torch.float16) for part in parts]
     for room, part in zip(kept, parts, strict=True):
         room[:] = part
     assert all(room.is_pinned() and room[1:].is_pinned() for room in kept)

@@ -21,7 +21,7 @@ from stylus_ops.audio.write import write_audio
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.settings import PAPER, Settings
 from stylus_ops.pipeline.transfer import Transfer
-from stylus_ops.shares import normalised
+from stylus_ops.style_weights import normalised
 from tests.small_folder import write_small_folder
 
 from ..signals import noise, tones

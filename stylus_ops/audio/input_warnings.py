@@ -1,4 +1,4 @@
-"""Recordings with little or nothing to take, told of before the work, as warnings of "stylus"."""
+"""Warnings of "stylus" about recordings that are silent or too short, given before the work."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ logger = logging.getLogger("stylus")
 
 
 def warn_of_silence(name: str) -> None:
-    """Tell of a recording without sound."""
+    """Warn about a recording without sound."""
     logger.warning("%s is silent: choose a recording, or a part of it, with sound", name)
 
 
 def warn_if_short(name: str, seconds: float) -> None:
-    """Tell of a style that lasts less than `SHORTEST_STYLE`."""
+    """Warn about a style that lasts less than `SHORTEST_STYLE`."""
     if seconds < SHORTEST_STYLE:
         logger.warning(
             "%s lasts %.1f s: choose %g s or more, or little of its texture is heard", name, seconds, SHORTEST_STYLE
