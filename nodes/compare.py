@@ -22,7 +22,7 @@ from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.audio.write import tags_fit, write_audio
 from .graph import Prompt, linked, upstream
 from .host.runs import check_interrupt
-from .inputs import MOST_STYLES
+from .inputs import MOST_STYLES, require_audio
 from .save_audio import workflow_tags
 
 SHOWN_DIALS = ("alpha", "gamma", "temperature", "adain", "steps", "decode")
