@@ -72,6 +72,8 @@ class Number(Dial):
         try:
             value = type(self.default)(text)
         except ValueError:
+            if text.count(",") == 1 and text.replace(",", "").lstrip("+-").isdigit():
+                raise ValueError(f"{self.name} is {text!r}: write a point for the decimal comma") from None
             raise self._refusal(repr(text)) from None
         self.check(value)
         return value

@@ -77,7 +77,7 @@ def same_conditioning(a: Any, b: Any) -> bool:
         return a.keys() == b.keys() and all(same_conditioning(a[k], b[k]) for k in a)
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(map(same_conditioning, a, b))
-    return a is b or bool(a == b)
+    return a is b or (type(a) is type(b) and bool(a == b))
 
 
 def check_same_conditioning(inversion: Inversion, conditioning: list) -> None:

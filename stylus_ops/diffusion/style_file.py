@@ -90,7 +90,7 @@ def read_style(path: Path, weights: Plain = lambda value: value) -> tuple[Style,
         captures = tuple(_read_clip(number, clip, tensors, weights) for number, clip in enumerate(clips))
         shares = tuple(float(clip["share"]) for clip in clips)
         _require(shares and min(shares) > 0 and math.isclose(sum(shares), 1, rel_tol=1e-6))
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(damaged) from error
     return Style(captures, shares), metadata.get("recording", "")
 

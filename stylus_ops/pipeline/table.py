@@ -12,7 +12,7 @@ def read_table(
 ) -> list[tuple[int, dict[str, str]]]:
     """Line numbers, the first being 1, and the text in each column, without the space around it.
 
-    Names of columns are read with or without space around them and with `-` for `_`; columns without a name are left out.
+    Commas or semicolons separate columns; a row of empty cells is left out. Names of columns are read with or without space around them and with `-` for `_`; columns without a name are left out.
 
     Args:
         kind: what the table is called in messages.
@@ -32,13 +32,16 @@ def read_table(
 
 def _rows(kind: str, path: Path, required: Collection[str], known: Collection[str]) -> list[tuple[int, dict[str, str]]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
+        separator = ";" if ";" in file.readline() else ","  # the one of spreadsheets where a comma is decimal
+        file.seek(0)
+        table = csv.DictReader(file, delimiter=separator)
         columns = {name: column for column in table.fieldnames or () if (name := column.strip().replace("-", "_"))}
         if unknown := columns.keys() - set(known):
             raise ValueError(f"{kind} {path} has unknown columns {', '.join(sorted(unknown))}: use {', '.join(known)}")
         if missing := set(required) - columns.keys():
             raise ValueError(f"{kind} {path} has no column {', '.join(sorted(missing))}: name it in the first line")
-        return [
+        rows = [
             (table.line_num, {name: (record[column] or "").strip() for name, column in columns.items()})
             for record in table
         ]
+        return [(line, row) for line, row in rows if any(row.values())]

@@ -119,3 +119,8 @@ def test_a_wrong_option_on_the_command_line_is_one_line(capsys: pytest.CaptureFi
         printed = capsys.readouterr().err
         assert printed.startswith("stylus: ")
         assert printed.count("\n") == 1
+
+
+def test_a_decimal_comma_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^alpha is '0,9': write a point for the decimal comma$"):
+        DIALS["alpha"].parse("0,9")

@@ -163,6 +163,7 @@ def rewritten(path: Path, change: dict[str, str], **tensors: Tensor) -> Path:
         ({}, {"0.trajectory": torch.zeros(4, 3, 4, 4, 9)}),
         ({}, {"0.noise": torch.full((3, 4, 4, 10), torch.nan, dtype=torch.float64)}),
         ({}, {"0.noise": torch.zeros(3, 4, 4, 10, dtype=torch.int64)}),
+        ({}, {"0.noise": torch.zeros(3, 4, 4, 10).to(torch.float8_e4m3fn)}),
         ({"clips": "[]"}, {}),
         ({"clips": "{}"}, {}),
         ({"clips": "[" * 100_000}, {}),

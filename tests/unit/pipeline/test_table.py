@@ -28,6 +28,11 @@ def test_a_table_is_read_by_its_columns(tmp_path: Path, data: bytes) -> None:
     assert read(tmp_path, data) == [(2, {"content": "a", "style": "b", "style_start": ""})]
 
 
+def test_rows_of_empty_cells_are_left_out_and_semicolons_separate(tmp_path: Path) -> None:
+    assert read(tmp_path, b"content,style\n,\na,b\n , \n") == [(3, {"content": "a", "style": "b"})]
+    assert read(tmp_path, b"content;style\na,1;b\n;\n") == [(2, {"content": "a,1", "style": "b"})]
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
