@@ -145,7 +145,7 @@ def saved_path(name: str) -> Path:
 
 
 def kept_steps(name: str) -> int | None:
-    """The steps of a saved style; None where it can't be read, which Load Style tells of in its turn."""
+    """The steps of a saved style; None where it can't be read, which Load Style reports in its turn."""
     try:
         return steps_of(saved_path(name))
     except ValueError:

@@ -64,7 +64,7 @@ def read_image(path: Path) -> Tensor:
             return torch.from_numpy(np.asarray(image.convert("L"), np.float32) / 255)
     except FileNotFoundError:
         raise ValueError(f"mask {path} does not exist: check its name and folder") from None
-    except Exception as error:  # a damaged file is told of by whatever its decoder raises
+    except Exception as error:  # a decoder raises all kinds of errors over a damaged file
         raise ValueError(f"mask {path} can't be read as an image: choose a png, jpg or webp file") from error
 
 

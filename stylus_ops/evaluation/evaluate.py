@@ -156,9 +156,7 @@ def _run_pair(pair: Pair, jobs: Sequence[Job], engine: Engine | None, clap: Clap
             job.run(recordings, measure)
         except Exception as error:
             problem = in_words(error)
-            with suppress(
-                OSError
-            ):  # on a full disk, or under a name that no file can have, the problem is told of alone
+            with suppress(OSError):  # on a full disk, or under a name that no file can have, only the error is printed
                 write_report(job.record, {"request": job.request, "error": problem})
         yield job, problem
 
