@@ -11,7 +11,6 @@ demo: .venv/.installed
 test: lint
 	OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/integration --numprocesses logical --maxprocesses 4 --dist loadfile
 	$(PY) -m pytest tests/integration
-	bash .ci/oldest
 
 # Of damaged recordings `make test` reads 300.
 fuzz: .venv/.installed
