@@ -278,7 +278,7 @@ def test_a_folder_is_refused_by_the_name_of_its_bad_tensor(folder, tmp_path, par
     weights = {name: weight.clone() for name, weight in weights.items()}
     SPOILT[words](weights, key)
     save_file(weights, file)
-    message = rf"folder {re.escape(str(tmp_path))} .*{part}: tensor {SPOILT_PARTS[part]} .*{words}"
+    message = rf"folder {re.escape(str(tmp_path))} .*{part}: tensor .*{SPOILT_PARTS[part]} .*{words}"
     with pytest.raises(ValueError, match=message):
         load_model(str(tmp_path), torch.device("cpu"), torch.float32)
 
@@ -297,7 +297,7 @@ def test_a_part_in_several_files_loads_and_is_missed_by_name(folder, tmp_path, p
     one, several = (load_model(str(path), torch.device("cpu"), torch.float32) for path in (folder, tmp_path))
     assert one.digest() == several.digest()
     assert torch.equal(one.context, several.context)
-    save_file({}, file.with_name(names[0]), {"format": "pt"})
+    save_file({"another": torch.zeros(1)}, file.with_name(names[0]), {"format": "pt"})
     with pytest.raises(ValueError, match=f"{part}: tensor .*{SPOILT_PARTS[part]} is missing"):
         load_model(str(tmp_path), torch.device("cpu"), torch.float32)
 
