@@ -11,7 +11,7 @@ from comfy_api.latest import io
 
 from ..stylus_ops.dials import Album
 from .audio_mel import read_recording, recording_path
-from .host.messages import tell
+from .host.messages import tell, warn
 from .host.runs import check_interrupt
 from .inputs import widgets
 
@@ -47,13 +47,21 @@ class LoadAudioFolder(io.ComfyNode):
     @classmethod
     def execute(cls, folder: str, first: int, most: int) -> io.NodeOutput:
         paths = chosen(folder, first, most)
-        clips = []
+        clips: list[dict] = []
+        names: list[str] = []
         for number, path in enumerate(paths, 1):
             check_interrupt()
             tell(f"{number} of {len(paths)}: {path.name}")
-            waveform, sample_rate = read_recording(path)
+            try:
+                waveform, sample_rate = read_recording(path)
+            except ValueError as error:
+                warn(f"skipped: {error}")
+                continue
             clips.append({"waveform": waveform, "sample_rate": sample_rate})
-        return io.NodeOutput(clips, [path.stem for path in paths])
+            names.append(path.stem)
+        if not clips:
+            raise ValueError(f"no recording of folder {folder!r} can be read: choose another folder")
+        return io.NodeOutput(clips, names)
 
     @classmethod
     def fingerprint_inputs(cls, folder: str, first: int | None, most: int | None) -> str:

@@ -12,6 +12,8 @@ import soundfile
 import torch
 from PIL import Image
 
+from tests.fuzz.corpus import write_with_ffmpeg
+
 from .comfy_server import PACK, ComfyServer, Graph, PromptRefused
 
 RECORDINGS = PACK / "stylus_ops" / "tiny" / "recordings"
@@ -117,13 +119,16 @@ def album(comfy: ComfyServer, folder: str, names: list[str]) -> None:
 
 
 def test_what_follows_a_folder_runs_once_for_each_recording(comfy: ComfyServer) -> None:
+    """A video without sound is reported and skipped."""
     album(comfy, "album", ["b.wav", "a.flac"])
     (comfy.input / "album" / "cover.txt").write_text("no sound")
+    write_with_ffmpeg(comfy.input / "album" / "aa.mp4", None, 44100, picture=True)
     graph = Graph()
     folder = graph.add("StylusLoadAudioFolder", folder="album")
     save = graph.add("StylusSaveAudio", audio=[folder, 0], filename_prefix=[folder, 1])
     run = comfy.run(graph)
     assert run.error is None
+    assert any("'aa.mp4' has no audio stream" in text for node, text in run.texts if node == folder)
     files = comfy.files(run, save, "audio")
     assert [path.name.split("_")[0] for path in files] == ["a", "b"]
     assert [round(soundfile.info(path).duration) for path in files] == [2, 1]
