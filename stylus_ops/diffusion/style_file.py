@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from .features import Inversion, Style
 SUFFIX = ".safetensors"
 FORMAT = "stylus style 1"
 KINDS = {"list": list, "tuple": tuple}
+MOST_TENSORS, MOST_WINDOWS, LARGEST = 4096, 128, 1e6
+"""What no style has more of: tensors, windows, and magnitude of a latent at any noise level."""
 
 Plain = Callable[[Any], object]
 """Turns what a host has as weights or conditioning into plain values: tensors, numbers, texts, and lists, tuples or dicts of
@@ -35,9 +37,10 @@ def write_style(path: Path, style: Style, recording: str, weights: Plain, condit
         weights, conditioning: give the plain values of the captures' fields of these names.
 
     Raises:
-        ValueError: a field has a value that is not plain.
+        ValueError: a field has a value that is not plain, or the style has too many windows.
         OSError: the file can't be written.
     """
+    _check_windows(path, style.captures)
     tensors: dict[str, Tensor] = {}
     clips = []
     for number, (clip, share) in enumerate(zip(*style, strict=True)):
@@ -69,15 +72,17 @@ def read_style(path: Path, weights: Plain = lambda value: value) -> tuple[Style,
         weights: makes the host's identity of weights of what `write_style` was given for it.
 
     Raises:
-        ValueError: the file does not exist, is of another kind or a later version, or is damaged.
+        ValueError: the file does not exist, is of another kind or a later version, has too many windows, or is damaged.
     """
     if not path.is_file():
         raise ValueError(f"style {path.stem!r} does not exist: choose another, or save it again")
     damaged = f"style {path.stem!r} is damaged: save it again, or get another copy"
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata, names = file.metadata() or {}, file.keys()
+            if len(names) > MOST_TENSORS:
+                raise ValueError(damaged)
+            tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise ValueError(damaged) from error
     kind = metadata.get("format", "")
@@ -92,6 +97,7 @@ def read_style(path: Path, weights: Plain = lambda value: value) -> tuple[Style,
         _require(shares and min(shares) > 0 and math.isclose(sum(shares), 1, rel_tol=1e-6))
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(damaged) from error
+    _check_windows(path, captures)
     return Style(captures, shares), metadata.get("recording", "")
 
 
@@ -108,6 +114,14 @@ def steps_of(path: Path) -> int:
         raise ValueError(f"style {path.stem!r} can't be read: save it again, or get another copy") from error
 
 
+def _check_windows(path: Path, captures: Sequence[Inversion]) -> None:
+    windows = sum(len(capture.noise) for capture in captures)
+    if windows > MOST_WINDOWS:
+        raise ValueError(
+            f"style {path.stem!r} has {windows} windows and may have {MOST_WINDOWS}: capture fewer of them"
+        )
+
+
 def _require(holds: object) -> None:
     if not holds:
         raise ValueError("the file contradicts itself")
@@ -117,12 +131,19 @@ def _read_clip(number: int, clip: Mapping[str, Any], tensors: Mapping[str, Tenso
     sigmas, trajectory, noise = (tensors[f"{number}.{name}"] for name in ("sigmas", "trajectory", "noise"))
     _require(sigmas.ndim == 1 and len(sigmas) >= 2 and noise.ndim == 4 and noise.numel())
     _require(trajectory.shape == (len(sigmas), *noise.shape))
-    _require(all(tensor.is_floating_point() and tensor.isfinite().all() for tensor in (sigmas, trajectory, noise)))
+    _require(
+        all(tensor.is_floating_point() and (tensor.abs() < LARGEST).all() for tensor in (sigmas, trajectory, noise))
+    )
     _require(sigmas[0] > 0 and (sigmas.diff() > 0).all())
     sites = tuple((block, index) for block, index in clip["sites"])
     _require(sites and all(type(part) is int and part >= 0 for site in sites for part in site))
     valid_width = clip["valid_width"]
     _require(type(valid_width) is int and 1 <= valid_width <= noise.shape[-1])
+    conditioning: Any = _unpack(clip["conditioning"], tensors)
+    _require(
+        conditioning is None
+        or all(isinstance(tokens, Tensor) and isinstance(more, dict) for tokens, more in conditioning)
+    )
     return Inversion(
         sigmas,
         trajectory,
@@ -130,7 +151,7 @@ def _read_clip(number: int, clip: Mapping[str, Any], tensors: Mapping[str, Tenso
         sites,
         None,
         valid_width,
-        _unpack(clip["conditioning"], tensors),
+        conditioning,
         weights(_unpack(clip["weights"], tensors)),
     )
 

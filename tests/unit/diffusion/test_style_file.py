@@ -162,7 +162,9 @@ def rewritten(path: Path, change: dict[str, str], **tensors: Tensor) -> Path:
         ({}, {"0.sigmas": SIGMAS[:2]}),
         ({}, {"0.trajectory": torch.zeros(4, 3, 4, 4, 9)}),
         ({}, {"0.noise": torch.full((3, 4, 4, 10), torch.nan, dtype=torch.float64)}),
+        ({}, {"0.noise": torch.full((3, 4, 4, 10), 3e38)}),
         ({}, {"0.noise": torch.zeros(3, 4, 4, 10, dtype=torch.int64)}),
+        ({}, {f"empty {number}": torch.zeros(0) for number in range(5000)}),
         ({}, {"0.noise": torch.zeros(3, 4, 4, 10).to(torch.float8_e4m3fn)}),
         ({"clips": "[]"}, {}),
         ({"clips": "{}"}, {}),
@@ -187,6 +189,7 @@ def test_a_file_that_contradicts_itself_is_refused(path, change, tensors):
         ("sites", []),
         ("sites", [["a", 0]]),
         ("sites", [[6]]),
+        ("conditioning", {"list": [{"list": [{"value": 1.0}, {"dict": {}}]}]}),
         ("weights", {"tensor": "9.gone"}),
         ("weights", {"pickle": "x"}),
         ("weights", 5),
@@ -198,6 +201,17 @@ def test_a_clip_that_is_none_is_refused(path, key, value):
     clips[0][key] = value
     with pytest.raises(ValueError, match="style 'choir' is damaged"):
         read_style(rewritten(path, {"clips": json.dumps(clips)}))
+
+
+def test_more_windows_than_a_transfer_has_time_for_are_refused(style, path):
+    many = style.captures[0]._replace(
+        noise=torch.zeros(129, 4, 4, 10), trajectory=torch.zeros(len(SIGMAS), 129, 4, 4, 10)
+    )
+    with pytest.raises(ValueError, match="style 'choir' has 129 windows and may have 128"):
+        write_style(path, Style((many,), (1.0,)), "", plain, plain)
+    tensors = {"0.noise": many.noise, "0.trajectory": many.trajectory}
+    with pytest.raises(ValueError, match=r"style 'choir' has 1\d\d windows and may have 128"):
+        read_style(rewritten(path, {}, **tensors))
 
 
 @pytest.mark.parametrize(("format", "words"), [("stylus style 9", "later version"), ("lora", "another kind of file")])
