@@ -6,8 +6,6 @@ waveform at its own rate, so that length, rate, channels and all that lies above
 
 from __future__ import annotations
 
-import logging
-
 import torch
 from torch import Tensor
 
@@ -27,8 +25,6 @@ GAIN_FLOOR = 1e-5  # of the clip's peak, -100 dB: below it a ratio of two mel am
 DETAIL_GAIN = 60.0  # dB; the content's fine structure is amplified and attenuated by at most this much
 
 SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
-
-logger = logging.getLogger("stylus")
 
 
 def decode(

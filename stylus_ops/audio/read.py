@@ -33,14 +33,14 @@ CHUNK_BYTES = 1 << 27  # of samples that are kept together until all are there
 
 LONGEST = 7 * 86400  # seconds that one file may last
 SAMPLES_PER_BYTE = 1 << 10  # of all channels, that a file may unpack to; digital silence in flac is some 500
-SAMPLES_OF_ANY, BYTES_OF_ANY = (
-    1 << 24,
-    1 << 20,
-)  # that even the smallest file may unpack to, and play again by its edits
+SAMPLES_OF_ANY = 1 << 24  # that even the smallest file may unpack to
+BYTES_OF_ANY = 1 << 20  # that even the smallest file may play again by its edits
 
 LIBSNDFILE_FORMATS = "AIFF,AU,AVR,CAF,FLAC,HTK,IRCAM,MAT4,MAT5,MPC2K,NIST,OGG,PAF,PVF,RF64,SVX,VOC,W64,WAV,WAVEX,WVE,XI"
 """What libsndfile counts exactly. Not MP3, whose length it estimates, nor RAW, which it takes any file of some endings
 for, nor SD2, whose header lies in another file, nor SDS, over whose damage it prints its remarks on standard output."""
+
+OTHER_FILE = "export it again, or choose another file"
 
 HEADS = {"FLAC": re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"), "OGG": re.compile(rb"OggS\x00\x02\x00\x00")}
 HEAD_BYTES = 8
@@ -191,9 +191,6 @@ def _readable_errors(name: str) -> Iterator[None]:
         raise AudioFileError(f"{name!r} can't be read as audio{reason}: {OTHER_FILE}") from error
     except MemoryError as error:
         raise AudioFileError(f"{name!r} does not fit into memory: read a part of it (start, duration)") from error
-
-
-OTHER_FILE = "export it again, or choose another file"
 
 
 def _checked(

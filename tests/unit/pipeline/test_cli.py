@@ -61,6 +61,13 @@ def stylus(*arguments: object, **environment: str) -> subprocess.CompletedProces
     )
 
 
+def transferred(clips: Path, model: Path, name: str, *options: object) -> bytes:
+    """The file of that name, made of the two clips."""
+    command = ["transfer", clips / "content.wav", clips / "style.flac", "-o", clips / name, "--model", model, *options]
+    assert main([*map(str, command), *FAST]) == 0
+    return (clips / name).read_bytes()
+
+
 def test_transfer_writes_sound_figure_and_one_json_object(clips, model):
     output, figure = clips / "out.flac", clips / "out.png"
     done = stylus(
@@ -118,26 +125,15 @@ def test_the_paper_s_run_has_one_name_and_what_is_given_beside_it_counts(clips, 
 
 
 def test_a_black_mask_keeps_the_content_and_a_white_one_changes_nothing(clips, model):
-    def result(name: str, *options: object) -> bytes:
-        command = [
-            "transfer",
-            clips / "content.wav",
-            clips / "style.flac",
-            "-o",
-            clips / name,
-            "--model",
-            model,
-            *options,
-        ]
-        assert main([*map(str, command), *FAST]) == 0
-        return (clips / name).read_bytes()
-
     for name, grey in (("black", 0), ("white", 255)):
         Image.new("L", (7, 5), grey).save(clips / f"{name}.png")
-    plain, content = result("plain.wav"), result("content_alone.wav", "--alpha", 0, "--adain", 0)
+    plain, content = (
+        transferred(clips, model, "plain.wav"),
+        transferred(clips, model, "content_alone.wav", "--alpha", 0, "--adain", 0),
+    )
     assert plain != content
     masked = [
-        soundfile.read(io.BytesIO(result(f"{name}.wav", "--mask", clips / f"{name}.png")))[0]
+        soundfile.read(io.BytesIO(transferred(clips, model, f"{name}.wav", "--mask", clips / f"{name}.png")))[0]
         for name in ("black", "white")
     ]
     for wanted, found in zip((content, plain), masked, strict=True):
@@ -383,15 +379,4 @@ def test_a_batch_does_what_single_transfers_do_and_reports_what_fails(clips, mod
     assert "line 2" in told.err
     assert "words.wav" in told.err
     for name, options in (("b.wav", []), ("c.wav", ["--mask", clips / "mask.png"])):
-        command = [
-            "transfer",
-            clips / "content.wav",
-            clips / "style.flac",
-            "-o",
-            clips / name,
-            "--model",
-            model,
-            *options,
-        ]
-        assert main([*map(str, command), *FAST]) == 0
-        assert (clips / name).read_bytes() == (clips / "results" / name).read_bytes()
+        assert transferred(clips, model, name, *options) == (clips / "results" / name).read_bytes()
