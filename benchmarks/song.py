@@ -23,7 +23,7 @@ from stylus_ops.audio.lazy import blocks
 from stylus_ops.audio.spool import Spool
 from stylus_ops.audio.windows import Recording
 from stylus_ops.diffusion.features import Style
-from stylus_ops.engine.engine import DTYPES, Engine
+from stylus_ops.engine.engine import Engine
 from stylus_ops.engine.stable_diffusion import CONFIGS, AutoencoderKL, ScaledAutoencoder
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.pipeline.transfer import Clip, Transfer
@@ -76,10 +76,8 @@ def bare(engine: Engine, shape: torch.Size, passes: int) -> float:
 
 
 def main() -> None:
-    parser = options_of(__doc__)
+    parser = options_of(__doc__, steps=10)
     parser.add_argument("--minutes", type=float, default=3.0, help="of the song")
-    parser.add_argument("--steps", type=int, default=10, help="noise levels N")
-    parser.add_argument("--dtype", default="float32", choices=DTYPES, help="of the U-Net")
     options = parser.parse_args()
     engine = random_model(options)
     before = engine.evaluations
@@ -110,7 +108,7 @@ def main() -> None:
         "sampling": run.spent["sampling"],
         "decode, images to sound": run.spent["decode"] + run.spent["write"],
     }
-    total = sum(spent.values())
+    total, method = sum(spent.values()), spent["inversion and capture"] + spent["sampling"]
     rows: Rows = [
         ("windows", len(content.recording.starts), ""),
         ("windows in a pass, at most", max(shape[0] for shape in passes), ""),
@@ -119,11 +117,7 @@ def main() -> None:
         ("all of it", total, "s"),
         ("a minute of the song", total / options.minutes, "s"),
         ("bare evaluations", alone, "s"),
-        (
-            "inversion, capture and sampling / bare evaluations",
-            (spent["inversion and capture"] + spent["sampling"]) / alone,
-            "",
-        ),
+        ("inversion, capture and sampling / bare evaluations", method / alone, ""),
         ("peak memory above the model", peak.bytes / MB, "MB"),
     ]
     report(f"SD 1.5 shape, {options.minutes:g} min of stereo", options, rows)
