@@ -12,7 +12,7 @@ from ..audio.backend import resample
 from ..audio.geometry import SpectrogramParams
 from ..audio.loudness import integrated_loudness
 from ..audio.mel import mel_amplitudes
-from ..audio.metrics import Timbre, chroma_cosine, closed_shares, mfcc_frechet_distance, timbre
+from ..audio.metrics import chroma_cosine, closed_shares, mfcc_frechet_distance, timbre
 from .baselines import Restyled
 from .clap import Clap, clap_similarities
 from .clarity import Clarity, clarity
@@ -40,21 +40,10 @@ class Sound:
     def __init__(self, waveform: Tensor, rate: int):
         self.waveform, self.rate = waveform, rate
 
-    @cached_property
-    def notes(self) -> Notes:
-        return Notes(self.waveform, self.rate)
-
-    @cached_property
-    def timbre(self) -> Timbre:
-        return timbre(self.waveform, self.rate)
-
-    @cached_property
-    def clarity(self) -> Clarity:
-        return clarity(self.waveform, self.rate)
-
-    @cached_property
-    def texture(self) -> Texture:
-        return texture(self.waveform, self.rate)
+    notes = cached_property(lambda self: Notes(self.waveform, self.rate))
+    timbre = cached_property(lambda self: timbre(self.waveform, self.rate))
+    clarity = cached_property(lambda self: clarity(self.waveform, self.rate))
+    texture = cached_property(lambda self: texture(self.waveform, self.rate))
 
 
 class Measure:
