@@ -79,16 +79,14 @@ sampling, which reads them.
   `evaluation.pairs`     the recordings that are evaluated
   `evaluation.methods`   every method that can be compared
   `evaluation.baselines` restyling without a model
-  `evaluation.evaluate`  every method on every pair: runs, goes on, writes tables
+  `evaluation.evaluate`  every method on every pair: runs, goes on, sums up
   `evaluation.measure`   all numbers of one output
   `evaluation.notes`     onsets, pitch and tempo
   `evaluation.clarity`   how far partials and beginnings stand out
   `evaluation.texture`   statistics of sound textures
   `evaluation.truth`     distances to the known answer
-  `evaluation.fidelity`  clipping, loudness, and the spectrum that was reached
   `evaluation.clap`      likeness by CLAP
-  `evaluation.summary`   medians with their intervals
-  `evaluation.figures`   plots
+  `evaluation.results`   medians with their intervals, tables, the trade-off curve
 
 `__main__`               the command line
 """

@@ -1,6 +1,6 @@
 """Train the autoencoder: PCA of 8x8 patches first, then the residual networks by mean squared error.
 
-    python -m training.autoencoder --folder FOLDER --minutes 10 [--threads 1] [--decoder-only]
+    python -m training.autoencoder --folder FOLDER --minutes 10
 
 reads FOLDER/data, writes FOLDER/autoencoder.pt every minute and goes on from it when started again.
 """
@@ -8,7 +8,6 @@ reads FOLDER/data, writes FOLDER/autoencoder.pt every minute and goes on from it
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,14 @@ import torch
 from torch import Tensor
 
 from stylus_ops.audio.metrics import psnr
+from stylus_ops.disk import write_atomically
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
 from .windows import Places, Recordings, equalisers, mix, on_device, to_images
 
 CONFIG = {"encoder_width": 96, "encoder_depth": 3, "decoder_width": 192, "decoder_depth": 5}
 BATCH = 8
+LEARNING_RATE = 1e-3
 
 
 def random_images(recordings: Recordings, rng: np.random.Generator, count: int) -> Tensor:
@@ -61,13 +62,15 @@ def round_trip_psnr(model: TinyAutoencoder, images: Tensor) -> float:
     return float(torch.cat([psnr(model(image[None]), image[None], span=2.0) for image in images]).mean())
 
 
+def write(path: Path, weights: dict[str, Tensor], config: dict[str, Any]) -> None:
+    write_atomically(path, lambda file: torch.save({"model": weights, "config": config}, file))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
-    parser.add_argument("--decoder-only", action="store_true", help="keep the latents that a UNet was trained on")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     rng = np.random.default_rng()
@@ -82,16 +85,13 @@ def main() -> None:
         initialise_linear(model, random_images(recordings, rng, 128))
     print(f"start: held out {round_trip_psnr(model, held_out):.2f} dB", flush=True)
     model = model.to(memory_format=torch.channels_last)
-    model.encoder.requires_grad_(not args.decoder_only)
-    optimizer = torch.optim.AdamW(
-        [p for p in model.parameters() if p.requires_grad], args.rate, betas=(0.9, 0.99), weight_decay=0.0
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.0)
     begin = last = time.monotonic()
     total, losses, step = args.minutes * 60, [], 0
     while (elapsed := time.monotonic() - begin) < total:
         warm, rest = min(1.0, (step + 1) / 100), max(0.0, 1 - elapsed / total)
         for group in optimizer.param_groups:
-            group["lr"] = args.rate * warm * (0.02 + 0.98 * rest)
+            group["lr"] = LEARNING_RATE * warm * (0.02 + 0.98 * rest)
         images = random_images(recordings, rng, BATCH).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             latents = model.encode(images)
@@ -108,16 +108,14 @@ def main() -> None:
         step += 1
         if time.monotonic() - last > 60:
             last, mean = time.monotonic(), np.mean(losses)
-            torch.save({"model": model.state_dict(), "config": CONFIG}, path.with_suffix(".part"))
-            os.replace(path.with_suffix(".part"), path)
+            write(path, model.state_dict(), CONFIG)
             print(
                 f"{elapsed:.0f} s, step {step}: train {10 * np.log10(4 / mean):.2f} dB, held out "
                 f"{round_trip_psnr(model, held_out):.2f} dB",
                 flush=True,
             )
             losses.clear()
-    torch.save({"model": model.state_dict(), "config": CONFIG}, path.with_suffix(".part"))
-    os.replace(path.with_suffix(".part"), path)
+    write(path, model.state_dict(), CONFIG)
     print(f"done: held out {round_trip_psnr(model, held_out):.2f} dB", flush=True)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import random
 import subprocess
 import tempfile
@@ -26,6 +25,7 @@ import torch
 
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mel import mel_amplitudes
+from stylus_ops.disk import write_atomically
 
 from .scores import Score, corpus_paths, corpus_score, random_score, write_midi
 from .textures import RATE, texture
@@ -49,6 +49,11 @@ def render(score: Score, programs: list[int], folder: Path, wet: bool, soundfont
     audio, _ = soundfile.read(wav, dtype="float32", always_2d=True)
     samples = int(SECONDS * RATE)
     return np.pad(audio[:samples].T, ((0, 0), (0, max(0, samples - len(audio)))))
+
+
+def loudest_part(power: np.ndarray, width: int) -> int:
+    """Where to cut `width` blocks of power [recordings, blocks]: their quietest block of all recordings is loudest."""
+    return max(range(power.shape[1] - width + 1), key=lambda start: float(power[:, start : start + width].min()))
 
 
 def quarter_power_mel(waveform: np.ndarray) -> np.ndarray:
@@ -108,10 +113,8 @@ def make(job: tuple[str, int, bool, Path]) -> None:
     torch.set_num_threads(1)
     made = [(-1, texture_recording(index, held_out))] if kind == "texture" else list(performances(index, held_out))
     numbers, audio = zip(*made, strict=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(file, values=np.stack([quarter_power_mel(waveform) for waveform in audio]), ensembles=numbers)
-    os.replace(part, path)
+    values = np.stack([quarter_power_mel(waveform) for waveform in audio])
+    write_atomically(path, lambda file: np.savez(file, values=values, ensembles=numbers))
 
 
 def main() -> None:
@@ -119,16 +122,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    for part in ("train", "held_out"):
+    jobs = []
+    for part, *counts in (
+        ("held_out", HELD_OUT["music"], HELD_OUT["textures"]),
+        ("train", TRAIN_MUSIC, TRAIN_TEXTURES),
+    ):
         (args.out / part).mkdir(parents=True, exist_ok=True)
-    jobs = [("music", i, True, args.out) for i in range(HELD_OUT["music"])]
-    jobs += [("texture", i, True, args.out) for i in range(HELD_OUT["textures"])]
-    train = [("music", i, False, args.out) for i in range(TRAIN_MUSIC)]
-    train += [("texture", i, False, args.out) for i in range(TRAIN_TEXTURES)]
-    random.Random(0).shuffle(train)
+        kinds = zip(("music", "texture"), counts, strict=True)
+        part_jobs = [(kind, i, part == "held_out", args.out) for kind, count in kinds for i in range(count)]
+        jobs += random.Random(0).sample(part_jobs, len(part_jobs))
     with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
-        for done, _ in enumerate(pool.imap_unordered(make, jobs + train), 1):
-            print(f"{done}/{len(jobs) + len(train)}", flush=True)
+        for done, _ in enumerate(pool.imap_unordered(make, jobs), 1):
+            print(f"{done}/{len(jobs)}", flush=True)
 
 
 if __name__ == "__main__":

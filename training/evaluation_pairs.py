@@ -24,9 +24,9 @@ import torch
 
 from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.write import write_audio
-from stylus_ops.disk import write_atomically
+from stylus_ops.evaluation.results import write_table
 
-from .data import HELD_OUT, performances, render, texture_recording
+from .data import HELD_OUT, loudest_part, performances, render, texture_recording
 from .scores import Score, corpus_paths, corpus_score, random_score
 from .textures import RATE, TEXTURES, texture
 
@@ -42,8 +42,7 @@ MUSIC = {
     "wesnoth": Path("/usr/share/games/wesnoth/1.16/data/core/music"),
     "warzone2100": Path("/usr/share/games/warzone2100/music"),
 }
-Row = tuple[str, str, str]
-"""Of a table: content, style, and yes where the content is one voice."""
+COLUMNS = ("content", "style", "monophonic")
 
 
 def main() -> None:
@@ -60,9 +59,9 @@ def main() -> None:
         name = f"style-texture-{kind}-{TEXTURES[number].__name__}.flac"
         _write(args.out / name, texture(seed, SCORE_SECONDS)[None])
         styles.append((name, None))
-    _write_table(args.out / "pairs.csv", rendered_pairs(contents, styles))
+    write_table(args.out / "pairs.csv", COLUMNS, rendered_pairs(contents, styles))
     if all(folder.is_dir() for folder in MUSIC.values()):
-        _write_table(args.out / "recorded.csv", recorded_pairs(args.out))
+        write_table(args.out / "recorded.csv", COLUMNS, recorded_pairs(args.out))
 
 
 def content_scores() -> list[tuple[str, Score]]:
@@ -109,14 +108,14 @@ def _write(path: Path, waveform: np.ndarray) -> None:
     step, length = int(STEP * RATE), int(SECONDS * RATE)
     blocks = waveform[:, : waveform.shape[1] // step * step].reshape(len(waveform), -1, step)
     level = np.square(blocks).mean((0, 2))
-    width = -(-length // step)
-    starts = range(len(level) - width + 1)
-    first = max(starts, key=lambda start: level[start : start + width].min()) * step
+    first = step * loudest_part(level[None], -(-length // step))
     part = torch.from_numpy(waveform[:, first : first + length]).float()
     write_audio(path, PEAK * part / part.abs().max(), RATE, bit_depth="16")
 
 
-def rendered_pairs(contents: list[tuple[str, int | None]], styles: list[tuple[str, int | None]]) -> list[Row]:
+def rendered_pairs(
+    contents: list[tuple[str, int | None]], styles: list[tuple[str, int | None]]
+) -> list[dict[str, str]]:
     """Every content with two styles of other instruments, every style with two contents."""
     rng = random.Random(FIRST_SEED)
     while True:
@@ -125,15 +124,19 @@ def rendered_pairs(contents: list[tuple[str, int | None]], styles: list[tuple[st
         if len(set(pairs)) == len(pairs) and all(content[1] != style[1] for content, style in pairs):
             break
     return [
-        (content, style, "yes" if content.startswith("content-voice") else "no") for (content, _), (style, _) in pairs
+        {"content": content, "style": style, "monophonic": "yes" if content.startswith("content-voice") else "no"}
+        for (content, _), (style, _) in pairs
     ]
 
 
-def recorded_pairs(out: Path) -> list[Row]:
+def recorded_pairs(out: Path) -> list[dict[str, str]]:
     """The pairs of RECORDED, whose excerpts are written to the folder."""
     with RECORDED.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return [(_excerpt(out, n, row, "content"), _excerpt(out, n, row, "style"), "no") for n, row in enumerate(rows)]
+    return [
+        {part: _excerpt(out, number, row, part) for part in ("content", "style")} | {"monophonic": "no"}
+        for number, row in enumerate(rows)
+    ]
 
 
 def _excerpt(out: Path, number: int, row: dict[str, str], part: str) -> str:
@@ -155,15 +158,6 @@ def _performance(name: str) -> np.ndarray:
     """A held-out rendering, written music/INDEX/RENDERING."""
     _, index, rendering = name.split("/")
     return next(itertools.islice(performances(int(index), held_out=True), int(rendering), None))[1]
-
-
-def _write_table(path: Path, rows: list[Row]) -> None:
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerows([("content", "style", "monophonic"), *rows])
-
-    write_atomically(path, write)
 
 
 if __name__ == "__main__":

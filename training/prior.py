@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -25,11 +24,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stylus_ops.dials import Steering
+from stylus_ops.disk import write_atomically
 from stylus_ops.engine.ldm_keys import ldm_key
 from stylus_ops.engine.loading import tiny_unet
 from stylus_ops.tiny import AUTOENCODER, CONTEXT, FORMAT, UNET, load, write_checksum
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
+from .autoencoder import write
 from .examples import KINDS
 from .network import UNET_CONFIG, WindowUNet
 from .objectives import (
@@ -85,10 +86,8 @@ def losses(
             if rng.random() < share:
                 yield "transfer", transfer_loss(predict, autoencoder, kept[rng.integers(len(kept))]).mean()
             else:
-                yield (
-                    "denoising",
-                    denoising_loss(predict, examples(KINDS), random_task(pairs, recordings.device)).mean(),
-                )
+                task = random_task(pairs, recordings.device)
+                yield "denoising", denoising_loss(predict, examples(KINDS), task).mean()
 
 
 @torch.no_grad()
@@ -112,7 +111,7 @@ def unpack_autoencoder(weights: Path, folder: Path) -> None:
     """Write FOLDER/autoencoder.pt, as `training.autoencoder` leaves it, from a file in the bundled format."""
     with safe_open(weights, "pt") as file:
         config = json.loads(file.metadata()["config"])["autoencoder"]
-    torch.save({"config": config, "model": load(path=weights).autoencoder.state_dict()}, folder / "autoencoder.pt")
+    write(folder / "autoencoder.pt", load(path=weights).autoencoder.state_dict(), config)
 
 
 def write_weights(
@@ -134,18 +133,15 @@ def write_weights(
         "steps": str(step),
         "config": json.dumps({"autoencoder": codec["config"], "unet": UNET_CONFIG}),
     }
-    part = path.with_suffix(".part")
-    save_file({name: tensor.half().cpu().contiguous() for name, tensor in tensors.items()}, part, metadata)
-    os.replace(part, path)
+    halves = {name: tensor.half().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, lambda file: save_file(halves, file, metadata))
     write_checksum(path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument(
-        "--minutes", type=float, required=True, help="of processor time, all runs together, for the schedule"
-    )
+    parser.add_argument("--minutes", type=float, required=True, help="of processor time, all runs together")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=8)
@@ -153,11 +149,9 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="weights in the bundled format to begin with")
     parser.add_argument("--rate", type=float, default=LEARNING_RATE)
     parser.add_argument(
-        "--transfers", type=float, default=0.6, help="share of steps on the trajectories of transfers, 0 to 0.9"
+        "--transfers", type=float, default=0.6, help="share of steps on transfer trajectories, 0 to 0.9"
     )
-    parser.add_argument(
-        "--trained", nargs="+", default=[""], metavar="PREFIX", help="parts of the UNet; all if not given"
-    )
+    parser.add_argument("--trained", nargs="+", default=[""], metavar="PREFIX", help="parts of the UNet (default: all)")
     parser.add_argument("--bfloat16", action="store_true", help="for devices with matrix units for it; slow on others")
     parser.add_argument("--compile", action="store_true", help="minutes of compiling first, faster steps after")
     args = parser.parse_args()
@@ -209,8 +203,7 @@ def main() -> None:
             "step": step,
             "seconds": elapsed,
         }
-        torch.save(state, path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)
+        write_atomically(path, lambda file: torch.save(state, file))
         write_weights(path.with_suffix(".safetensors"), codec, names, averages, step)
 
     begin = time.process_time() - seconds  # a machine that others use, too, must not end the schedule early

@@ -1,4 +1,8 @@
-"""Make the bundled example recordings, a melody, two styles and a short song (CC0): `python -m training.recordings`."""
+"""Make the recordings in the repository (CC0): `python -m training.recordings`.
+
+The bundled ones are a melody, two styles and a short song. Those of docs/listen/index.html are three pairs, and what an equaliser
+and Stylus make of them with the bundled prior and default dials.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,22 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import torch
 
+from stylus_ops.audio.read import read_audio
+from stylus_ops.engine.engine import Engine
+from stylus_ops.evaluation.baselines import eq_match
+from stylus_ops.pipeline.settings import Settings
+from stylus_ops.pipeline.transfer import transfer_files
 from stylus_ops.tiny import RECORDINGS
 
 from .data import HELD_OUT, render
 from .scores import Note, Voice, random_score
-from .textures import RATE, texture
+from .textures import RATE, crackle, texture
 
-SECONDS, SONG_SECONDS = 5.1, 20.0
-CLARINET, HARPSICHORD, GUITAR, BASS = 71, 6, 24, 32
+LISTEN = Path(__file__).parents[1] / "docs" / "listen"
+SECONDS, SONG_SECONDS, LISTEN_SECONDS = 5.1, 20.0, 8.0
+PIANO, HARPSICHORD, GUITAR, BASS, STRINGS, CLARINET, FLUTE = 0, 6, 24, 32, 48, 71, 73
 PITCHES = (62, 66, 69, 67, 66, 64, 62, 69, 71, 69, 66, 64)
 LENGTHS = (1, 1, 1.5, 0.5, 1, 1, 2, 1, 1, 1.5, 0.5, 2)  # beats
 BEAT = 0.36  # seconds
@@ -65,24 +76,53 @@ def song() -> tuple[Voice, Voice, Voice]:
     return tune(SONG_TUNE, SONG_LENGTHS, BAR / 4), Voice(tuple(broken)), Voice(tuple(bass))
 
 
-def write(name: str, audio: np.ndarray, seconds: float = SECONDS, **how: Any) -> None:
-    """Audio [channels, samples]: cut, faded at the end and normalised to -3 dBFS."""
-    audio = audio[:, : int(seconds * RATE)] / np.abs(audio).max() * 10 ** (-3 / 20)
+def levelled(audio: np.ndarray, seconds: float, decibels: float) -> np.ndarray:
+    """Audio [channels, samples]: cut, faded at the end, its peak at so many dBFS."""
+    audio = audio[:, : int(seconds * RATE)] / np.abs(audio).max() * 10 ** (decibels / 20)
     audio[:, -RATE // 20 :] *= np.linspace(1, 0, RATE // 20)
-    soundfile.write(RECORDINGS / name, audio.T, RATE, **how)
+    return audio
 
 
-def main() -> None:
-    RECORDINGS.mkdir(exist_ok=True)
+def bundled() -> None:
+    def write(name: str, audio: np.ndarray, seconds: float = SECONDS, **how: Any) -> None:
+        soundfile.write(RECORDINGS / name, levelled(audio, seconds, -3).T, RATE, **how)
+
     lossless: dict[str, Any] = {"subtype": "PCM_16"}
     write("melody.flac", played((tune(PITCHES, LENGTHS, BEAT),), CLARINET).mean(0, keepdims=True), **lossless)
     arpeggio = played(random_score(ARPEGGIO, SECONDS + 1), HARPSICHORD)
     write("style_a.flac", arpeggio.mean(0, keepdims=True), **lossless)
     write("style_b.flac", texture(WATER, SECONDS + 1)[None], **lossless)
-    write(
-        "song.mp3", played(song(), CLARINET, GUITAR, BASS), SONG_SECONDS, bitrate_mode="CONSTANT", compression_level=0.7
-    )
+    lossy: dict[str, Any] = {"bitrate_mode": "CONSTANT", "compression_level": 0.7}
+    write("song.mp3", played(song(), CLARINET, GUITAR, BASS), SONG_SECONDS, **lossy)
+
+
+def compared() -> None:
+    """The sounds of docs/listen."""
+    phrase = (tune(PITCHES + PITCHES, LENGTHS + LENGTHS, BEAT),)
+    fire = crackle(np.random.default_rng(HELD_OUT["first_seed"]), int(LISTEN_SECONDS * RATE))[None]
+    another = random_score(HELD_OUT["first_seed"] + 21, LISTEN_SECONDS + 1)
+    pairs = {
+        "flute-fire": (played(phrase, FLUTE), fire),
+        "piano-strings": (played(phrase, PIANO), played(another, STRINGS)),
+        "clarinet-guitar": (played(phrase, CLARINET), played(another, GUITAR)),
+    }
+    engine = Engine.load("tiny")
+    for pair, clips in pairs.items():
+        made = {}
+        with tempfile.TemporaryDirectory() as folder:
+            paths = {name: Path(folder, f"{name}.wav") for name in ("content", "style", "stylus")}
+            for name, audio in zip(paths, clips, strict=False):
+                audio = levelled(audio, LISTEN_SECONDS, -6)
+                soundfile.write(paths[name], audio.T, RATE, subtype="FLOAT")
+                made[name] = torch.from_numpy(audio).float()
+            made["equaliser"] = eq_match(made["content"], made["style"], RATE).waveform
+            transfer_files(engine, paths["content"], [paths["style"]], [], paths["stylus"], Settings())
+            made["stylus"] = read_audio(paths["stylus"])[0][0]
+        for name, waveform in made.items():
+            path, samples = LISTEN / f"{pair}-{name}.mp3", waveform.t().numpy()
+            soundfile.write(path, samples, RATE, bitrate_mode="VARIABLE", compression_level=0.4)
 
 
 if __name__ == "__main__":
-    main()
+    bundled()
+    compared()

@@ -13,7 +13,6 @@ MuseScore_General_Lite.sf3 (Debian: fluidsynth, musescore-general-soundfont-smal
 from __future__ import annotations
 
 import argparse
-import csv
 import random
 import tempfile
 from dataclasses import replace
@@ -26,9 +25,9 @@ import torch
 
 from stylus_ops.audio.loudness import integrated_loudness
 from stylus_ops.audio.write import write_audio
-from stylus_ops.disk import write_atomically
+from stylus_ops.evaluation.results import write_table
 
-from .data import render
+from .data import loudest_part, render
 from .scores import Score, Voice, corpus_score
 from .textures import RATE
 
@@ -40,6 +39,7 @@ COMPOSERS = (
     *("beach", "chopin", "ciconia", "corelli", "cpebach", "handel", "johnson_j_r", "joplin", "liliuokalani", "luca"),
     *("lusitano", "schubert", "schumann_clara", "schumann_robert", "trecento", "verdi", "weber"),
 )
+COLUMNS = ("content", "style", "truth", "monophonic")
 SUFFIXES = {".abc", ".krn", ".musicxml", ".mxl", ".xml"}
 
 SECONDS = 5.1  # one window of either preset
@@ -98,10 +98,10 @@ def main() -> None:
             files = [f"{number:02d}-{name}.flac" for name in made.names]
             for file, clip in zip(files, made[:3], strict=True):
                 write_audio(folder / file, torch.from_numpy(clip), RATE, bit_depth="16")
-            rows.append((*files, "no" if is_polyphonic(number) else "yes"))
+            rows.append(dict(zip(COLUMNS, (*files, "no" if is_polyphonic(number) else "yes"), strict=True)))
             print(f"{part} {len(rows)}/{count}: {', '.join(made.names)}", flush=True)
-        _write_table(folder / "triples.csv", rows)
-        _write_table(folder / "truth_as_style.csv", [(content, truth, truth, mono) for content, _, truth, mono in rows])
+        write_table(folder / "triples.csv", COLUMNS, rows)
+        write_table(folder / "truth_as_style.csv", COLUMNS, [row | {"style": row["truth"]} for row in rows])
         first += count
 
 
@@ -168,22 +168,18 @@ def in_range(score: Score, instruments: tuple[Instrument, ...]) -> Score | None:
     lowest, highest = max(i.lowest for i in instruments), min(i.highest for i in instruments)
     for octaves in (0, -1, 1, -2, 2):
         if lowest <= min(pitches) + 12 * octaves and max(pitches) + 12 * octaves <= highest:
-            return tuple(_moved(voice, 12 * octaves) for voice in score)
+            return tuple(
+                Voice(tuple(replace(note, pitch=note.pitch + 12 * octaves) for note in voice.notes)) for voice in score
+            )
     return None
-
-
-def _moved(voice: Voice, semitones: int) -> Voice:
-    return replace(voice, notes=tuple(replace(note, pitch=note.pitch + semitones) for note in voice.notes))
 
 
 def _played(
     tune: Score | None, style_tune: Score | None, given: Instrument, wanted: Instrument
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Content, style and truth; None if a tune is out of range or some part of a clip is silent or too loud."""
-    if tune is None or style_tune is None:
-        return None
-    aligned = _clips(tune, (given, wanted))
-    style = aligned and _clips(style_tune, (wanted,))
+    aligned = tune and style_tune and _clips(tune, (given, wanted))
+    style = aligned and style_tune and _clips(style_tune, (wanted,))
     return (aligned[0], style[0], aligned[1]) if aligned and style else None
 
 
@@ -199,7 +195,7 @@ def _clips(score: Score, instruments: tuple[Instrument, ...]) -> list[np.ndarray
     power = np.array([np.square(clip[:usable]).reshape(-1, step).mean(1) for clip in played])
     power /= power.mean(1, keepdims=True)
     width = -(-length // step)
-    first = max(range(power.shape[1] - width + 1), key=lambda start: power[:, start : start + width].min())
+    first = loudest_part(power, width)
     part = power[:, first : first + width]
     clips = [_levelled(clip[first * step :][:length]) for clip in played]
     sounds = (part.min(1) >= QUIETEST * part.max(1)).all() and max(np.abs(clip).max() for clip in clips) <= CEILING
@@ -210,16 +206,6 @@ def _levelled(clip: np.ndarray) -> np.ndarray:
     """[samples] at the common loudness, [1, samples]."""
     waveform = clip[None].astype(np.float32)
     return waveform * np.float32(10 ** ((LOUDNESS - integrated_loudness(torch.from_numpy(waveform), RATE)) / 20))
-
-
-def _write_table(path: Path, rows: list[tuple[str, ...]]) -> None:
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(("content", "style", "truth", "monophonic"))
-            table.writerows(rows)
-
-    write_atomically(path, write)
 
 
 if __name__ == "__main__":

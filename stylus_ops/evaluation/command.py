@@ -16,17 +16,11 @@ from ..pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from .evaluate import Plan, Results
+    from .evaluate import Plan
 
 METHODS = (
-    "content",
-    "autoencoder",
-    "style",
-    "eq-match",
-    "cross-synthesis",
-    "adain",
-    "stylus-paper",
-    "stylus",
+    *("content", "autoencoder", "style", "eq-match", "cross-synthesis"),
+    *("adain", "stylus-paper", "stylus"),
 )
 TRUTH_METHODS = ("truth-decode", "truth-autoencoder")
 SWEPT = ("eq-match", "cross-synthesis", "adain", "stylus")
@@ -56,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods",
         nargs="+",
         metavar="METHOD",
-        help="what is compared; the last one is shown in figures (default: "
-        f"{' '.join(METHODS)}, after {' '.join(TRUTH_METHODS)} where every pair has a truth). Settings may follow a name, as in "
+        help="what is compared; default: "
+        f"{' '.join(METHODS)}, after {' '.join(TRUTH_METHODS)} where every pair has a truth. Settings may follow a name, as in "
         "stylus:gamma=0.5,sites=9-11",
     )
     parser.add_argument(
@@ -105,52 +99,42 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
     Args:
         load: called only if a method needs a model.
     """
+    plan = plan_of(args, settings)
     from .clap import Clap
     from .evaluate import run_plan, write_results
+    from .results import markdown
 
-    plan = plan_of(args, settings)
     for problem in plan.refused:
         print(f"stylus: {problem}", file=sys.stderr)
-    clap = None
+    clap, missing = None, "no weights were given with --clap"
     if plan.clap:
         try:
             clap = Clap(plan.clap)
         except (OSError, ValueError) as error:
-            print(
-                f"stylus: no CLAP columns: {plan.clap} can't be loaded ({str(error).splitlines()[0]})", file=sys.stderr
-            )
-            plan = replace(plan, clap="")
-    else:
-        print("stylus: no CLAP columns: no weights were given with --clap", file=sys.stderr)
+            missing = f"{plan.clap} can't be loaded ({str(error).splitlines()[0]})"
+    if clap is None:
+        print(f"stylus: no CLAP columns: {missing}", file=sys.stderr)
+        plan = replace(plan, clap="")
     engine = load() if plan.needs_model else None
     if engine:
         plan = replace(plan, weights=engine.model.digest())
     failures = run_plan(plan, engine, clap, args.quiet)
     for failure in failures:
         print(f"stylus: {failure}", file=sys.stderr)
-    results = write_results(plan)
-    print(_as_json(plan, results) if args.json else _as_text(plan, results))
-    return not (failures or plan.refused)
-
-
-def _as_text(plan: Plan, results: Results) -> str:
-    from .summary import markdown
-
-    shown = TRUTH_SHOWN if plan.has_truth else SHOWN
-    return (
-        f"{markdown(results.summary, shown)}\n\nMedians over {len(plan.pairs)} pairs with bootstrap 95 % intervals. "
-        f"All columns, every pair and the figures are in {plan.out.resolve()}"
-    )
-
-
-def _as_json(plan: Plan, results: Results) -> str:
-    summary = {
-        method: {
-            column: {name: None if math.isnan(value) else value for name, value in median._asdict().items()}
-            for column, median in medians.items()
+    summary = write_results(plan)
+    if args.json:
+        results = {
+            method: {
+                column: {name: None if math.isnan(value) else value for name, value in median._asdict().items()}
+                for column, median in medians.items()
+            }
+            for method, medians in summary.items()
         }
-        for method, medians in results.summary.items()
-    }
-    return json.dumps(
-        {"out": str(plan.out), "model": plan.model, "pairs": len(plan.pairs), "summary": summary}, indent=2
-    )
+        head = {"out": str(plan.out), "model": plan.model, "pairs": len(plan.pairs)}
+        print(json.dumps({**head, "summary": results}, indent=2))
+    else:
+        print(
+            f"{markdown(summary, TRUTH_SHOWN if plan.has_truth else SHOWN)}\n\nMedians over {len(plan.pairs)} pairs with "
+            f"bootstrap 95 % intervals. All columns, every pair and the trade-off curve are in {plan.out.resolve()}"
+        )
+    return not (failures or plan.refused)

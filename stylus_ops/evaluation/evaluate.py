@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from ..audio.write import write_audio
-from ..disk import write_atomically
 from ..engine.engine import Engine
 from ..pipeline.batch import in_words, read_report, write_report
 from .clap import Clap
-from .figures import write_extremes, write_trade_off
 from .measure import CLAP_COLUMNS, COLUMNS, TRUTH_COLUMNS, Measure
 from .methods import KINDS, NEED_MODEL, Method, Recordings
 from .pairs import Pair
-from .summary import Median, summarise
+from .results import Median, Row, summarise, write_table, write_trade_off
 
 AUDIO = "audio"
 """Folder of the sounds, in that of the results."""
-
-Row = dict[str, Any]
-"""A row of the result: pair, content, style, method, and every column's number; NaN where it means nothing."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +59,7 @@ class Plan:
 
     def jobs(self, pair: Pair) -> list[Job]:
         swept = self.sweep if pair in self.pairs[: self.sweep_pairs] else ()
-        methods = dict.fromkeys((*self.methods, *swept))
-        return [Job(pair, method, self) for method in methods]
+        return [Job(pair, method, self) for method in dict.fromkeys((*self.methods, *swept))]
 
 
 class Job(NamedTuple):
@@ -78,7 +71,7 @@ class Job(NamedTuple):
 
     @property
     def sound(self) -> Path:
-        return self.plan.out / AUDIO / self.pair.name / f"{self.method.file_name}.flac"
+        return self.plan.out / AUDIO / self.pair.name / f"{self.method.name.replace(':', ' ')}.flac"
 
     @property
     def record(self) -> Path:
@@ -96,25 +89,23 @@ class Job(NamedTuple):
             "clap": self.plan.clap,
         }
 
-    def earlier(self) -> Mapping[str, Any]:
-        """What an earlier run kept of this very job: its `numbers` in all the columns of the plan, or its `error`; else nothing."""
+    def numbers(self) -> Mapping[str, Any] | None:
+        """What an earlier run measured of this very job in all the columns of the plan; None where it failed or has not run."""
         record = read_report(self.record)
         numbers = record.get("numbers")
-        complete = "error" in record or (isinstance(numbers, dict) and set(self.plan.columns) <= numbers.keys())
-        return record if record.get("request") == self.request and complete else {}
+        complete = isinstance(numbers, dict) and set(self.plan.columns) <= numbers.keys()
+        return numbers if complete and record.get("request") == self.request else None
 
     def run(self, recordings: Recordings, measure: Measure) -> None:
         restyled = KINDS[self.method.kind](recordings, self.method.settings)
         write_audio(self.sound, restyled.waveform, recordings.sample_rate)
-        measured = measure(restyled)
-        numbers = {name: None if math.isnan(value) else value for name, value in measured.items()}
-        numbers = dict.fromkeys(self.plan.columns) | numbers
+        measured = {name: None if math.isnan(value) else value for name, value in measure(restyled).items()}
+        numbers = dict.fromkeys(self.plan.columns) | measured
         write_report(self.record, {"request": self.request, "numbers": numbers})
 
     def row(self) -> Row | None:
         """The job's row of the result; None where it failed or has not run."""
-        numbers = self.earlier().get("numbers")
-        if numbers is None:
+        if (numbers := self.numbers()) is None:
             return None
         named = {"pair": self.pair.name, "content": self.pair.content, "style": self.pair.style}
         known = {column: math.nan if numbers[column] is None else numbers[column] for column in self.plan.columns}
@@ -126,90 +117,49 @@ def run_plan(plan: Plan, engine: Engine | None, clap: Clap | None, quiet: bool =
 
     A pair that fails does not stop the others.
     """
-    todo = {pair: [job for job in plan.jobs(pair) if "numbers" not in job.earlier()] for pair in plan.pairs}
+    todo = {pair: [job for job in plan.jobs(pair) if job.numbers() is None] for pair in plan.pairs}
     failures = []
     with tqdm(total=sum(map(len, todo.values())), desc="evaluate", file=sys.stderr, disable=quiet) as bar:
         for pair, jobs in todo.items():
-            for job, problem in _run_pair(pair, jobs, engine, clap):
+            measure = None
+            for job in jobs:
                 bar.set_postfix_str(f"{pair.name} {job.method.name}")
-                bar.update()
-                if problem:
+                try:
+                    job.sound.parent.mkdir(parents=True, exist_ok=True)
+                    if measure is None:
+                        sounds = Recordings(pair, engine)
+                        clips = sounds.content, sounds.style, sounds.sample_rate
+                        measure = Measure(*clips, pair.monophonic, sounds.truth, clap)
+                    job.run(sounds, measure)
+                except Exception as error:
+                    problem = in_words(error)
                     failures.append(f"{pair.name}, {job.method.name}: {problem}")
+                    with suppress(OSError):  # a full disk, or a name that no file can have
+                        write_report(job.record, {"request": job.request, "error": problem})
+                bar.update()
     return failures
 
 
-def _run_pair(pair: Pair, jobs: Sequence[Job], engine: Engine | None, clap: Clap | None) -> Iterator[tuple[Job, str]]:
-    """Each job once it is done, with an empty text or what went wrong."""
-    recordings = None
-    for job in jobs:
-        problem = ""
-        try:
-            job.sound.parent.mkdir(parents=True, exist_ok=True)
-            if recordings is None:
-                recordings = Recordings(pair.content, pair.style, engine, pair.truth)
-                measure = Measure(
-                    *(recordings.content, recordings.style, recordings.sample_rate),
-                    monophonic=pair.monophonic,
-                    truth=recordings.truth,
-                    clap=clap,
-                )
-            job.run(recordings, measure)
-        except Exception as error:
-            problem = in_words(error)
-            with suppress(OSError):  # on a full disk, or under a name that no file can have, only the error is printed
-                write_report(job.record, {"request": job.request, "error": problem})
-        yield job, problem
-
-
-class Results(NamedTuple):
-    rows: list[Row]
-    """One for each pair and method."""
-    sweep: list[Row]
-    summary: dict[str, dict[str, Median]]
-
-
-def write_results(plan: Plan) -> Results:
-    """Write tables and figures of all jobs that were done."""
+def write_results(plan: Plan) -> dict[str, dict[str, Median]]:
+    """Write tables and the figure of all jobs that were done; returns the summary: method -> column -> median."""
     jobs = [job for pair in plan.pairs for job in plan.jobs(pair)]
-    swept = set(plan.pairs[: plan.sweep_pairs])
+    swept = set(plan.pairs[: plan.sweep_pairs]) if plan.sweep else ()
     rows = _rows(job for job in jobs if job.method in plan.methods)
-    sweep = _rows(job for job in jobs if job.pair in swept and (plan.sweep or job.method in plan.methods))
-    results = Results(rows, sweep if plan.sweep else [], summarise(rows, plan.columns))
-    head = ("pair", "content", "style", "method")
-    _write_table(plan.out / "results.csv", (*head, *plan.columns), results.rows)
-    _write_table(plan.out / "summary.csv", ("method", "column", *Median._fields), _flat(results.summary))
-    if results.sweep:
-        _write_table(plan.out / "trade_off.csv", (*head, *plan.columns), results.sweep)
-        write_trade_off(plan.out / "trade_off.png", results.sweep)
-    shown = plan.methods[-1]
-    outputs = {job.pair.name: job.sound for job in jobs if job.method == shown}
-    write_extremes(plan.out, [row for row in rows if row["method"] == shown.name], outputs)
-    return results
-
-
-def _rows(jobs: Iterator[Job]) -> list[Row]:
-    return [row for job in jobs if (row := job.row())]
-
-
-def _flat(summary: Mapping[str, Mapping[str, Median]]) -> list[Row]:
-    return [
+    sweep = _rows(job for job in jobs if job.pair in swept)
+    summary = summarise(rows, plan.columns)
+    columns = ("pair", "content", "style", "method", *plan.columns)
+    write_table(plan.out / "results.csv", columns, rows)
+    flat = [
         {"method": method, "column": column, **value._asdict()}
         for method, medians in summary.items()
         for column, value in medians.items()
     ]
+    write_table(plan.out / "summary.csv", ("method", "column", *Median._fields), flat)
+    if sweep:
+        write_table(plan.out / "trade_off.csv", columns, sweep)
+        write_trade_off(plan.out / "trade_off.png", sweep)
+    return summary
 
 
-def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """NaN is an empty cell."""
-
-    def write(file: TextIO) -> None:
-        table = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        table.writeheader()
-        for row in rows:
-            table.writerow({name: "" if value != value else value for name, value in row.items()})
-
-    def write_to(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            write(file)
-
-    write_atomically(path, write_to)
+def _rows(jobs: Iterator[Job]) -> list[Row]:
+    return [row for job in jobs if (row := job.row())]

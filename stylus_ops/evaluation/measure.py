@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
-from ..audio.metrics import Timbre, chroma_cosine, closed_shares, mfcc_frechet_distance, timbre
+from ..audio.backend import resample
+from ..audio.geometry import SpectrogramParams
+from ..audio.loudness import integrated_loudness
+from ..audio.mel import mel_amplitudes
+from ..audio.metrics import chroma_cosine, closed_shares, mfcc_frechet_distance, timbre
 from .baselines import Restyled
 from .clap import Clap, clap_similarities
 from .clarity import Clarity, clarity
-from .fidelity import clipped_share, loudness_difference, spectral_convergence
 from .notes import Notes, onset_f1, raw_pitch_accuracy, tempo_difference
 from .texture import Texture, closed_textures, texture
 from .truth import Distances, Truth, closed_truth
@@ -26,6 +31,19 @@ TRUTH_COLUMNS = (
 )
 CLAP_COLUMNS = ("clap_content", "clap_style", "clap_direction")
 COLUMNS = CONTENT_COLUMNS + STYLE_COLUMNS + TEXTURE_COLUMNS + FIDELITY_COLUMNS
+FULL_SCALE = 0.999
+
+
+class Sound:
+    """A waveform [C, T] at `rate` Hz and what can be measured of it alone, each when first used."""
+
+    def __init__(self, waveform: Tensor, rate: int):
+        self.waveform, self.rate = waveform, rate
+
+    notes = cached_property(lambda self: Notes(self.waveform, self.rate))
+    timbre = cached_property(lambda self: timbre(self.waveform, self.rate))
+    clarity = cached_property(lambda self: clarity(self.waveform, self.rate))
+    texture = cached_property(lambda self: texture(self.waveform, self.rate))
 
 
 class Measure:
@@ -47,76 +65,89 @@ class Measure:
         truth: Tensor | None = None,
         clap: Clap | None = None,
     ):
-        self.content, self.style, self.rate, self.monophonic = content, style, sample_rate, monophonic
-        self.truth, self.clap = truth, clap
+        self.content, self.style = Sound(content, sample_rate), Sound(style, sample_rate)
+        self.truth = None if truth is None else Sound(truth, sample_rate)
+        self.rate, self.monophonic, self.clap = sample_rate, monophonic, clap
 
     @cached_property
-    def notes(self) -> Notes:
-        return Notes(self.content, self.rate)
-
-    @cached_property
-    def timbres(self) -> tuple[Timbre, Timbre]:
-        return timbre(self.content, self.rate), timbre(self.style, self.rate)
-
-    @cached_property
-    def textures(self) -> tuple[Texture, Texture]:
-        return texture(self.content, self.rate), texture(self.style, self.rate)
-
-    @cached_property
-    def reference(self) -> tuple[Truth, Distances, Notes, Clarity]:
-        """The truth, how far the content is from it, and what is played there how clearly."""
+    def reference(self) -> tuple[Truth, Distances]:
+        """The truth, and how far the content is from it."""
         assert self.truth is not None
-        truth = Truth(self.truth, self.rate)
-        return truth, truth.distances(self.content), Notes(self.truth, self.rate), clarity(self.truth, self.rate)
+        truth = Truth(self.truth.waveform, self.rate)
+        return truth, truth.distances(self.content.waveform)
 
     @cached_property
     def embeddings(self) -> tuple[Tensor, Tensor]:
         assert self.clap is not None
-        return self.clap.embed(self.content, self.rate), self.clap.embed(self.style, self.rate)
+        return self.clap.embed(self.content.waveform, self.rate), self.clap.embed(self.style.waveform, self.rate)
 
     def __call__(self, output: Restyled) -> dict[str, float]:
         """Every column by name; NaN where it means nothing for this output.
 
         `style_taken` is the mean of the closed distances of the mel spectrum and of the MFCCs' means and deviations.
         """
-        waveform = output.waveform
-        notes, sound, clear = Notes(waveform, self.rate), timbre(waveform, self.rate), clarity(waveform, self.rate)
-        closed = closed_shares(*self.timbres, sound)
+        content, style, sound = self.content, self.style, Sound(output.waveform, self.rate)
+        closed = closed_shares(content.timbre, style.timbre, sound.timbre)
         columns = {f"closed_{name.replace(' ', '_')}": value for name, value in closed.items()}
         columns |= {
-            "chroma_cosine": chroma_cosine(self.content, waveform, self.rate),
-            "onset_f1": onset_f1(self.notes, notes),
-            "raw_pitch_accuracy": raw_pitch_accuracy(self.notes, notes) if self.monophonic else float("nan"),
-            "tempo_difference_bpm": tempo_difference(self.notes, notes),
+            "chroma_cosine": chroma_cosine(content.waveform, sound.waveform, self.rate),
+            "onset_f1": onset_f1(content.notes, sound.notes),
+            "raw_pitch_accuracy": raw_pitch_accuracy(content.notes, sound.notes) if self.monophonic else math.nan,
+            "tempo_difference_bpm": tempo_difference(content.notes, sound.notes),
             "style_taken": sum(columns[name] for name in CLOSED_COLUMNS) / len(CLOSED_COLUMNS),
-            "mfcc_fd": mfcc_frechet_distance(sound, self.timbres[1]),
-            "onset_sharpness_db": clear.onset_sharpness,
+            "mfcc_fd": mfcc_frechet_distance(sound.timbre, style.timbre),
+            "onset_sharpness_db": sound.clarity.onset_sharpness,
             "spectral_convergence": _convergence(output, self.rate),
-            "clipped_share": clipped_share(waveform),
-            "loudness_difference_lu": loudness_difference(self.content, waveform, self.rate),
+            "clipped_share": clipped_share(sound.waveform),
+            "loudness_difference_lu": loudness_difference(content.waveform, sound.waveform, self.rate),
         }
-        textured = closed_textures(*self.textures, texture(waveform, self.rate))
+        textured = closed_textures(content.texture, style.texture, sound.texture)
         columns |= {f"closed_texture_{field}": value for field, value in textured.items()}
         if self.truth is not None:
-            columns |= self._to_truth(waveform, notes, clear)
+            columns |= self._to_truth(sound, self.truth)
         if self.clap is not None:
-            columns |= clap_similarities(*self.embeddings, self.clap.embed(waveform, self.rate))
+            columns |= clap_similarities(*self.embeddings, self.clap.embed(sound.waveform, self.rate))
         return columns
 
-    def _to_truth(self, waveform: Tensor, notes: Notes, clear: Clarity) -> dict[str, float]:
-        assert self.truth is not None
-        truth, before, played, clearly = self.reference
-        after = truth.distances(waveform)
+    def _to_truth(self, sound: Sound, truth: Sound) -> dict[str, float]:
+        reference, before = self.reference
+        after = reference.distances(sound.waveform)
+        clearer = zip(Clarity._fields, sound.clarity, truth.clarity, strict=True)
         return {
             "closed_truth": closed_truth(before, after),
             **{f"truth_{name}": value for name, value in after._asdict().items()},
-            "truth_chroma_cosine": chroma_cosine(self.truth, waveform, self.rate),
-            "truth_onset_f1": onset_f1(played, notes),
-            **{f"truth_{name}_db": getattr(clear, name) - getattr(clearly, name) for name in Clarity._fields},
+            "truth_chroma_cosine": chroma_cosine(truth.waveform, sound.waveform, self.rate),
+            "truth_onset_f1": onset_f1(truth.notes, sound.notes),
+            **{f"truth_{name}_db": value - wanted for name, value, wanted in clearer},
         }
 
 
 def _convergence(output: Restyled, sample_rate: int) -> float:
     if output.requested is None or output.spectrogram is None:
-        return float("nan")
+        return math.nan
     return spectral_convergence(output.requested, output.waveform, sample_rate, output.spectrogram.params)
+
+
+def spectral_convergence(requested: Tensor, waveform: Tensor, sample_rate: int, params: SpectrogramParams) -> float:
+    """`|requested - realised| / |requested|` (Sturmel & Daudet 2011) over mel amplitudes, at the gain that fits best.
+
+    0 is a waveform with exactly the requested spectrum; 1 is no better than silence.
+
+    Args:
+        requested: mel amplitudes [n_mels, frames].
+        waveform: [C, T].
+    """
+    realised = mel_amplitudes(resample(waveform[None], sample_rate, params.sample_rate), params)[0]
+    realised = realised * (requested * realised).sum() / realised.square().sum().clamp(min=torch.finfo().tiny)
+    return float((requested - realised).norm() / requested.norm().clamp(min=torch.finfo().tiny))
+
+
+def clipped_share(waveform: Tensor) -> float:
+    """Share of the samples of a waveform `[C, T]` at or beyond full scale."""
+    return float((waveform.abs() >= FULL_SCALE).float().mean())
+
+
+def loudness_difference(content: Tensor, output: Tensor, sample_rate: int) -> float:
+    """How much louder the output is, in LU (ITU-R BS.1770); waveforms [C, T] of at least 0.4 s. NaN for silence."""
+    difference = integrated_loudness(output, sample_rate) - integrated_loudness(content, sample_rate)
+    return difference if abs(difference) < float("inf") else float("nan")

@@ -23,6 +23,7 @@ from ..engine.engine import Engine
 from ..pipeline.settings import PAPER, Settings
 from ..pipeline.transfer import Clip, Transfer
 from .baselines import Restyled, cross_synthesis, eq_match, style_itself, truths_mel
+from .pairs import Pair
 
 LONGEST_DIFFERENCE = 0.01  # seconds, between content and truth
 
@@ -37,10 +38,6 @@ class Method(NamedTuple):
     kind: str
     settings: Settings
 
-    @property
-    def file_name(self) -> str:
-        return self.name.replace(":", " ")
-
 
 class Recordings:
     """A pair at the content's sample rate, and what several methods can share: clips and inversions.
@@ -53,12 +50,12 @@ class Recordings:
         ValueError, OSError: a recording can't be read, or the truth is not as long as the content.
     """
 
-    def __init__(self, content: Path, style: Path, engine: Engine | None, truth: Path | None = None):
-        self.paths, self.engine = (content, style), engine
-        (waveform, self.sample_rate), (style_waveform, style_rate) = read_audio(content), read_audio(style)
+    def __init__(self, pair: Pair, engine: Engine | None):
+        self.paths, self.engine = (pair.content, pair.style), engine
+        (waveform, self.sample_rate), (style_waveform, style_rate) = map(read_audio, self.paths)
         self.content: Tensor = waveform[0]
         self.style: Tensor = resample(style_waveform[0], style_rate, self.sample_rate)
-        self.truth = None if truth is None else self._aligned(truth)
+        self.truth = None if pair.truth is None else self._aligned(pair.truth)
         self._inversions: dict[tuple, tuple[list[Clip], list[Inversion]]] = {}
 
     def _aligned(self, truth: Path) -> Tensor:
@@ -70,6 +67,12 @@ class Recordings:
                 f"{wanted / self.sample_rate:.3f} s: cut both at the same places"
             )
         return pad(samples, (0, wanted - samples.shape[-1]))
+
+    @property
+    def known_truth(self) -> Tensor:
+        if self.truth is None:
+            raise ValueError("this method needs the pair's truth: name it in the column truth")
+        return self.truth
 
     def transfer(self, settings: Settings) -> Transfer:
         if self.engine is None:
@@ -86,17 +89,7 @@ class Recordings:
         return self._inversions[key]
 
 
-def untouched(pair: Recordings, settings: Settings) -> Restyled:
-    """The content itself."""
-    return Restyled(pair.content)
-
-
-def raw_style(pair: Recordings, settings: Settings) -> Restyled:
-    """The style itself."""
-    return style_itself(pair.content, pair.style, pair.sample_rate)
-
-
-def equalised(pair: Recordings, settings: Settings) -> Restyled:
+def eq_matched(pair: Recordings, settings: Settings) -> Restyled:
     """`eq_match`, alpha being its amount."""
     return eq_match(pair.content, pair.style, pair.sample_rate, settings.alpha)
 
@@ -106,32 +99,23 @@ def cross_synthesised(pair: Recordings, settings: Settings) -> Restyled:
     return cross_synthesis(pair.content, pair.style, pair.sample_rate, settings.alpha)
 
 
-def truth_decoded(pair: Recordings, settings: Settings) -> Restyled:
-    """The truth's own mel decoded: the most that any model can reach with this decoder."""
-    return truths_mel(pair.content, _known(pair.truth), pair.sample_rate)
+def autoencoded(pair: Recordings, settings: Settings) -> Restyled:
+    """The content through the autoencoder and the decoder alone."""
+    run = pair.transfer(settings)
+    content = run.read(pair.paths[0], [pair.paths[1]])[0].recording
+    return _round_trip(run, content.images(slice(None)), content.part(slice(None)))
 
 
 def truth_autoencoded(pair: Recordings, settings: Settings) -> Restyled:
     """The truth's images through the autoencoder, decoded: the most that a transfer with this model can reach."""
     run = pair.transfer(settings)
-    content = _whole(run.read(pair.paths[0], [])[0])
-    images, truth = audio_to_windows(_known(pair.truth)[None], pair.sample_rate, run.params, settings.overlap)
-    images, spectrogram = run.engine.decode(run.engine.encode(images)), content._replace(peak=truth.peak)
-    return Restyled(decode(images, spectrogram, Decoding())[0], windows_to_mel(images, spectrogram)[0], spectrogram)
+    content = run.read(pair.paths[0], [])[0].recording.part(slice(None))
+    images, truth = audio_to_windows(pair.known_truth[None], pair.sample_rate, run.params, settings.overlap)
+    return _round_trip(run, images, content._replace(peak=truth.peak))
 
 
-def _known(truth: Tensor | None) -> Tensor:
-    if truth is None:
-        raise ValueError("this method needs the pair's truth: name it in the column truth")
-    return truth
-
-
-def autoencoded(pair: Recordings, settings: Settings) -> Restyled:
-    """The content through the autoencoder and the decoder alone."""
-    run = pair.transfer(settings)
-    content, _ = run.read(pair.paths[0], [pair.paths[1]])
-    images = run.engine.decode(run.engine.encode(content.recording.images(slice(None))))
-    spectrogram = _whole(content)
+def _round_trip(run: Transfer, images: Tensor, spectrogram: Spectrogram) -> Restyled:
+    images = run.engine.decode(run.engine.encode(images))
     return Restyled(decode(images, spectrogram, Decoding())[0], windows_to_mel(images, spectrogram)[0], spectrogram)
 
 
@@ -140,22 +124,17 @@ def transferred(pair: Recordings, settings: Settings) -> Restyled:
     (content, style), (inversion, capture) = pair.inverted(settings)
     run = pair.transfer(settings)
     latents = run.restyle(inversion, Style((capture,), (1.0,)))
-    waveform, spectrogram = run.decode(latents, content, [style])[:, :], _whole(content)
+    waveform, spectrogram = run.decode(latents, content, [style])[:, :], content.recording.part(slice(None))
     return Restyled(waveform, windows_to_mel(run.engine.decode(latents), spectrogram)[0], spectrogram)
 
 
-def _whole(clip: Clip) -> Spectrogram:
-    """All of a clip at once."""
-    return clip.recording.part(slice(None))
-
-
 KINDS: dict[str, Callable[[Recordings, Settings], Restyled]] = {
-    "content": untouched,
+    "content": lambda pair, _: Restyled(pair.content),
     "autoencoder": autoencoded,
-    "style": raw_style,
-    "eq-match": equalised,
+    "style": lambda pair, _: style_itself(pair.content, pair.style, pair.sample_rate),
+    "eq-match": eq_matched,
     "cross-synthesis": cross_synthesised,
-    "truth-decode": truth_decoded,
+    "truth-decode": lambda pair, _: truths_mel(pair.content, pair.known_truth, pair.sample_rate),
     "truth-autoencoder": truth_autoencoded,
     "adain": transferred,
     "stylus-paper": transferred,
@@ -178,12 +157,11 @@ def parse_method(text: str, settings: Settings) -> Method:
     kind, _, changes = text.partition(":")
     if kind not in KINDS:
         raise ValueError(f"method {kind!r} is not known: choose from {', '.join(KINDS)}")
-    base = _base(kind, settings)
+    known = [field.name for field in fields(Settings)] if kind in NEED_MODEL else ["alpha"]
+    known = known if kind in ADJUSTABLE else []
     changed = {}
     for change in filter(None, changes.split(",")):
         name, _, value = change.partition("=")
-        known = [field.name for field in fields(Settings)] if kind in NEED_MODEL else ["alpha"]
-        known = known if kind in ADJUSTABLE else []
         if name not in known:
             choice = ", ".join(known) or "the method alone"
             raise ValueError(f"method {text!r}: {kind} has no setting {name!r}: choose {choice}")
@@ -191,7 +169,7 @@ def parse_method(text: str, settings: Settings) -> Method:
     if kind == "adain" and "alpha" in changed:
         changed["adain"] = changed.pop("alpha")
     try:
-        return Method(text, kind, base.changed(changed))
+        return Method(text, kind, _base(kind, settings).changed(changed))
     except ValueError as error:
         raise ValueError(f"method {text!r}: {error}") from error
 

@@ -24,14 +24,9 @@ class Pair(NamedTuple):
     """The content's notes, really played on the style's instrument, and cut where the content is."""
 
 
-class PairTable(NamedTuple):
-    pairs: list[Pair]
-    refused: list[str]
-    """A sentence for each row that is no pair."""
-
-
-def read_pairs(table: Path) -> PairTable:
-    """The rows of a CSV file with the columns content and style and optionally truth and monophonic (yes or no).
+def read_pairs(table: Path) -> tuple[list[Pair], list[str]]:
+    """The rows of a CSV file with the columns content and style and optionally truth and monophonic (yes or no), and a sentence
+    for each row that is no pair.
 
     Recordings are looked for from the table's folder.
 
@@ -53,7 +48,7 @@ def read_pairs(table: Path) -> PairTable:
             refused.append(f"pairs {table}, line {line}: {error}")
     if refused and not pairs:
         raise ValueError("; ".join(refused))
-    return PairTable(_distinct(pairs, f"pairs {table}"), refused)
+    return _distinct(pairs, f"pairs {table}"), refused
 
 
 def every_pair(contents: Path, styles: Path) -> list[Pair]:

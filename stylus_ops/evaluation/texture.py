@@ -85,19 +85,12 @@ def modulation_power(envelopes: np.ndarray) -> np.ndarray:
 def texture_distances(a: Texture, b: Texture) -> dict[str, float]:
     """Distance of `b` from `a` for each field of `Texture`: the size of the difference over the size of `a`, root mean square
     over the statistics of the field. 0 is the same texture; twice as far is twice the number."""
-    return {
-        field: float(
-            np.sqrt(
-                np.mean(
-                    [
-                        np.square(x - y).sum() / np.square(x).sum()
-                        for x, y in zip(getattr(a, field), getattr(b, field), strict=True)
-                    ]
-                )
-            )
-        )
-        for field in Texture._fields
-    }
+
+    def apart(of_a: tuple[np.ndarray, ...], of_b: tuple[np.ndarray, ...]) -> float:
+        shares = [np.square(x - y).sum() / np.square(x).sum() for x, y in zip(of_a, of_b, strict=True)]
+        return float(np.sqrt(np.mean(shares)))
+
+    return {field: apart(getattr(a, field), getattr(b, field)) for field in Texture._fields}
 
 
 def closed_textures(content: Texture, style: Texture, output: Texture) -> dict[str, float]:

@@ -9,8 +9,7 @@ from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mel import mel_amplitudes
 from stylus_ops.audio.metrics import chroma_cosine, closed_distances, mfcc_frechet_distance, psnr, timbre
 from stylus_ops.evaluation.baselines import style_itself
-from stylus_ops.evaluation.fidelity import clipped_share, loudness_difference, spectral_convergence
-from stylus_ops.evaluation.measure import COLUMNS, Measure
+from stylus_ops.evaluation.measure import COLUMNS, Measure, clipped_share, loudness_difference, spectral_convergence
 from stylus_ops.evaluation.notes import Notes, onset_f1, raw_pitch_accuracy, tempo_difference
 
 RATE = 22050

@@ -12,11 +12,11 @@ import torch
 from stylus_ops.__main__ import main
 from stylus_ops.audio.metrics import closed_distances
 from stylus_ops.audio.write import write_audio
-from stylus_ops.evaluation.baselines import Restyled, cross_synthesis, eq_match
-from stylus_ops.evaluation.clap import Clap, clap_similarities
-from stylus_ops.evaluation.methods import KINDS, Recordings, parse_method
+from stylus_ops.evaluation.baselines import cross_synthesis, eq_match
+from stylus_ops.evaluation.clap import Clap
+from stylus_ops.evaluation.methods import parse_method
 from stylus_ops.evaluation.pairs import every_pair, read_pairs
-from stylus_ops.evaluation.summary import markdown, median, summarise
+from stylus_ops.evaluation.results import median
 from stylus_ops.pipeline.settings import Settings
 
 RATE = 22050
@@ -51,17 +51,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(folders: Path, out: Path, *methods: str) -> list[str]:
-    return [
-        "evaluate",
-        str(folders / "pairs.csv"),
-        "--out",
-        str(out),
-        "--sweep-pairs",
-        "1",
-        "--quiet",
-        "--methods",
-        *methods,
-    ]
+    table = str(folders / "pairs.csv")
+    return ["evaluate", table, "--out", str(out), "--sweep-pairs", "1", "--quiet", "--methods", *methods]
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +67,13 @@ def rows(table: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_there_is_a_row_for_every_pair_and_method(evaluated: Path):
-    found = [(row["pair"], row["method"]) for row in rows(evaluated / "results.csv")]
-    assert found == [(pair, method) for pair in ("low--reed", "high--hiss") for method in MODEL_FREE]
-
-
 def test_content_and_style_themselves_are_the_two_ends(evaluated: Path):
-    for row in rows(evaluated / "results.csv"):
+    found = rows(evaluated / "results.csv")
+    assert [(row["pair"], row["method"]) for row in found] == [
+        (pair, method) for pair in ("low--reed", "high--hiss") for method in MODEL_FREE
+    ]
+    for row in found:
+        assert (row["raw_pitch_accuracy"] != "") == (row["pair"] == "low--reed")
         if row["method"] == "content":
             assert float(row["chroma_cosine"]) == pytest.approx(1, abs=1e-5)
             assert float(row["onset_f1"]) == 1
@@ -93,11 +84,6 @@ def test_content_and_style_themselves_are_the_two_ends(evaluated: Path):
             assert float(row["chroma_cosine"]) < 0.9
         if row["method"] == "eq-match":
             assert 0 < float(row["closed_mel_spectrum"]) < 1
-
-
-def test_pitch_is_followed_in_monophonic_contents_alone(evaluated: Path):
-    for row in rows(evaluated / "results.csv"):
-        assert (row["raw_pitch_accuracy"] != "") == (row["pair"] == "low--reed")
 
 
 def test_the_trade_off_is_of_the_first_pair_and_starts_at_the_content(evaluated: Path):
@@ -112,16 +98,7 @@ def test_the_summary_and_the_figures_are_there(evaluated: Path):
     summary = {(row["method"], row["column"]): row for row in rows(evaluated / "summary.csv")}
     taken = [float(row["style_taken"]) for row in rows(evaluated / "results.csv") if row["method"] == "eq-match"]
     assert float(summary["eq-match", "style_taken"]["median"]) == pytest.approx(sum(taken) / 2)
-    for figure in ("trade_off", "best", "median", "worst"):
-        assert (evaluated / f"{figure}.png").stat().st_size > 10_000
-
-
-def test_finished_work_is_not_done_again(folders: Path, evaluated: Path):
-    before = {path: path.stat().st_mtime_ns for path in evaluated.glob("audio/*/*")}
-    table = (evaluated / "results.csv").read_bytes()
-    assert main(command(folders, evaluated, *MODEL_FREE)) == 0
-    assert {path: path.stat().st_mtime_ns for path in evaluated.glob("audio/*/*")} == before
-    assert (evaluated / "results.csv").read_bytes() == table
+    assert (evaluated / "trade_off.png").stat().st_size > 10_000
 
 
 def test_a_run_that_was_stopped_and_is_started_again_gives_the_same_table(
@@ -132,26 +109,11 @@ def test_a_run_that_was_stopped_and_is_started_again_gives_the_same_table(
         table.unlink()
     for job in ("eq-match*.json", "style*.json"):
         next(out.glob(f"audio/*/{job}")).unlink()
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("audio/*/content.*")}
     assert main(command(folders, out, *MODEL_FREE)) == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
     for name in ("results.csv", "trade_off.csv", "summary.csv"):
         assert (out / name).read_bytes() == (evaluated / name).read_bytes()
-
-
-def test_a_recording_that_cannot_be_measured_does_not_stop_the_others(
-    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
-):
-    write_audio(tmp_path / "silence.wav", torch.zeros(1, RATE), RATE)
-    table = tmp_path / "pairs.csv"
-    table.write_text(
-        f"content,style\nsilence.wav,{folders}/styles/reed.wav\n{folders}/contents/low.wav,{folders}/styles/reed.wav\n"
-    )
-    out = tmp_path / "out"
-    arguments = ["evaluate", str(table), "--out", str(out), "--methods", "content", "--sweep-pairs", "0", "--json"]
-    assert main(arguments) == 2
-    printed = capsys.readouterr()
-    assert "silence--reed, content: the first clip is silent" in printed.err
-    assert json.loads(printed.out)["summary"]["content"]["chroma_cosine"]["measured"] == 1
-    assert [row["pair"] for row in rows(out / "results.csv")] == ["low--reed"]
 
 
 def test_a_transfer_that_changes_nothing_is_the_autoencoders_round_trip(folders: Path, tmp_path: Path):
@@ -191,17 +153,6 @@ def test_median_and_its_interval():
     assert 1 <= middle.low < 2.5 < middle.high <= 4
     assert median([2.0])[0::3] == (2.0, 1)
     assert median([math.nan]).measured == 0
-    # The interval of a median of many is about 1.96 * 1.2533 * s / sqrt(n) to either side.
-    normal = torch.randn(1000, generator=torch.Generator().manual_seed(0)).tolist()
-    wide = median(normal)
-    assert wide.high - wide.low == pytest.approx(2 * 1.96 * 1.2533 / 1000**0.5, rel=0.25)
-
-
-def test_a_table_in_markdown():
-    summary = summarise(
-        [{"method": "content", "a": 1.0, "b": math.nan}, {"method": "content", "a": 1.0, "b": math.nan}], "ab"
-    )
-    assert markdown(summary, "ab") == "| method | a | b |\n| --- | --- | --- |\n| content | 1 [1, 1] | - |"
 
 
 def test_settings_follow_the_name_of_a_method():
@@ -218,12 +169,11 @@ def test_settings_follow_the_name_of_a_method():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("stylos", "method 'stylos' is not known: choose from content"),
-        ("stylus:warmth=1", "stylus has no setting 'warmth'"),
-        ("stylus:alpha=much", "alpha is 'much': choose a number from 0 to 2"),
-        ("stylus:gamma=3", "gamma is 3.0: choose a number from 0 to 1"),
-        ("content:alpha=0.5", "content has no setting 'alpha'"),
-        ("eq-match:steps=3", "eq-match has no setting 'steps'"),
+        ("stylos", "'stylos'"),
+        ("stylus:warmth=1", "'warmth'"),
+        ("stylus:gamma=3", "gamma is 3.0"),
+        ("content:alpha=0.5", "'alpha'"),
+        ("eq-match:steps=3", "'steps'"),
     ],
 )
 def test_a_method_that_is_not_there_is_refused_in_words(text: str, message: str):
@@ -231,25 +181,19 @@ def test_a_method_that_is_not_there_is_refused_in_words(text: str, message: str)
         parse_method(text, Settings())
 
 
-def test_folders_are_paired_recording_by_recording(folders: Path):
-    pairs = every_pair(folders / "contents", folders / "styles")
-    assert [pair.name for pair in pairs] == ["high--hiss", "high--reed", "low--hiss", "low--reed"]
-
-
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("from,to\na.wav,b.wav\n", "unknown columns from, to: use content, style, truth, monophonic"),
-        ("content,style\nmissing.wav,styles/reed.wav\n", "line 2: recording .*missing.wav does not exist"),
-        ("content,style,monophonic\ncontents/low.wav,styles/reed.wav,perhaps\n", "line 2: monophonic is 'perhaps'"),
+        ("from,to\na.wav,b.wav\n", "from, to"),
+        ("content,style\nmissing.wav,styles/reed.wav\n", "missing.wav"),
+        ("content,style,truth\ncontents/low.wav,styles/reed.wav,nowhere.wav\n", "nowhere.wav"),
         ("content,style\n", "no pairs"),
-        ("content,style\n\udcff.wav,styles/reed.wav\n", "is no table of text"),
-        ("content,style\n" + "contents/low.wav,styles/reed.wav\n" * 2, "two pairs are called low--reed"),
+        ("content,style\n" + "contents/low.wav,styles/reed.wav\n" * 2, "low--reed"),
     ],
 )
 def test_a_table_of_pairs_that_cannot_be_used_is_refused_in_words(folders: Path, table: str, message: str):
     path = folders / "other.csv"
-    path.write_text(table, errors="surrogateescape")
+    path.write_text(table)
     with pytest.raises(ValueError, match=message):
         read_pairs(path)
 
@@ -265,28 +209,33 @@ def test_rows_that_are_no_pairs_are_reported_and_the_others_measured(
     arguments = ["evaluate", str(table), "--out", str(tmp_path), "--methods", "content", "--sweep-pairs", "0"]
     assert main(arguments) == 2
     printed = capsys.readouterr().err
-    for said in (
-        "line 2: recording",
-        "line 3: monophonic is 'perhaps'",
-        "line 4: content or style is empty",
-        "line 5: ",
-    ):
-        assert said in printed
+    for line in (2, 3, 4, 5):
+        assert f"line {line}: " in printed
     assert [row["pair"] for row in rows(tmp_path / "results.csv")] == ["low--hiss"]
 
 
 def test_a_fault_in_one_pair_leaves_the_others_to_be_measured(
-    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ):
-    def fail(recordings: Recordings, settings: Settings) -> Restyled:
-        if len(recordings.style) == 2:
-            raise KeyError("no such thing")
-        return KINDS["style"](recordings, settings)
+    """A silent content, and names whose folder of results has too long a one."""
+    write_audio(tmp_path / "silence.wav", torch.zeros(1, RATE), RATE)
+    long = [shutil.copy(folders / "styles" / "hiss.wav", tmp_path / f"{letter * 150}.wav") for letter in "xy"]
+    table, reed = tmp_path / "pairs.csv", folders / "styles" / "reed.wav"
+    pairs = (("silence.wav", reed), long, (folders / "contents" / "low.wav", reed))
+    table.write_text("content,style\n" + "".join(f"{content},{style}\n" for content, style in pairs))
+    out = tmp_path / "out"
+    arguments = ["evaluate", str(table), "--out", str(out), "--methods", "content", "--sweep-pairs", "0", "--json"]
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert "silence--reed, content: the first clip is silent" in printed.err
+    assert "File name too long" in printed.err
+    assert json.loads(printed.out)["summary"]["content"]["chroma_cosine"]["measured"] == 1
+    assert [row["pair"] for row in rows(out / "results.csv")] == ["low--reed"]
 
-    monkeypatch.setitem(KINDS, "content", fail)
-    assert main([*command(folders, tmp_path, "content"), "--sweep-pairs", "0"]) == 2
-    assert "high--hiss, content: KeyError: 'no such thing'" in capsys.readouterr().err
-    assert [row["pair"] for row in rows(tmp_path / "results.csv")] == ["low--reed"]
+
+def test_folders_are_paired_recording_by_recording(folders: Path):
+    pairs = every_pair(folders / "contents", folders / "styles")
+    assert [pair.name for pair in pairs] == ["high--hiss", "high--reed", "low--hiss", "low--reed"]
 
 
 @pytest.mark.parametrize("where", [[], ["pairs.csv", "--styles", "."], ["--contents", "."]])
@@ -301,14 +250,8 @@ def clap_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
 
     torch.manual_seed(0)
-    audio = {
-        "patch_embeds_hidden_size": 16,
-        "hidden_size": 128,
-        "depths": [1, 1, 1, 1],
-        "num_attention_heads": [1, 1, 1, 1],
-        "projection_dim": 16,
-        "spec_size": 256,
-    }
+    layers: dict = {"depths": [1] * 4, "num_attention_heads": [1] * 4, "hidden_size": 128}
+    audio = {**layers, "patch_embeds_hidden_size": 16, "projection_dim": 16, "spec_size": 256}
     text = {
         "hidden_size": 16,
         "num_hidden_layers": 1,
@@ -339,13 +282,6 @@ def test_clap_columns_are_skipped_in_a_line_without_weights(
     assert not any("clap" in name for name in rows(tmp_path / "results.csv")[0])
 
 
-def test_clap_hears_the_average_of_the_channels(clap_folder: Path):
-    clap = Clap(str(clap_folder))
-    mono = tone(220, 3, 4)
-    stereo = torch.cat([1.5 * mono, 0.5 * mono])
-    torch.testing.assert_close(clap.embed(mono, RATE), clap.embed(stereo, RATE), atol=1e-4, rtol=1e-3)
-
-
 def test_clap_hears_all_of_a_long_clip(clap_folder: Path):
     """Ten seconds at once: the average of two parts lies between them, and is the same every time."""
     clap = Clap(str(clap_folder))
@@ -353,36 +289,3 @@ def test_clap_hears_all_of_a_long_clip(clap_folder: Path):
     first, second, both = (clap.embed(part, RATE) for part in (*parts, torch.cat(parts, 1)))
     torch.testing.assert_close(both, torch.nn.functional.normalize(first + second, dim=0), atol=0.02, rtol=0.02)
     assert not torch.allclose(first, second, atol=0.02)
-
-
-def test_directional_clap_is_the_cosine_of_two_ways():
-    content, style = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
-    halfway = clap_similarities(content, style, torch.tensor([0.5, 0.5]))
-    assert halfway["clap_direction"] == pytest.approx(1)
-    assert halfway["clap_content"] == halfway["clap_style"] == pytest.approx(0.5**0.5)
-    assert clap_similarities(content, style, torch.tensor([1.0, 1.0]))["clap_direction"] == pytest.approx(0.5**0.5)
-
-
-def test_a_pair_whose_results_can_have_no_name_stops_no_other(
-    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
-):
-    long = [folders / part / f"{'x' * 150}.wav" for part in ("contents", "styles")]
-    for path, source in zip(long, ("contents/low.wav", "styles/hiss.wav"), strict=True):
-        path.write_bytes((folders / source).read_bytes())
-    table = folders / "some.csv"
-    table.write_text(f"content,style\n{long[0]},{long[1]}\ncontents/low.wav,styles/reed.wav\n")
-    out = tmp_path / "results"
-    arguments = ["evaluate", str(table), "--out", str(out), "--methods", "content", "--sweep-pairs", "0"]
-    assert main(arguments) == 2
-    assert "File name too long" in capsys.readouterr().err
-    assert (out / "audio" / "low--reed" / "content.flac").is_file()
-
-
-def test_results_that_can_go_nowhere_are_refused_before_a_model_is_loaded(
-    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
-):
-    (tmp_path / "file").write_text("")
-    table = folders / "some.csv"
-    table.write_text("content,style\ncontents/low.wav,styles/reed.wav\n")
-    assert main(["evaluate", str(table), "--out", str(tmp_path / "file"), "--model", "gone/"]) == 2
-    assert "can't be used for results (Not a directory): choose another" in capsys.readouterr().err

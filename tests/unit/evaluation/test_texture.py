@@ -9,7 +9,6 @@ import torch
 from stylus_ops.evaluation.texture import (
     COMPRESSION,
     MODULATIONS,
-    NEIGHBOURS,
     RATE,
     closed_textures,
     cochlear_envelopes,
@@ -56,14 +55,6 @@ def test_modulation_is_found_at_its_rate_in_every_band(hertz: float):
     power = texture(noise() * (1 + torch.sin(2 * torch.pi * hertz * TIME)), RATE).modulation[0]
     nearest = np.abs(np.log(MODULATIONS / hertz)).argmin()
     assert (np.abs(power.argmax(1) - nearest) <= 1).mean() > 0.9
-
-
-def test_bands_that_swell_together_are_correlated_and_those_of_noise_are_not():
-    swelling = noise() * (1 + torch.sin(2 * torch.pi * 8 * TIME)) ** 2
-    together, apart = (texture(sound, RATE).correlations[0] for sound in (swelling, noise()))
-    assert together.mean() > 0.8
-    beyond_neighbours = apart[30 - NEIGHBOURS[0] :]
-    assert abs(beyond_neighbours.mean()) < 0.05
 
 
 def test_level_counts_for_nothing_and_another_take_of_a_texture_is_nearer_than_another_texture():

@@ -4,7 +4,7 @@ import json
 from dataclasses import fields
 from pathlib import Path
 
-from scripts.dial_tables import PLACE, ROOT, named, pages, table, with_dials
+from scripts.dial_tables import PLACE, ROOT, named, pages, with_dials
 from stylus_ops.dials import DIALS, Dial
 from stylus_ops.pipeline.settings import Settings
 
@@ -31,12 +31,3 @@ def test_a_help_page_has_every_dial_of_its_node_with_the_nodes_default() -> None
         defaults = {name.split()[0]: kept["default"] for name, kept in schema["inputs"].items() if "default" in kept}
         shown = {dial.name: dial.default for dial in dials_of(ROOT / "web" / "docs" / f"{node}.md")}
         assert shown == {name: default for name, default in defaults.items() if name in DIALS}
-
-
-def test_stale_dials_are_rewritten_and_the_rest_is_left() -> None:
-    page = "before\n<!-- dials: alpha -->\nold\n<!-- /dials -->\nafter\n"
-    new = with_dials(page, table)
-    assert new.startswith("before\n<!-- dials: alpha -->\n\n| dial |")
-    assert "| alpha | 0.9 | 0 to 2 | How much style." in new
-    assert new.endswith("|\n\n<!-- /dials -->\nafter\n")
-    assert with_dials(new, table) == new

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from scripts.release import ROOT, TOKEN, address_drawings, described, what_is_missing
 
@@ -43,51 +42,21 @@ def test_with_all_values_it_is_released(filled: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "pattern", "by", "words"),
+    ("name", "pattern", "by"),
     [
-        ("pyproject.toml", 'PublisherId = "someone"', 'PublisherId = ""', "PublisherId is ''"),
-        ("pyproject.toml", 'PublisherId = "someone"', 'PublisherId = "@me"', "PublisherId is '@me'"),
-        (
-            "README.md",
-            f"git clone {REPOSITORY}",
-            "git clone https://github.com/OWNER/REPOSITORY",
-            "README.md says https://github.com/OWNER/REPOSITORY",
-        ),
-        (
-            "CITATION.cff",
-            "^repository-code: .*$",
-            "",
-            "repository-code in CITATION.cff is not 'https://github.com/someone",
-        ),
-        ("pyproject.toml", "docs/icon.png", "docs/none.png", "Icon is 'docs/none.png'"),
-        ("CHANGELOG.md", r"\[1\.2\.3\]", "[1.2.2]", "version is 1.2.3, of which CHANGELOG.md says nothing"),
-        ("CITATION.cff", r"^version: .*$", "version: 0.1.0", "version in CITATION.cff is 0.1.0"),
-        ("CHANGELOG.md", r" - 2026-11-24$", "", "version is 1.2.3, of which CHANGELOG.md says nothing"),
-        ("CHANGELOG.md", r"^# Changelog$", "- Forgotten.", "CHANGELOG.md has lines above version 1.2.3"),
+        ("pyproject.toml", 'PublisherId = "someone"', 'PublisherId = "@me"'),
+        ("README.md", f"git clone {REPOSITORY}", "git clone https://github.com/OWNER/REPOSITORY"),
+        ("CITATION.cff", "^repository-code: .*$", ""),
+        ("pyproject.toml", "docs/icon.png", "docs/none.png"),
+        ("CHANGELOG.md", r"\[1\.2\.3\]", "[1.2.2]"),
+        ("CITATION.cff", r"^version: .*$", "version: 0.1.0"),
+        ("CHANGELOG.md", r"^# Changelog$", "- Forgotten."),
     ],
 )
-def test_each_missing_value_refuses_the_release(filled: Path, name: str, pattern: str, by: str, words: str) -> None:
+def test_each_missing_value_refuses_the_release(filled: Path, name: str, pattern: str, by: str) -> None:
     replace(filled, pattern, by, name)
-    (sentence,) = what_is_missing(filled, {TOKEN: "a key"})
-    assert sentence.startswith(words)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "by", "words"),
-    [
-        (REPOSITORY, "https://github.com/OWNER", "Repository is 'https://github.com/OWNER'"),
-        (f'Repository = "{REPOSITORY}"', 'Homepage = "x"', "Repository is ''"),
-    ],
-)
-def test_a_repository_without_its_address_is_not_released(filled: Path, pattern: str, by: str, words: str) -> None:
-    replace(filled, pattern, by)
-    assert what_is_missing(filled, {TOKEN: "a key"})[0].startswith(words)
-
-
-@pytest.mark.parametrize("environment", [{}, {TOKEN: ""}, {TOKEN: " \n"}])
-def test_without_a_token_there_is_no_release(filled: Path, environment: dict[str, str]) -> None:
-    (sentence,) = what_is_missing(filled, environment)
-    assert sentence.startswith(f"{TOKEN} is empty")
+    assert len(what_is_missing(filled, {TOKEN: "a key"})) == 1
+    assert len(what_is_missing(filled, {})) == 2  # and the token
 
 
 def test_the_tag_is_the_version(filled: Path) -> None:
@@ -102,12 +71,6 @@ def test_the_registry_finds_the_drawings_of_this_version(filled: Path) -> None:
     comfy = described(filled)["tool"]["comfy"]
     assert comfy["Icon"] == f"{REPOSITORY}/raw/v1.2.3/docs/icon.png"
     assert comfy["Banner"] == f"{REPOSITORY}/raw/v1.2.3/docs/banner.png"
-
-
-def test_the_drawings_have_the_registrys_sizes() -> None:
-    with Image.open(ROOT / "docs" / "icon.png") as icon, Image.open(ROOT / "docs" / "banner.png") as banner:
-        assert icon.width == icon.height <= 400
-        assert banner.width * 9 == banner.height * 21
 
 
 def test_the_command_says_why_and_changes_nothing(filled: Path) -> None:
