@@ -75,6 +75,16 @@ def test_the_curve_is_bounded(most_db):
     assert curve.abs().max() == pytest.approx(most_db, abs=0.01)
 
 
+def test_amount_and_resolution_shape_the_curve():
+    content, style = noise(2.0, RATE, 1)[0], melody(2.0, RATE)[0]
+
+    def curve(**dials):
+        return match_tone(content, RATE, [Reference(style, RATE)], tone_db=60.0, **dials).decibels.diff()
+
+    torch.testing.assert_close(curve(tone=0.5), curve() / 2)
+    assert curve(tone_resolution=0.1).abs().mean() > 2 * curve(tone_resolution=1.0).abs().mean()
+
+
 def test_several_references_count_by_their_weights():
     content = noise(2.0, RATE, 1)[0]
     dark, bright = (coloured(content.flip(-1), [a, a, 0, -a, -a, -a]) for a in (8, -8))
