@@ -30,8 +30,8 @@ CURVE_WIDTH, CURVE_LOWEST = 640, 40  # pixels, Hz
 CURVE_HERTZ = (100, 500, 2000, 10000)  # that have a label
 GREY, CURVE = (170, 170, 170), (181, 54, 122)
 MAGMA = np.array(
-    [(0, 0, 4), (28, 16, 68), (79, 18, 123), (129, 37, 129), (181, 54, 122), (229, 89, 100), (251, 135, 97), (254, 194, 135),
-     (252, 253, 191)]
+    [(0, 0, 4), (28, 16, 68), (79, 18, 123), (129, 37, 129), (181, 54, 122), (229, 89, 100), (251, 135, 97),
+     (254, 194, 135), (252, 253, 191)]
 )  # fmt: skip
 """Anchors of matplotlib's perceptually even colour map, dark to bright."""
 
