@@ -19,8 +19,7 @@ sampling, which reads them.
   `audio.stft`           short-time Fourier transforms, block by block
   `audio.mel`            mel filters and their inverse, amplitudes, images
   `audio.windows`        a recording cut into images, a section at a time, and joined again
-  `audio.meter`          ITU-R BS.1770's loudness, block by block
-  `audio.loudness`       loudness and true peak
+  `audio.loudness`       ITU-R BS.1770's loudness and true peak
   `audio.dynamics`       loudness over time kept near the content's
   `audio.limiter`        loudness matched, single peaks taken back
   `audio.edges`          the first and last milliseconds, which stay the content's

@@ -60,6 +60,11 @@ def resample_with_soxr(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor
     return padded.reshape(*waveform.shape[:-1], length)
 
 
+def hz_to_mel(hertz: float) -> float:
+    """HTK's mel scale."""
+    return 2595 * math.log10(1 + hertz / 700)
+
+
 def mel_filterbank(n_freqs: int, f_min: float, f_max: float, n_mels: int, sample_rate: int) -> Tensor:
     """Triangular filters on the HTK mel scale from `f_min` to `f_max` Hz, each of peak 1 (no area normalisation).
 
@@ -67,8 +72,9 @@ def mel_filterbank(n_freqs: int, f_min: float, f_max: float, n_mels: int, sample
 
     Shape: `[n_freqs, n_mels]` over the frequencies `linspace(0, sample_rate / 2, n_freqs)`.
     """
-    low, high = (2595 * math.log10(1 + frequency / 700) for frequency in (f_min, f_max))
-    edges = 700 * (10 ** (torch.linspace(low, high, n_mels + 2, dtype=torch.float64) / 2595) - 1)
+    edges = 700 * (
+        10 ** (torch.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2, dtype=torch.float64) / 2595) - 1
+    )
     frequencies = torch.linspace(0, sample_rate / 2, n_freqs, dtype=torch.float64)[:, None]
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rising, falling = (frequencies - left) / (centre - left), (right - frequencies) / (right - centre)

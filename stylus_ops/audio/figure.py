@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..disk import write_atomically
-from .backend import resample
+from .backend import hz_to_mel, resample
 from .geometry import PRESETS, SpectrogramParams
 from .mel import mel_amplitudes
 
@@ -30,18 +30,9 @@ CURVE_WIDTH, CURVE_LOWEST = 640, 40  # pixels, Hz
 CURVE_HERTZ = (100, 500, 2000, 10000)  # that have a label
 GREY, CURVE = (170, 170, 170), (181, 54, 122)
 MAGMA = np.array(
-    [
-        (0, 0, 4),
-        (28, 16, 68),
-        (79, 18, 123),
-        (129, 37, 129),
-        (181, 54, 122),
-        (229, 89, 100),
-        (251, 135, 97),
-        (254, 194, 135),
-        (252, 253, 191),
-    ]
-)
+    [(0, 0, 4), (28, 16, 68), (79, 18, 123), (129, 37, 129), (181, 54, 122), (229, 89, 100), (251, 135, 97),
+     (254, 194, 135), (252, 253, 191)]
+)  # fmt: skip
 """Anchors of matplotlib's perceptually even colour map, dark to bright."""
 
 
@@ -148,41 +139,41 @@ def _draw_spectrogram(image: Image.Image, panel: Panel, seconds: float, corner: 
     image.paste(colours.resize((max(1, width), PLOT_HEIGHT), Image.Resampling.BOX), corner)
 
 
+def _tick(pen: ImageDraw.ImageDraw, x: float, y: float, label: str, side: str) -> None:
+    """A short line from a place of a plot's edge to the "left", "right" or "bottom", and a label behind it."""
+    (right, down), anchor = {"left": ((-1, 0), "rm"), "right": ((1, 0), "lm"), "bottom": ((0, 1), "mt")}[side]
+    pen.line((x, y, x + 5 * right, y + 5 * down), "black")
+    pen.text((x + 8 * right, y + 8 * down), label, "black", ImageFont.load_default(LETTERS), anchor)
+
+
 def _draw_axes(pen: ImageDraw.ImageDraw, panel: Panel, seconds: float, top: int) -> None:
-    font, bottom = ImageFont.load_default(LETTERS), top + PLOT_HEIGHT
+    bottom = top + PLOT_HEIGHT
     for hertz in HERTZ:
         if hertz <= panel.params.f_max:
-            y = bottom - PLOT_HEIGHT * _mel(hertz) / _mel(panel.params.f_max)
-            pen.line((LEFT - 6, y, LEFT - 1, y), "black")
-            pen.text((LEFT - 8, y), _pitch(hertz), "black", font, anchor="rm")
+            y = bottom - PLOT_HEIGHT * hz_to_mel(hertz) / hz_to_mel(panel.params.f_max)
+            _tick(pen, LEFT - 1, y, _pitch(hertz), "left")
     for second in np.arange(0, seconds, _spacing(seconds)):
-        x = LEFT + PLOT_WIDTH * second / seconds
-        pen.line((x, bottom, x, bottom + 5), "black")
-        pen.text((x, bottom + 7), _clock(second), "black", font, anchor="mt")
+        _tick(pen, LEFT + PLOT_WIDTH * second / seconds, bottom, _clock(second), "bottom")
 
 
 def _draw_equaliser(pen: ImageDraw.ImageDraw, gain: np.ndarray, left: int, top: int, bottom: int) -> None:
     """`gain` in dB for every row of the plot, from the top down."""
-    font, centre = ImageFont.load_default(LETTERS), left + EQ_WIDTH / 2
+    centre = left + EQ_WIDTH / 2
     pen.rectangle((left, top, left + EQ_WIDTH, bottom), outline=GREY)
     pen.line((centre, top, centre, bottom), GREY)
     for level in (-24, 0, 24):
-        x = centre + level / EQ_RANGE_DB * EQ_WIDTH / 2
-        pen.line((x, bottom, x, bottom + 5), "black")
-        pen.text((x, bottom + 7), f"{level:+d}" if level else "0", "black", font, anchor="mt")
+        _tick(pen, centre + level / EQ_RANGE_DB * EQ_WIDTH / 2, bottom, f"{level:+d}" if level else "0", "bottom")
     offset = np.clip(gain / EQ_RANGE_DB, -1, 1) * EQ_WIDTH / 2
     pen.line([(centre + x, top + row) for row, x in enumerate(offset)], CURVE, 3, "curve")
     _write(pen, ["EQ, dB"], left, top - TOP)
 
 
 def _draw_bar(image: Image.Image, left: int, top: int) -> None:
-    pen, font = ImageDraw.Draw(image), ImageFont.load_default(LETTERS)
+    pen = ImageDraw.Draw(image)
     ramp = np.linspace(-RANGE_DB, 0, PLOT_HEIGHT)[:, None].repeat(BAR_WIDTH, 1)
     image.paste(_colours(ramp), (left, top))
     for level in range(0, -round(RANGE_DB) - 1, -20):
-        y = top - level / RANGE_DB * (PLOT_HEIGHT - 1)
-        pen.line((left + BAR_WIDTH, y, left + BAR_WIDTH + 4, y), "black")
-        pen.text((left + BAR_WIDTH + 8, y), f"{level}", "black", font, anchor="lm")
+        _tick(pen, left + BAR_WIDTH, top - level / RANGE_DB * (PLOT_HEIGHT - 1), f"{level}", "right")
     _write(pen, ["dB"], left, top - TOP)
 
 
@@ -212,11 +203,6 @@ def _colours(decibels: np.ndarray) -> Image.Image:
     position = (1 + decibels[::-1] / RANGE_DB) * (len(MAGMA) - 1)
     channels = [np.interp(position, range(len(MAGMA)), channel) for channel in MAGMA.T]
     return Image.fromarray(np.stack(channels, -1).astype(np.uint8))
-
-
-def _mel(hertz: float) -> float:
-    """HTK's mel scale."""
-    return 2595 * np.log10(1 + hertz / 700)
 
 
 def _spacing(duration: float) -> float:

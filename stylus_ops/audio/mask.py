@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..dials import SoundMask
-from .backend import resample
+from .backend import hz_to_mel, resample
 from .geometry import SpectrogramParams
 from .mel import mel_amplitudes
 from .windows import Spectrogram
@@ -44,11 +44,12 @@ def sound_mask(spectrogram: Spectrogram, shape: SoundMask, sound: tuple[Tensor, 
         raise ValueError(
             f"audio has {len(waveform)} clips and the spectrogram {len(spectrogram.waveform)}: give as many of both"
         )
-    mel = _fit(mel_amplitudes(resample(waveform.float().cpu(), rate, params.sample_rate), params), spectrogram.frames)
+    mel = mel_amplitudes(resample(waveform.float().cpu(), rate, params.sample_rate), params)[..., : spectrogram.frames]
+    mel = torch.nn.functional.pad(mel, (0, spectrogram.frames - mel.shape[-1]))
     frames = shape.smooth * params.sample_rate / params.hop_length
     masks = [_smooth(_where(shape.what, clip.numpy(), params), frames) for clip in mel]
     mask = torch.from_numpy(np.stack(masks)).float() * band(params, shape.low_hz, shape.high_hz)[:, None]
-    return _cut(mask.clamp(0, 1).flip(-2), spectrogram)
+    return spectrogram.cut(mask.clamp(0, 1).flip(-2), 0.0)
 
 
 def read_image(path: Path) -> Tensor:
@@ -81,7 +82,7 @@ def image_mask(image: Tensor, spectrogram: Spectrogram) -> Tensor:
     size = (spectrogram.params.n_mels, spectrogram.frames)
     laid = torch.nn.functional.interpolate(image[None, None], size, mode="bilinear", antialias=True)[0]
     missing = max(0, spectrogram.params.width - spectrogram.frames)
-    return _cut(torch.nn.functional.pad(laid.clamp(0, 1), (0, missing), "replicate"), spectrogram)
+    return spectrogram.cut(torch.nn.functional.pad(laid.clamp(0, 1), (0, missing), "replicate"), 0.0)
 
 
 def band(params: SpectrogramParams, low: float, high: float) -> Tensor:
@@ -89,13 +90,12 @@ def band(params: SpectrogramParams, low: float, high: float) -> Tensor:
 
     An edge at or beyond the end of the mel axis does not fade.
     """
-    centres = librosa.mel_frequencies(params.n_mels + 2, fmin=params.f_min, fmax=params.f_max, htk=True)[1:-1]
-    position = librosa.hz_to_mel(centres, htk=True)
+    ends = hz_to_mel(params.f_min), hz_to_mel(params.f_max)
+    position = np.linspace(*ends, params.n_mels + 2)[1:-1]
     width = (position[-1] - position[0]) * EDGE_MELS
-    rise = (position - librosa.hz_to_mel(low, htk=True)) / width + 0.5 if low > centres[0] else np.ones_like(position)
-    fall = (
-        (librosa.hz_to_mel(high, htk=True) - position) / width + 0.5 if high < centres[-1] else np.ones_like(position)
-    )
+    rise, fall = (position - hz_to_mel(low)) / width + 0.5, (hz_to_mel(high) - position) / width + 0.5
+    rise = rise if hz_to_mel(low) > position[0] else np.ones_like(position)
+    fall = fall if hz_to_mel(high) < position[-1] else np.ones_like(position)
     return torch.from_numpy(np.clip(rise, 0, 1) * np.clip(fall, 0, 1)).float()
 
 
@@ -126,14 +126,3 @@ def _smooth(mask: np.ndarray, frames: float) -> np.ndarray:
     window = np.hanning(2 * round(frames) + 1)
     padded = np.pad(mask, ((0, 0), (len(window) // 2,) * 2), "edge")
     return np.apply_along_axis(np.convolve, 1, padded, window / window.sum(), "valid")
-
-
-def _fit(mel: Tensor, frames: int) -> Tensor:
-    return torch.nn.functional.pad(mel[..., :frames], (0, max(0, frames - mel.shape[-1])))
-
-
-def _cut(mask: Tensor, spectrogram: Spectrogram) -> Tensor:
-    """`[B, n_mels, frames]` to windows, clip by clip; black beyond the clip's end."""
-    width = spectrogram.params.width
-    mask = torch.nn.functional.pad(mask, (0, max(0, width - mask.shape[-1])))
-    return torch.stack([mask[..., start : start + width] for start in spectrogram.starts], 1).flatten(0, 1)

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
-from itertools import chain, groupby
+from itertools import chain, count, groupby, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -152,16 +152,12 @@ def fold_audio(
     path = Path(path)
     size = _size(path)
     Excerpt(start, duration)
+
+    def checked(pieces: Iterable[np.ndarray], rate: int, expected: int) -> Samples:
+        return gather(_checked(pieces, rate, expected, path.name, start, room), rate, expected)
+
     with _readable_errors(path.name):
-        return _read(
-            path,
-            size,
-            start,
-            duration,
-            lambda pieces, rate, expected: gather(
-                _checked(pieces, rate, expected, path.name, start, room), rate, expected
-            ),
-        )
+        return _read(path, size, start, duration, checked)
 
 
 def _size(path: Path) -> int:
@@ -261,14 +257,8 @@ def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: flo
     first = min(round(start * file.samplerate), file.frames)
     last = min(first + round(duration * file.samplerate), file.frames) if duration else file.frames
     skipped = 0 if file.subtype.startswith(SEQUENTIAL_SUBTYPES) else file.seek(first)
-    pieces = _between(_pieces(file, last - skipped), first - skipped, None)
-    return gather(pieces, file.samplerate, last - first)
-
-
-def _pieces(file: soundfile.SoundFile, left: int) -> Iterator[np.ndarray]:
-    while len(piece := file.read(min(left, SAMPLES_PER_PIECE), dtype="float32", always_2d=True)):
-        yield piece
-        left -= len(piece)
+    pieces = takewhile(len, (file.read(SAMPLES_PER_PIECE, dtype="float32", always_2d=True) for _ in count()))
+    return gather(_between(pieces, first - skipped, last - skipped), file.samplerate, last - first)
 
 
 def _read_with_ffmpeg(
@@ -290,8 +280,7 @@ def _read_with_ffmpeg(
         skipped = round(((head.time or 0) - _seconds(stream, stream.start_time)) * rate)
     first = max(round(start * rate) - skipped, 0)
     last = round(start * rate) + round(duration * rate) - skipped if duration else None
-    frames = _until(chain([head], frames), last / rate if last is not None else float("inf"))
-    pieces = _between(_interleaved(frames, head.layout.name, rate), first, last)
+    pieces = _between(_interleaved(chain([head], frames), head.layout.name, rate), first, last)
     declared = min(round(_seconds(stream, stream.duration) * rate), most_samples(size) // head.layout.nb_channels)
     return gather(pieces, rate, max(declared - skipped - first if last is None else min(declared, last - first), 0))
 
@@ -360,19 +349,14 @@ def most_samples(size: int) -> int:
     return SAMPLES_OF_ANY + size * SAMPLES_PER_BYTE
 
 
-def _until(frames: Iterable[av.AudioFrame], seconds: float) -> Iterator[av.AudioFrame]:
-    for frame in frames:
-        yield frame
-        seconds -= frame.samples / frame.sample_rate
-        if seconds <= 0:
-            return
-
-
 def _between(pieces: Iterable[np.ndarray], first: int, last: int | None) -> Iterator[np.ndarray]:
+    """The samples from `first` to before `last`, or to the end; pieces after them are not asked for."""
     position = 0
     for piece in pieces:
         yield piece[max(first - position, 0) : None if last is None else max(last - position, 0)]
         position += len(piece)
+        if last is not None and position >= last:
+            return
 
 
 def _interleaved(frames: Iterable[av.AudioFrame], layout: str, rate: int) -> Iterator[np.ndarray]:

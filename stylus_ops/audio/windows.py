@@ -60,6 +60,15 @@ class Spectrogram(NamedTuple):
         starts = self.starts[:count]
         return self._replace(starts=starts, frames=min(self.frames, starts[-1] + self.params.width))
 
+    def cut(self, whole: Tensor, padding: float) -> Tensor:
+        """Windows of something that has a column a frame: `[B, n_mels, frames]` -> `[B * windows, n_mels, width]`, clip by clip.
+
+        What is shorter than a window is completed with `padding`.
+        """
+        width = self.params.width
+        whole = pad(whole, (0, max(0, width - whole.shape[-1])), value=padding)
+        return torch.stack([whole[..., start : start + width] for start in self.starts], 1).flatten(0, 1)
+
 
 def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
     """The waveform `[B, C, T]` as float32 on the CPU.
@@ -120,14 +129,11 @@ def audio_to_windows(
 
 def _images(mel: Tensor, spectrogram: Spectrogram, short_clip: str) -> Tensor:
     """Mel amplitudes `[B, n_mels, frames]` as images `[B * windows, n_mels, width, 3]`, clip by clip."""
-    width = spectrogram.params.width
     image = mel_to_image(mel, spectrogram.peak, spectrogram.params)
-    if (missing := width - image.shape[-1]) > 0:
-        looped = short_clip == "loop"
-        image = image[..., torch.arange(width) % image.shape[-1]] if looped else pad(image, (0, missing), value=1.0)
-    windows = torch.stack([image[..., start : start + width] for start in spectrogram.starts], 1)
+    if short_clip == "loop" and image.shape[-1] < spectrogram.params.width:
+        image = image[..., torch.arange(spectrogram.params.width) % image.shape[-1]]
     # Contiguous, because convolutions of strided input take other algorithms: latents would differ by 2e-3.
-    return windows.flatten(0, 1).unsqueeze(-1).repeat(1, 1, 1, 3)
+    return spectrogram.cut(image, 1.0).unsqueeze(-1).repeat(1, 1, 1, 3)
 
 
 def window_starts(frames: int, width: int, overlap: int) -> tuple[int, ...]:
@@ -272,7 +278,8 @@ class Recording:
             part = self.part(section.seen)
             waveform = decode(section.seen, part)[0]
             begin = self._sample(part.first_frame)
-            start, end = end, self._boundary(section.own.stop)
+            last = section.own.stop == len(self.starts)
+            start, end = end, self.waveform.shape[-1] if last else self._sample(self.starts[section.own.stop])
             yield waveform[:, start - begin : end - begin]
 
     def mel(self, images: Callable[[slice], Tensor], columns: int) -> tuple[Tensor, SpectrogramParams]:
@@ -291,10 +298,6 @@ class Recording:
             own = mel[:, self.starts[section.own][0] - part.first_frame : end - part.first_frame]
             means.append(avg_pool1d(own[None], together, ceil_mode=True)[0])
         return torch.cat(means, 1), replace(self.params, hop_ms=self.params.hop_ms * together)
-
-    def _boundary(self, window: int) -> int:
-        """The sample at which the sound of a window begins to be its section's; the clip's end for the one after the last."""
-        return self.waveform.shape[-1] if window == len(self.starts) else self._sample(self.starts[window])
 
     def _sample(self, frame: int) -> int:
         """The sample of the recording at the middle of a frame."""

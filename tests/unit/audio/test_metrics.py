@@ -8,8 +8,7 @@ from torch import Tensor
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mel import mel_amplitudes
 from stylus_ops.audio.metrics import chroma_cosine, closed_distances, mfcc_frechet_distance, psnr, timbre
-from stylus_ops.evaluation.baselines import style_itself
-from stylus_ops.evaluation.measure import COLUMNS, Measure, clipped_share, loudness_difference, spectral_convergence
+from stylus_ops.evaluation.measure import clipped_share, loudness_difference, spectral_convergence
 from stylus_ops.evaluation.notes import Notes, onset_f1, raw_pitch_accuracy, tempo_difference
 
 RATE = 22050
@@ -68,33 +67,11 @@ def test_a_transposed_copy_keeps_the_rhythm_but_not_the_pitch():
     assert onset_f1(FLUTE_NOTES, notes) > 0.9
 
 
-def test_a_copy_a_third_of_a_semitone_higher_still_has_the_right_pitch():
-    higher = play(tuple(key + 1 / 3 for key in MELODY), FLUTE)
-    assert raw_pitch_accuracy(FLUTE_NOTES, Notes(higher, RATE)) > 0.9
-
-
 @pytest.mark.parametrize(("delay", "kept"), [(0.02, True), (0.1, False)])
 def test_onsets_may_be_50_ms_late(delay: float, kept: bool):
     late = torch.nn.functional.pad(FLUTE_MELODY, (int(delay * RATE), 0))[:, :SAMPLES]
     f1 = onset_f1(FLUTE_NOTES, Notes(late, RATE))
     assert f1 > 0.9 if kept else f1 < 0.2
-
-
-def test_a_copy_delayed_by_a_note_has_other_harmony_but_the_same_timbre():
-    late = FLUTE_MELODY.roll(int(BEAT * RATE), dims=1)
-    assert chroma_cosine(FLUTE_MELODY, late, RATE) < 0.4
-    closed = closed_distances(OBOE_MELODY, FLUTE_MELODY, late, RATE)
-    assert all(value > 0.9 for value in closed.values()), closed
-
-
-def test_a_reversed_copy_has_the_long_term_spectrum_but_not_the_onsets():
-    rhythm = (0.5, 0.25, 0.75, 0.3, 0.6, 0.35, 0.85, 0.4)
-    melody = torch.cat([play((key,), FLUTE, beat) for key, beat in zip(MELODY, rhythm, strict=True)], 1)
-    reverse = melody.flip(1)
-    closed = closed_distances(OBOE_MELODY, melody, reverse, RATE)
-    assert closed["mel spectrum"] > 0.95
-    assert closed["centroid"] > 0.95
-    assert onset_f1(Notes(melody, RATE), Notes(reverse, RATE)) < 0.5
 
 
 def test_noise_has_no_harmony_and_a_flat_spectrum():
@@ -159,14 +136,6 @@ def test_clipping_and_loudness():
     assert clipped_share(clip) == pytest.approx(0.25, abs=1e-3)
     assert loudness_difference(FLUTE_MELODY, 2 * FLUTE_MELODY, RATE) == pytest.approx(6.02, abs=0.01)
     assert np.isnan(loudness_difference(FLUTE_MELODY, 0 * FLUTE_MELODY, RATE))
-
-
-def test_pitch_accuracy_is_left_out_for_several_voices():
-    for monophonic in (True, False):
-        measure = Measure(FLUTE_MELODY, OBOE_MELODY, RATE, monophonic)
-        numbers = measure(style_itself(FLUTE_MELODY, OBOE_MELODY, RATE))
-        assert set(numbers) == set(COLUMNS)
-        assert np.isnan(numbers["raw_pitch_accuracy"]) != monophonic
 
 
 def test_psnr_of_an_error_of_a_tenth_of_the_range_is_20_db():

@@ -60,19 +60,20 @@ def test_a_part_is_the_whole_cut_in_every_format(tmp_path):
     assert formats >= {".asf", ".avi", ".flac", ".flv", ".matroska", ".mov", ".mp3", ".mpegts", ".ogg", ".wav"}
 
 
-@pytest.mark.parametrize(("name", "picture"), [("a.m4a", False), ("a.mp4", True)])
-def test_video_and_aac_are_read_through_ffmpeg(tmp_path, name, picture):
-    clip = melody(2.0, 44100)
-    encode(tmp_path / name, clip, 44100, codec="aac", picture=picture)
+@pytest.mark.parametrize(
+    ("name", "options", "channels", "decibels"),
+    [
+        ("a.m4a", {"codec": "aac"}, 2, 15),
+        ("a.mp4", {"codec": "aac", "picture": True}, 2, 15),
+        ("a.mka", {"codec": "flac"}, 8, 70),
+    ],
+)
+def test_video_aac_and_many_channels_are_read(tmp_path, name, options, channels, decibels):
+    clip = melody(1.0, 44100)[:, [0, 1] * 4][:, :channels] * torch.linspace(0.1, 1, channels)[:, None]
+    encode(tmp_path / name, clip, 44100, **options)
     got, rate = read_audio(tmp_path / name)
     assert rate == 44100
-    assert snr(clip, got[..., : clip.shape[-1]]) > 15
-
-
-def test_eight_channels_are_read_through_ffmpeg(tmp_path):
-    clip = melody(0.5, 48000)[:, [0, 1] * 4] * torch.linspace(0.1, 1, 8)[:, None]
-    encode(tmp_path / "a.mka", clip, 48000, codec="flac")
-    assert snr(clip, read_audio(tmp_path / "a.mka")[0]) > 70
+    assert snr(clip, got[..., : clip.shape[-1]]) > decibels
 
 
 @pytest.mark.parametrize("default", [0, 1])
@@ -87,30 +88,21 @@ def test_of_several_tracks_the_default_one_is_read(tmp_path, default):
     assert (read_audio(tmp_path / "a.mkv")[0] == default / 2).all()
 
 
-def test_a_flac_that_was_written_into_a_pipe_is_read_although_it_does_not_tell_its_length(tmp_path):
-    clip = melody(2.0, 44100)
-    encode(tmp_path / "a.flac", clip, 44100)
-    content = bytearray((tmp_path / "a.flac").read_bytes())
-    content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])  # 36 bits of the header: samples in all, 0 for unknown
-    (tmp_path / "pipe.flac").write_bytes(content)
-    for part in ((0, 0), (0.5, 1)):
-        assert torch.equal(read_audio(tmp_path / "pipe.flac", *part)[0], read_audio(tmp_path / "a.flac", *part)[0])
-
-
-@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
-def test_a_wav_that_says_it_is_empty_is_read_to_its_end(tmp_path, subtype):
+@pytest.mark.parametrize("form", ["flac", "PCM_16", "FLOAT"])
+def test_a_file_that_does_not_tell_its_length_is_read_to_its_end(tmp_path, form):
     """As it is written into a pipe, or by a program that was killed."""
-    soundfile.write(tmp_path / "a.wav", melody(1.0, 44100)[0].t().numpy(), 44100, subtype=subtype)
-    content = bytearray((tmp_path / "a.wav").read_bytes())
-    place = content.index(b"data") + 4
-    content[place : place + 4] = bytes(4)
-    (tmp_path / "b.wav").write_bytes(content)
-    content[4:8] = bytes(4)
-    (tmp_path / "c.wav").write_bytes(content)
+    path, subtype = (tmp_path / "a.flac", None) if form == "flac" else (tmp_path / "a.wav", form)
+    soundfile.write(path, melody(1.0, 44100)[0].t().numpy(), 44100, subtype=subtype)
+    content = bytearray(path.read_bytes())
+    if form == "flac":
+        content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])  # 36 bits of the header: samples in all
+    else:
+        place = content.index(b"data") + 4
+        content[4:8] = content[place : place + 4] = bytes(4)
+    unknown = path.with_stem("b")
+    unknown.write_bytes(content)
     for part in ((0, 0), (0.25, 0.5)):
-        wanted, _ = read_audio(tmp_path / "a.wav", *part)
-        assert torch.equal(read_audio(tmp_path / "b.wav", *part)[0], wanted)
-        assert torch.equal(read_audio(tmp_path / "c.wav", *part)[0], wanted)
+        assert torch.equal(read_audio(unknown, *part)[0], read_audio(path, *part)[0])
 
 
 @pytest.mark.parametrize(("suffix", "subtype"), [("ogg", "VORBIS"), ("ogg", "OPUS"), ("flac", "PCM_24")])
@@ -131,8 +123,6 @@ def test_recordings_joined_in_one_file_are_read_one_after_the_other(tmp_path, su
     for start, duration in ((0.25, 0.5), (0.75, 0.5), (2.9, 0.5), (4.25, 0)):
         part, _ = read_audio(joined, start, duration)
         assert torch.equal(part, whole[..., round(start * rate) :][..., : round(duration * rate) or None])
-    with pytest.raises(ValueError, match=rf"'{joined.name}' holds no sound after 9 s"):
-        read_audio(joined, start=9)
 
 
 @pytest.mark.parametrize("suffix", ["ogg", "flac"])
@@ -149,43 +139,22 @@ def test_a_recording_that_is_joined_and_damaged_is_passed_over(tmp_path, suffix,
     assert tuple(capfd.readouterr()) == ("", "")
 
 
-@pytest.mark.parametrize("suffix", ["ogg", "flac"])
-def test_joined_recordings_of_different_rates_are_refused(tmp_path, suffix):
-    for rate in (44100, 32000):
-        soundfile.write(tmp_path / f"{rate}.{suffix}", tones(1.0, rate)[0].t().numpy(), rate)
-    joined = tmp_path / f"joined.{suffix}"
-    joined.write_bytes((tmp_path / f"44100.{suffix}").read_bytes() + (tmp_path / f"32000.{suffix}").read_bytes())
-    with pytest.raises(ValueError, match=rf"'{joined.name}' .*joined"):
-        read_audio(joined)
-
-
-def write_vbr(path, seconds=20.0):
-    """An mp3 of quiet and loud seconds in turn, quiet first, at bit rates to match."""
-    time = np.arange(round(seconds * 44100)) / 44100
+@pytest.mark.parametrize("header", [True, False])
+def test_a_cut_mp3_is_as_long_as_what_is_left_of_it(tmp_path, header):
+    """Of quiet and loud seconds in turn at bit rates to match, with and without the frame that counts the others."""
+    time = np.arange(20 * 44100) / 44100
     hiss = np.random.default_rng(0).normal(0, 0.2, time.size)
     sound = np.where(time % 2 < 1, 0.001 * np.sin(440 * 2 * np.pi * time), hiss).astype(np.float32)
     variable = {"flags": "+qscale", "global_quality": "236"}
-    write_with_ffmpeg(path, sound[:, None], 44100, codec="libmp3lame", options=variable)
-    return time.size
-
-
-def without_xing(path, target):
-    """The same frames of mp3 without the first, which tells how many there are."""
-    content = path.read_bytes()
-    first = content.index(b"\xff\xfb")
-    second = content.index(content[first : first + 2], first + 4)
-    target.write_bytes(content[second:])
-
-
-@pytest.mark.parametrize("header", [True, False])
-def test_a_cut_mp3_is_as_long_as_what_is_left_of_it(tmp_path, header):
-    length = write_vbr(tmp_path / "whole.mp3")
-    if not header:
-        without_xing(tmp_path / "whole.mp3", tmp_path / "whole.mp3")
+    write_with_ffmpeg(tmp_path / "whole.mp3", sound[:, None], 44100, codec="libmp3lame", options=variable)
     content = (tmp_path / "whole.mp3").read_bytes()
+    if not header:
+        first = content.index(b"\xff\xfb")
+        content = content[content.index(content[first : first + 2], first + 4) :]
+        (tmp_path / "whole.mp3").write_bytes(content)
     (tmp_path / "cut.mp3").write_bytes(content[: len(content) // 2])
     whole, cut = (read_audio(tmp_path / name)[0] for name in ("whole.mp3", "cut.mp3"))
-    assert whole.shape[-1] == pytest.approx(length, abs=3 * MP3_FRAME)
+    assert whole.shape[-1] == pytest.approx(time.size, abs=3 * MP3_FRAME)
     assert 9 * 44100 < cut.shape[-1] < 11 * 44100
     sure = cut.shape[-1] - 2 * MP3_FRAME
     assert torch.equal(cut[..., :sure], whole[..., :sure])
@@ -197,18 +166,15 @@ def test_a_cut_mp3_is_as_long_as_what_is_left_of_it(tmp_path, header):
 
 def test_a_claimed_length_takes_no_memory(tmp_path):
     clip = tones(1.0, 44100)
-    write_audio(tmp_path / "a.flac", clip[0], 44100)
-    content = bytearray((tmp_path / "a.flac").read_bytes())
-    content[21:26] = bytes([content[21] & 0xF0, 0xFF, 0xFF, 0xFF, 0xFF])  # 36 bits of the header: samples in all
-    (tmp_path / "b.flac").write_bytes(content)
-    write_audio(tmp_path / "a.mp3", clip[0], 44100)
-    content = bytearray((tmp_path / "a.mp3").read_bytes())
-    place = max(content.find(b"Info"), content.find(b"Xing")) + 8
-    content[place : place + 4] = b"\xff" * 4
-    (tmp_path / "b.mp3").write_bytes(content)
-    for name in ("flac", "mp3"):
+    for name in ("a.flac", "a.mp3"):
+        write_audio(tmp_path / name, clip[0], 44100)
+        content = bytearray((tmp_path / name).read_bytes())
+        # The last 32 of 36 bits that count samples, and the count of frames.
+        place = 22 if name == "a.flac" else max(content.find(b"Info"), content.find(b"Xing")) + 8
+        content[place : place + 4] = b"\xff" * 4
+        (tmp_path / name).write_bytes(content)
         tracemalloc.start()
-        got, _ = read_audio(tmp_path / f"b.{name}")
+        got, _ = read_audio(tmp_path / name)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert 44100 <= got.shape[-1] <= 44100 + 2 * MP3_FRAME
@@ -232,11 +198,9 @@ def test_samples_that_memory_or_disk_have_no_room_for_are_refused_before_any_is_
     content[head - 8 : head] = size.to_bytes(8, "little")
     path.write_bytes(content)
     os.truncate(path, size)
-    with pytest.raises(
-        AudioFileError, match=r"'days\.wav' unpacks to .* and memory has room for .*: read a part of it"
-    ):
+    with pytest.raises(AudioFileError, match=r"'days\.wav' .* memory has room for"):
         read_audio(path)
-    with pytest.raises(AudioFileError, match=r"'days\.wav' unpacks to .* and the disk of .* has room for"):
+    with pytest.raises(AudioFileError, match=r"'days\.wav' .* the disk of .* has room for"):
         spool_audio(path, tmp_path)
     assert read_audio(path, start=3600, duration=1)[0].shape == (1, 1, 48000)
 
@@ -272,25 +236,20 @@ def test_tags_that_are_not_utf_8_do_not_matter(tmp_path, name):
     assert torch.equal(read_audio(tmp_path / name)[0], read_audio(tmp_path / f"b{name}")[0])
 
 
-def test_a_raw_file_is_refused_unless_it_is_another_format(tmp_path):
-    (tmp_path / "a.raw").write_bytes(np.random.default_rng(0).bytes(50_000))
-    with pytest.raises(ValueError, match=r"'a\.raw' can't be read as audio"):
-        read_audio(tmp_path / "a.raw")
+def test_the_ending_raw_does_not_matter(tmp_path):
     write_audio(tmp_path / "b.wav", tones(1.0, 44100)[0], 44100)
     (tmp_path / "b.wav").rename(tmp_path / "b.raw")
     assert read_audio(tmp_path / "b.raw")[0].shape == (1, 2, 44100)
 
 
-@pytest.mark.parametrize(
-    ("sample", "words"), [(1e18, "is not audio"), (3e38, "is not audio"), (math.nan, "NaN"), (-math.inf, "infinite")]
-)
-def test_samples_that_no_sound_has_are_refused(tmp_path, sample, words):
+@pytest.mark.parametrize("sample", [1e18, 3e38, math.nan, -math.inf])
+def test_samples_that_no_sound_has_are_refused(tmp_path, sample):
     samples = np.full((100, 2), 32768.0, np.float32)
     soundfile.write(tmp_path / "loud.wav", samples, 44100, subtype="FLOAT")
     assert read_audio(tmp_path / "loud.wav")[0].max() == 32768
     samples[50, 1] = sample
     soundfile.write(tmp_path / "a.wav", samples, 44100, subtype="FLOAT")
-    with pytest.raises(ValueError, match=rf"'a\.wav' .*{words}"):
+    with pytest.raises(ValueError, match=r"'a\.wav'"):
         read_audio(tmp_path / "a.wav")
 
 
@@ -320,17 +279,14 @@ def test_files_without_sound_are_refused_by_name(tmp_path):
     (tmp_path / "codec.mka").write_bytes((tmp_path / "aac.mka").read_bytes().replace(b"A_AAC", b"A_XYZ"))
     (tmp_path / "text.mp3").write_bytes(b"not a recording at all" * 100)
     (tmp_path / "nothing.mp3").write_bytes(b"")
-    write_audio(tmp_path / "channels.wav", tones(1.0, 44100)[0], 44100, "16")
-    content = bytearray((tmp_path / "channels.wav").read_bytes())
-    content[22:24] = b"\xff\xff"
-    (tmp_path / "channels.wav").write_bytes(content)
+    (tmp_path / "a.raw").write_bytes(np.random.default_rng(0).bytes(50_000))
     for name, words in (
         ("silent.mp4", "has no audio stream"),
-        ("empty.wav", "holds no sound: export it again, or choose another file"),
+        ("empty.wav", "holds no sound: export it again"),
         ("codec.mka", "has its sound in a codec that is not known"),
-        ("text.mp3", "can't be read as audio: export it again, or choose another file"),
-        ("nothing.mp3", "can't be read as audio: export it again, or choose another file"),
-        ("channels.wav", "(can't be read|has its sound in|holds no sound)"),
+        ("text.mp3", "can't be read as audio: export it again"),
+        ("nothing.mp3", "can't be read as audio: export it again"),
+        ("a.raw", "can't be read as audio"),
     ):
         with pytest.raises(AudioFileError, match=rf"'{name}' {words}"):
             read_audio(tmp_path / name)
@@ -341,13 +297,14 @@ def test_files_without_sound_are_refused_by_name(tmp_path):
 def test_a_part_that_is_not_there_is_refused(tmp_path):
     write_audio(tmp_path / "a.wav", melody(0.2, 44100)[0], 44100)
     assert read_audio(tmp_path / "a.wav", start=0.1, duration=10)[0].shape[-1] == 4410
-    for part, words in (
-        ({"start": 7}, "no sound after 7 s"),
-        ({"start": -1}, "start is -1: choose a number from 0 to 86400 s"),
-        ({"duration": math.nan}, "duration is nan: choose a number from 0 to 86400 s"),
-    ):
-        with pytest.raises(ValueError, match=words):
-            read_audio(tmp_path / "a.wav", **part)
+    for read in (read_audio, lambda path, **part: spool_audio(path, tmp_path, **part)):
+        for part, words in (
+            ({"start": 7}, "no sound after 7 s"),
+            ({"start": -1}, "start"),
+            ({"duration": math.nan}, "dur"),
+        ):
+            with pytest.raises(ValueError, match=words):
+                read(tmp_path / "a.wav", **part)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "mka"])
@@ -426,5 +383,3 @@ def test_spooled_samples_are_those_read(tmp_path, suffix):
     assert (spool.sample_rate, spool.shape) == (rate, tuple(waveform[0].shape))
     assert torch.equal(spool[:, :], waveform[0])
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
-    with pytest.raises(ValueError, match=r"holds no sound after 9 s"):
-        spool_audio(path, tmp_path, 9.0)

@@ -12,12 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stylus_ops.audio.geometry import PRESETS
-from stylus_ops.audio.mel import band_filters, image_to_mel, mel_amplitudes, mel_to_image
+from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
 from stylus_ops.audio.windows import Spectrogram, audio_to_windows, window_starts, windows_to_mel
-from tests.unit.signals import melody, noise, tones
+from tests.unit.signals import melody, noise
 
 TINY = PRESETS["tiny-256"]
-SD = PRESETS["sd-512"]
 NARROW = replace(TINY, width=64)
 
 
@@ -38,15 +37,6 @@ def test_mel_amplitudes_are_librosas(params):
     np.testing.assert_allclose(mel_amplitudes(clip[None], params)[0], expected, atol=2e-4 * expected.max())
 
 
-@pytest.mark.parametrize("frequency", [220.0, 1000.0, 5000.0])
-def test_a_tone_darkens_the_row_of_its_pitch(frequency):
-    time = torch.arange(22050) / 44100
-    images, _ = audio_to_windows(torch.sin(2 * math.pi * frequency * time)[None, None], 44100, SD)
-    mel = 2595 * math.log10(1 + frequency / 700) / (2595 * math.log10(1 + 10000 / 700))
-    from_below = mel * (SD.n_mels + 1) - 1
-    assert abs(SD.n_mels - 1 - int(images[0, :, 25, 0].argmin()) - from_below) <= 1
-
-
 def test_channels_out_of_phase_are_seen():
     left = melody(0.5, 44100)[:, :1]
     both = mel_amplitudes(torch.cat([left, -left], 1), TINY)
@@ -61,18 +51,6 @@ def test_images_and_mel_amplitudes_are_inverses():
     assert image.min() == 0
     assert image.max() <= 1
     torch.testing.assert_close(image_to_mel(image, mel.amax((1, 2)), TINY), mel, atol=1e-6, rtol=1e-4)
-
-
-def test_clips_of_a_batch_are_normalised_each_by_its_own_peak():
-    images, spectrogram = audio_to_windows(torch.cat([tones(1, 44100), tones(1, 44100) / 64]), 44100, TINY)
-    torch.testing.assert_close(images[0], images[1])
-    assert spectrogram.peak[1] == pytest.approx(spectrogram.peak[0] / 64)
-
-
-def test_silence_is_white():
-    images, spectrogram = audio_to_windows(torch.zeros(1, 2, 3000), 44100, TINY)
-    assert (images == 1).all()
-    assert (windows_to_mel(images, spectrogram) == 0).all()
 
 
 @settings(deadline=None, derandomize=True)
@@ -99,19 +77,12 @@ def test_cross_fades_add_up_to_one(frames, overlap):
     torch.testing.assert_close(windows_to_mel(images, spectrogram), torch.full((1, TINY.n_mels, frames), 0.75**4))
 
 
-def test_the_cross_fade_is_a_raised_cosine_of_mel_amplitudes():
-    spectrogram = windows_of(448, 64)
-    images = torch.stack([torch.ones(TINY.n_mels, TINY.width, 3), torch.zeros(TINY.n_mels, TINY.width, 3)])
-    fade = windows_to_mel(images, spectrogram)[0, 0, 192:256]
-    position = (torch.arange(64) + 0.5) / 64
-    torch.testing.assert_close(fade, torch.sin(math.pi / 2 * position) ** 2)
-
-
-@pytest.mark.parametrize(("seconds", "overlap"), [(0.3, 64), (5.2, 0), (5.5, 128)])
+@pytest.mark.parametrize(("seconds", "overlap"), [(0.4, 64), (5.2, 0), (5.5, 128)])
 def test_windows_join_to_the_mel_they_were_cut_from(seconds, overlap):
     clip = torch.cat([noise(seconds, 44100), 2 * melody(seconds, 44100)])
     images, spectrogram = audio_to_windows(clip, 44100, TINY, overlap)
     expected = mel_amplitudes(clip, TINY)
+    assert (images.unflatten(0, (2, -1)).flatten(1).amin(1) == 0).all()  # each clip by its own peak
     assert images.shape == (2 * len(spectrogram.starts), TINY.n_mels, TINY.width, 3)
     torch.testing.assert_close(
         windows_to_mel(images, spectrogram), expected, atol=1e-5 * float(expected.max()), rtol=1e-3
@@ -129,12 +100,6 @@ def test_short_clips_are_padded_or_looped():
     torch.testing.assert_close(looped[:, :, :frames], padded[:, :, :frames])
 
 
-def test_filters_cover_every_bin_but_the_first_and_last():
-    for params in PRESETS.values():
-        uncovered = (band_filters(params).sum(1) == 0).nonzero().flatten().tolist()
-        assert uncovered == [0, params.band_bins - 1]
-
-
 @pytest.mark.parametrize(
     ("waveform", "rate", "words"),
     [
@@ -148,11 +113,6 @@ def test_filters_cover_every_bin_but_the_first_and_last():
 def test_unusable_audio_is_refused_in_words(waveform, rate, words):
     with pytest.raises(ValueError, match=words):
         audio_to_windows(waveform, rate, TINY)
-
-
-def test_windows_overlap_by_half_at_most():
-    with pytest.raises(ValueError, match="overlap is 129"):
-        audio_to_windows(torch.zeros(1, 1, 100), 44100, TINY, overlap=129)
 
 
 def test_images_of_another_recording_are_refused_in_words():
