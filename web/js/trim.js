@@ -15,23 +15,25 @@ const LEVEL_POWER = 0.5; // makes what is quiet visible
 const round = (seconds) => Math.round(seconds / STEP) * STEP;
 const words = (seconds) => (seconds < 60 ? `${seconds.toFixed(2)} s` : `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`);
 
+function element(tag, style) {
+  const made = document.createElement(tag);
+  Object.assign(made.style, style);
+  return made;
+}
+
 class Strip {
   /** @param widgets the node's `start` and `duration` */
   constructor(widgets) {
     this.widgets = widgets;
-    this.element = Object.assign(document.createElement("div"), { className: "stylus-trim" });
-    Object.assign(this.element.style, { position: "relative", width: "100%", height: "100%", minHeight: "48px", touchAction: "none" });
-    this.canvas = document.createElement("canvas");
-    Object.assign(this.canvas.style, { position: "absolute", inset: "0", width: "100%", height: "100%", borderRadius: "4px" });
-    this.message = document.createElement("div");
-    Object.assign(this.message.style, { position: "absolute", inset: "0", padding: "4px 8px", overflow: "auto", font: "12px/1.25 system-ui, sans-serif",
-      color: "#ddd", overflowWrap: "break-word", whiteSpace: "normal" });
+    const fill = { position: "absolute", inset: "0", width: "100%", height: "100%" };
+    this.element = element("div", { position: "relative", width: "100%", height: "100%", minHeight: "48px", touchAction: "none" });
+    this.element.className = "stylus-trim";
+    this.canvas = element("canvas", { ...fill, borderRadius: "4px" });
+    this.message = element("div", { ...fill, boxSizing: "border-box", padding: "4px 8px", overflow: "auto", overflowWrap: "anywhere", color: "#ddd", font: "12px system-ui" });
     this.element.append(this.canvas, this.message);
     this.report("");
-    this.element.addEventListener("pointerdown", (event) => this.press(event));
-    this.element.addEventListener("pointermove", (event) => this.move(event));
-    this.element.addEventListener("pointerup", (event) => this.release(event));
-    this.element.addEventListener("pointercancel", (event) => this.release(event));
+    const answers = { pointerdown: this.press, pointermove: this.move, pointerup: this.release, pointercancel: this.release };
+    for (const [kind, answer] of Object.entries(answers)) this.element.addEventListener(kind, answer.bind(this));
     this.element.addEventListener("dblclick", (event) => {
       event.stopPropagation();
       this.write(0, this.seconds);
