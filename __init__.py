@@ -1,5 +1,8 @@
 """Stylus: example-based music style transfer for ComfyUI."""
 
+from pathlib import Path
+
+from aiohttp import web
 from comfy_api.latest import ComfyExtension, io
 from server import PromptServer
 
@@ -19,13 +22,22 @@ from .nodes.style_library import LoadStyle, SaveStyle, register_folder
 from .nodes.tiny_prior import LoadTiny
 
 WEB_DIRECTORY = "web"
+PACK = Path(__file__).parent
+
+
+async def send_help(request: web.Request) -> web.FileResponse:
+    """A node's page, which is the same in every language."""
+    return web.FileResponse(PACK / WEB_DIRECTORY / "docs" / f"{request.match_info['node']}.md")
 
 
 class StylusExtension(ComfyExtension):
     async def on_load(self) -> None:
-        """Let the browser hear the bundled recordings and see the recording that is chosen; know the folder of styles."""
+        """Let the browser hear the bundled recordings, see the recording that is chosen and find the help; know the folder of styles."""
         PromptServer.instance.routes.get("/stylus/recordings/{name}")(send_bundled)
         PromptServer.instance.routes.get("/stylus/overview")(send_overview)
+        PromptServer.instance.routes.get(f"/extensions/{PACK.name}/docs/{{node:Stylus[A-Za-z]+}}/{{language}}.md")(
+            send_help
+        )
         register_folder()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:

@@ -29,7 +29,7 @@ class Job:
     """The overview of one recording, computed once for all requests."""
 
     def __init__(self, path: Path):
-        self.path, self.waiting = path, 0
+        self.path, self.waiting = path, 1  # from before the thread looks at it
         self.result = asyncio.get_running_loop().run_in_executor(WORKER, self.run)
 
     def run(self) -> dict[str, float | list[float]]:
@@ -59,8 +59,10 @@ async def send_overview(request: web.Request) -> web.Response:
         return _refusal(f"audio {name[:60]!r} can't be found: choose another name", 400)
     except ValueError as error:
         return _refusal(str(error), 400 if "\0" in name else 404)
-    job = _jobs.get(key) or _jobs.setdefault(key, Job(path))
-    job.waiting += 1
+    if job := _jobs.get(key):
+        job.waiting += 1
+    else:
+        job = _jobs[key] = Job(path)
     try:
         while not (await asyncio.wait({job.result}, timeout=POLL))[0]:
             if request.transport is None:

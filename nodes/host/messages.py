@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 
 from comfy_execution.utils import ExecutionContext, get_executing_context
 from server import PromptServer
+
+LINE = 34  # letters that fit beside each other on a node; the browser would break longer lines within words
 
 _warnings: tuple[ExecutionContext | None, list[str]] = (None, [])
 
@@ -26,7 +29,7 @@ def warn(text: str) -> None:
     logging.warning("Stylus: %s", text)
     context = get_executing_context()
     if context is not None:
-        _warnings_of(context).append(f"⚠ {text}")
+        _warnings_of(context).append(textwrap.fill(f"\N{WARNING SIGN} {text}", LINE, break_long_words=False))
         tell("")
 
 

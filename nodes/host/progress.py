@@ -16,7 +16,7 @@ class Progress:
 
     Args:
         steps: number of steps of the run.
-        what: the work that is done; the number of the step and the time left are added to it.
+        what: the work that is done; the number of the step and the time left follow on a line of their own.
     """
 
     def __init__(self, model: ModelPatcher, steps: int, what: str):
@@ -29,10 +29,10 @@ class Progress:
         self._preview(i, denoised, x, self.steps)
         spent, done = time.monotonic() - self._began, i + 1
         if done == self.steps:
-            tell(f"{self.what}, {duration(spent)}")
+            tell(f"{self.what}\n{duration(spent)}")
         else:
             left = duration(spent / done * (self.steps - done))
-            tell(f"{self.what}, step {done} of {self.steps}, {left} left")
+            tell(f"{self.what}\nstep {done} of {self.steps}, {left} left")
 
 
 def duration(seconds: float) -> str:

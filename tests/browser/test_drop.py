@@ -72,13 +72,17 @@ def test_a_wav_whose_workflow_is_none_says_so_and_is_loaded(canvas: Canvas, tmp_
     canvas.open(EMPTY)
     canvas.drop(written(tmp_path / f"{canvas.renderer}_{name}.wav", json.dumps(FOREIGN[name])))
     canvas.page.wait_for_function("() => app.graph.nodes.some(node => node.type === 'LoadAudio')")
-    canvas.page.get_by_text(message(canvas, name)).wait_for()
+    canvas.page.get_by_text(message(canvas, name)).first.wait_for()
     assert canvas.page.evaluate(NODES) == [["LoadAudio", f"{canvas.renderer}_{name}.wav"]]
 
 
-def test_a_wav_with_somebodys_words_is_loaded_without_a_message(canvas: Canvas, tmp_path: Path) -> None:
+@pytest.mark.parametrize("chunks", [b"", bytes(8) * 131072], ids=["plain", "a megabyte of empty chunks"])
+def test_a_wav_with_somebodys_words_is_loaded_without_a_message(canvas: Canvas, tmp_path: Path, chunks: bytes) -> None:
     canvas.open(EMPTY)
-    canvas.drop(written(tmp_path / f"{canvas.renderer}_words.wav", "recorded on a Monday"))
-    canvas.page.wait_for_function("() => app.graph.nodes.some(node => node.type === 'LoadAudio')")
+    path = written(tmp_path / f"{canvas.renderer}_words.wav", "recorded on a Monday")
+    content = path.read_bytes()
+    path.write_bytes(content[:12] + chunks + content[12:])
+    canvas.drop(path)
+    canvas.page.wait_for_function("() => app.graph.nodes.some(node => node.type === 'LoadAudio')", timeout=10_000)
     canvas.page.wait_for_timeout(500)
     assert canvas.page.get_by_text(message(canvas, "words")).count() == 0

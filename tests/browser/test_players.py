@@ -69,15 +69,6 @@ PRESS = """([x, y]) => {
   figure.dispatchEvent(new PointerEvent("pointerdown", {clientX, clientY, bubbles: true, cancelable: true, buttons: 1}));
 }"""
 COMPARE = "() => app.nodeOutputs[app.graph.nodes.find(node => node.type === 'StylusCompare').id]"
-HEIGHTS = """() => {
-  const node = app.graph.nodes.find(node => node.type === "StylusCompare");
-  const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect().height / app.canvas.ds.scale - 30;
-  const player = document.querySelector(".stylus-compare");
-  const shown = [...player.children].reduce((height, child) => height + child.getBoundingClientRect().height, 0);
-  return [drawn || node.size[1], shown / app.canvas.ds.scale];
-}"""
-AROUND = 220
-"""Pixels that Compare takes at most around what it shows: its sockets, and in Nodes 2.0 the pack's name."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,8 +76,6 @@ def saved(canvas: Canvas, comfy: ComfyServer) -> str:
     """The quick start, run; the name of the file that it saved."""
     prefix = f"players/{canvas.renderer}"  # or nothing new would be saved for the second
     canvas.open(template("2 Step by step", StylusSchedule=4, StylusSaveAudio=prefix))
-    before, hint = canvas.page.evaluate(HEIGHTS)
-    assert before - hint < AROUND
     path = canvas.run(comfy.output / "players", canvas.renderer)
     canvas.page.wait_for_selector(".stylus-compare .track")
     canvas.page.wait_for_timeout(2000)
@@ -100,12 +89,6 @@ def test_it_stands_whole_after_its_run(canvas: Canvas) -> None:
     assert canvas.page.evaluate(STATE)["heard"] == 2
     assert canvas.overlaps() == []
     assert canvas.errors == []
-
-
-def test_compare_is_as_tall_as_what_it_shows(canvas: Canvas) -> None:
-    height, shown = canvas.page.evaluate(HEIGHTS)
-    assert shown > 300
-    assert height - shown < AROUND
 
 
 def test_the_results_own_player_plays_it(canvas: Canvas, saved: str) -> None:
@@ -145,36 +128,25 @@ def test_compare_obeys_the_keyboard(canvas: Canvas) -> None:
         canvas.page.wait_for_timeout(200)
         return canvas.page.evaluate(STATE)
 
-    for key, track in (("2", 1), ("3", 2), ("1", 0)):
-        assert after(key)["heard"] == track
+    assert [after(key)["heard"] for key in "231"] == [1, 2, 0]
     for _ in range(8):
         state = after("ArrowLeft")
     assert state == {"at": 0, "plays": False, "heard": 0}
-    assert after("ArrowRight")["at"] == 1
-    assert after("ArrowRight")["at"] == 2
-    assert after("ArrowLeft")["at"] == 1
-    assert after("Space")["plays"]
-    state = after("Space")
-    assert not state["plays"]
-    assert 1 < state["at"] < 3
+    assert [after(key)["at"] for key in ("ArrowRight", "ArrowRight", "ArrowLeft")] == [1, 2, 1]
+    assert [after("Space")["plays"] for _ in range(2)] == [True, False]
     nodes = canvas.page.evaluate("() => app.graph.nodes.length")
     assert nodes == len(template("2 Step by step")["nodes"])  # no key reached the graph
 
 
 def test_compare_begins_again_where_it_is_asked_to(canvas: Canvas) -> None:
+    canvas.page.evaluate("() => document.querySelector('.stylus-compare .loop').click()")
     canvas.page.evaluate("() => document.querySelector('.stylus-compare').focus({preventScroll: true})")
-    for loops in (False, True):
-        if loops:
-            canvas.page.evaluate("() => document.querySelector('.stylus-compare .loop').click()")
-        for _ in range(8):
-            canvas.page.keyboard.press("ArrowRight")
-        canvas.page.keyboard.press("ArrowLeft")
-        canvas.page.keyboard.press("Space")
-        canvas.page.wait_for_timeout(2000)
-        state = canvas.page.evaluate(STATE)
-        assert state["plays"] == loops
-        assert state["at"] < SECONDS - 1
-        assert (state["at"] > 0) == loops
+    for key in [*["ArrowRight"] * 8, "ArrowLeft", "Space"]:
+        canvas.page.keyboard.press(key)
+    canvas.page.wait_for_timeout(2000)
+    state = canvas.page.evaluate(STATE)
+    assert state["plays"]
+    assert 0 < state["at"] < SECONDS - 1
     canvas.page.keyboard.press("Space")
 
 

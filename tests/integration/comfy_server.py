@@ -129,15 +129,19 @@ class ComfyServer:
     Args:
         models: a folder laid out as ComfyUI's `models`.
         packs: folders to be linked into `custom_nodes`, by name.
+        frontend: the folder of another frontend than the one that this ComfyUI has installed.
     """
 
-    def __init__(self, install: ComfyInstall, base: Path, models: Path, packs: Mapping[str, Path] = LINKED):
+    def __init__(
+        self, install: ComfyInstall, base: Path, models: Path, packs: Mapping[str, Path] = LINKED, frontend: str = ""
+    ):
         self.install = install
         self.base = base
         self.input = base / "input"
         self.output = base / "output"
         self._models = models
         self._packs = packs
+        self._frontend = frontend
         self._log = base / "server.log"
         self._client = uuid.uuid4().hex
         self._default_inputs: dict[str, dict[str, Any]] = {}
@@ -196,6 +200,8 @@ class ComfyServer:
             "--database-url": "sqlite:///:memory:",
         }
         command = [str(self.install.python), "main.py", "--cpu", "--disable-api-nodes"]
+        if self._frontend:
+            options["--front-end-root"] = self._frontend
         command += [word for option in options.items() for word in option]
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(self._models.parent / "pycache")}
         environment.pop("PYTHONPATH", None)

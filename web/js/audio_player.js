@@ -6,7 +6,7 @@ import { app } from "../../../scripts/app.js";
 const NODES = ["StylusLoadAudioMel", "StylusSaveAudio"];
 
 app.registerExtension({
-  name: "stylus.audioPlayer",
+  name: "stylusmusicstyletransfer.audioPlayer",
 
   beforeRegisterNodeDef(nodeType, nodeData) {
     if (!NODES.includes(nodeData.name)) return;

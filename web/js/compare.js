@@ -55,7 +55,7 @@ class Player {
     this.size = figure?.size;
     this.position = 0;
     this.heard = this.tracks.length - 1; // the last result
-    this.element.replaceChildren();
+    this.element.replaceChildren(element("style", "", { textContent: STYLE }));
     if (!figure) {
       this.element.append(element("div", "hint", { textContent: say("run") }));
       return;
@@ -234,11 +234,7 @@ function fileUrl(name) {
 }
 
 app.registerExtension({
-  name: "stylus.compare",
-
-  setup() {
-    document.head.append(element("style", "", { textContent: STYLE }));
-  },
+  name: "stylusmusicstyletransfer.compare",
 
   nodeCreated(node) {
     if (node.comfyClass !== "StylusCompare") return;

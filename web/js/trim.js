@@ -15,19 +15,25 @@ const LEVEL_POWER = 0.5; // makes what is quiet visible
 const round = (seconds) => Math.round(seconds / STEP) * STEP;
 const words = (seconds) => (seconds < 60 ? `${seconds.toFixed(2)} s` : `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`);
 
+function element(tag, style) {
+  const made = document.createElement(tag);
+  Object.assign(made.style, style);
+  return made;
+}
+
 class Strip {
   /** @param widgets the node's `start` and `duration` */
   constructor(widgets) {
     this.widgets = widgets;
-    this.element = Object.assign(document.createElement("div"), { className: "stylus-trim", title: say("trim") });
-    Object.assign(this.element.style, { position: "relative", width: "100%", height: "100%", minHeight: "48px", touchAction: "none" });
-    this.canvas = document.createElement("canvas");
-    Object.assign(this.canvas.style, { position: "absolute", inset: "0", width: "100%", height: "100%", borderRadius: "4px" });
-    this.element.append(this.canvas);
-    this.element.addEventListener("pointerdown", (event) => this.press(event));
-    this.element.addEventListener("pointermove", (event) => this.move(event));
-    this.element.addEventListener("pointerup", (event) => this.release(event));
-    this.element.addEventListener("pointercancel", (event) => this.release(event));
+    const fill = { position: "absolute", inset: "0", width: "100%", height: "100%" };
+    this.element = element("div", { position: "relative", width: "100%", height: "100%", minHeight: "48px", touchAction: "none" });
+    this.element.className = "stylus-trim";
+    this.canvas = element("canvas", { ...fill, borderRadius: "4px" });
+    this.message = element("div", { ...fill, boxSizing: "border-box", padding: "4px 8px", overflow: "auto", overflowWrap: "anywhere", color: "#ddd", font: "12px system-ui" });
+    this.element.append(this.canvas, this.message);
+    this.report("");
+    const answers = { pointerdown: this.press, pointermove: this.move, pointerup: this.release, pointercancel: this.release };
+    for (const [kind, answer] of Object.entries(answers)) this.element.addEventListener(kind, answer.bind(this));
     this.element.addEventListener("dblclick", (event) => {
       event.stopPropagation();
       this.write(0, this.seconds);
@@ -40,7 +46,7 @@ class Strip {
     if (name === this.name) return;
     this.name = name;
     this.seconds = this.levels = undefined;
-    this.message = "";
+    this.report("");
     this.draw();
     if (!name) return;
     try {
@@ -48,11 +54,17 @@ class Strip {
       const found = await response.json();
       if (this.name !== name) return; // another was chosen meanwhile
       if (response.ok) ({ seconds: this.seconds, levels: this.levels } = found);
-      else this.message = found.error;
+      else this.report(found.error);
     } catch {
-      if (this.name === name) this.message = say("unseen");
+      if (this.name === name) this.report(say("unseen"));
     }
     this.draw();
+  }
+
+  report(message) {
+    this.message.textContent = message;
+    this.message.hidden = !message; // or it would take the presses of the handles
+    this.element.title = message || say("trim"); // a zoomed-out graph shows it, too
   }
 
   get start() {
@@ -139,11 +151,7 @@ class Strip {
     pen.fillStyle = "#16161a";
     pen.fillRect(0, 0, width, height);
     pen.font = "11px system-ui, sans-serif";
-    if (!this.levels) {
-      pen.fillStyle = "#999";
-      pen.fillText(this.message || "", 8, height / 2 + 4, width - 16);
-      return;
-    }
+    if (!this.levels) return;
     const [left, right] = [this.start, this.end].map((seconds) => (seconds / this.seconds) * width);
     const loudest = Math.max(...this.levels, 1e-6);
     for (let x = 0; x < width; x++) {
@@ -168,7 +176,7 @@ class Strip {
 }
 
 app.registerExtension({
-  name: "stylus.trim",
+  name: "stylusmusicstyletransfer.trim",
 
   nodeCreated(node) {
     if (node.comfyClass !== "StylusLoadAudioMel") return;

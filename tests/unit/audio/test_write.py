@@ -17,7 +17,7 @@ from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.write import FORMATS, tags_fit, write_audio
 from tests.unit.signals import melody, snr
 
-TAGS = {"prompt": json.dumps({"1": "♪"}), "workflow": json.dumps({"nodes": ["x" * 100_000]})}
+TAGS = {"prompt": json.dumps({"1": "\N{EIGHTH NOTE}"}), "workflow": json.dumps({"nodes": ["x" * 100_000]})}
 
 
 def tags_of(path):
