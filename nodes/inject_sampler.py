@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
@@ -14,7 +15,8 @@ from ..stylus_ops.diffusion.stylizer import Stylizer
 from . import sockets
 from .host import runs
 from .host.identity import check_same_conditioning
-from .inputs import widget, widgets
+from .host.messages import warn
+from .inputs import answer, require_wires, widget, widgets
 
 
 def style_inputs() -> list[io.Input]:
@@ -42,20 +44,19 @@ def apply_style(
     **dials: Any,
 ) -> tuple[ModelPatcher, dict, Stylizer]:
     """Apply the inputs of `style_inputs`: the styled MODEL, the LATENT to start from, and the MODEL's Stylizer; see `runs.apply_style`."""
+    require_wires(model=model, inversion=inversion, style=style, mask=mask)
     stylizer = Stylizer(inversion, style, Steering(**dials), mask)
+    for capture in style.captures:
+        content = inversion.noise[: len(capture.noise)]
+        if content.shape == capture.noise.shape and torch.allclose(content, capture.noise, atol=0.1):
+            warn("style is the content itself: wire the style's VAE Encode into Capture Style KV")
     return *runs.apply_style(model, stylizer, Memory(windows_per_pass=windows_per_pass)), stylizer
 
 
 def validate_span(start_percent: float | None, end_percent: float | None) -> bool | str:
     """As `validate_inputs` answers. A number that comes out of another node is not known yet (None)."""
-    try:
-        Steering(
-            start_percent=Steering.start_percent if start_percent is None else start_percent,
-            end_percent=Steering.end_percent if end_percent is None else end_percent,
-        )
-    except ValueError as error:
-        return str(error)
-    return True
+    known = {"start_percent": start_percent, "end_percent": end_percent}
+    return answer(lambda: Steering(**{name: value for name, value in known.items() if value is not None}))
 
 
 class InjectAttentionSampler(io.ComfyNode):
@@ -93,6 +94,7 @@ class InjectAttentionSampler(io.ComfyNode):
 
     @classmethod
     def execute(cls, conditioning: list, inversion: Inversion, style: Style, **shared: Any) -> io.NodeOutput:
+        require_wires(inversion=inversion, conditioning=conditioning)
         check_same_conditioning(inversion, conditioning)
         styled, start, stylizer = apply_style(inversion=inversion, style=style, **shared)
         return io.NodeOutput(runs.sample_latent(styled, conditioning, start, stylizer))
