@@ -53,13 +53,16 @@ def apply_style(
     return *runs.apply_style(model, stylizer, Memory(windows_per_pass=windows_per_pass)), stylizer
 
 
-def validate_span(start_percent: float | None, end_percent: float | None) -> bool | str:
-    """As `validate_inputs` answers. A number that comes out of another node is not known yet (None)."""
-    known = {"start_percent": start_percent, "end_percent": end_percent}
-    return answer(lambda: Steering(**{name: value for name, value in known.items() if value is not None}))
+class StyleNode(io.ComfyNode):
+    """A node with the inputs of `style_inputs`."""
+
+    @classmethod
+    def validate_inputs(cls, start_percent: float | None, end_percent: float | None) -> bool | str:
+        known = {"start_percent": start_percent, "end_percent": end_percent}  # None: comes out of another node
+        return answer(lambda: Steering(**{name: value for name, value in known.items() if value is not None}))
 
 
-class InjectAttentionSampler(io.ComfyNode):
+class InjectAttentionSampler(StyleNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -99,12 +102,8 @@ class InjectAttentionSampler(io.ComfyNode):
         styled, start, stylizer = apply_style(inversion=inversion, style=style, **shared)
         return io.NodeOutput(runs.sample_latent(styled, conditioning, start, stylizer))
 
-    @classmethod
-    def validate_inputs(cls, start_percent: float | None, end_percent: float | None) -> bool | str:
-        return validate_span(start_percent, end_percent)
 
-
-class ApplyStyleToModel(io.ComfyNode):
+class ApplyStyleToModel(StyleNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -130,7 +129,3 @@ class ApplyStyleToModel(io.ComfyNode):
     def execute(cls, **shared: Any) -> io.NodeOutput:
         styled, start, _ = apply_style(**shared)
         return io.NodeOutput(styled, start)
-
-    @classmethod
-    def validate_inputs(cls, start_percent: float | None, end_percent: float | None) -> bool | str:
-        return validate_span(start_percent, end_percent)

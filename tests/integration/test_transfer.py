@@ -57,16 +57,6 @@ def test_stock_sampling_is_untouched_by_a_transfer(comfy: ComfyServer) -> None:
     assert torch.equal(latents["after"], latents["before"])
 
 
-def test_zero_alpha_gives_the_content_back(comfy: ComfyServer) -> None:
-    graph = TransferGraph(comfy, steps=10)
-    graph.set(graph.schedule, corrections=5)
-    graph.set(graph.sampler, alpha=0.0, gamma=1.0, adain=0.0)
-    source = graph.add("SaveLatent", samples=[graph.content, 0], filename_prefix="source")
-    run = comfy.run(graph)
-    content, result = (saved_latent(comfy, run, node) for node in (source, graph.saved))
-    assert (result - content).norm() < 0.02 * content.norm()
-
-
 def test_windows_are_a_batch(comfy: ComfyServer) -> None:
     """Three windows at once and one at a time agree."""
     windows = upload_latent(comfy, "three", seed=3, batch=3)
@@ -116,28 +106,6 @@ def test_a_compiled_model_gives_the_same_result(comfy: ComfyServer) -> None:
     for node in (graph.saved, patched):
         result = saved_latent(comfy, run, node)
         assert (result - expected).norm() < 1e-3 * expected.norm()
-
-
-def test_two_styles_blend(comfy: ComfyServer) -> None:
-    graph = TransferGraph(comfy)
-    other = graph.add("LoadLatent", latent=upload_latent(comfy, "other", seed=5))
-    captured = graph.add("StylusCaptureStyle", **graph[graph.capture]["inputs"] | {"latent": [other, 0]})
-    blend = graph.add(
-        "StylusBlendStyles", **{f"styles.style_{i}": [clip, 0] for i, clip in enumerate((graph.capture, captured))}
-    )
-
-    single = saved_latent(comfy, comfy.run(graph), graph.saved)
-    graph.set(graph.sampler, style=[blend, 0])
-    results = {}
-    for weights in ("1, 0", "1, 1"):
-        graph.set(blend, weights=weights)
-        run = comfy.finish(graph)
-        results[weights] = saved_latent(comfy, run, graph.saved)
-
-    assert graph.invert in run.cached
-    assert captured in run.cached
-    torch.testing.assert_close(results["1, 0"], single, rtol=0, atol=1e-5 * float(single.abs().max()))
-    assert (results["1, 1"] - single).norm() > 1e-3 * single.norm()
 
 
 @pytest.mark.parametrize(("checkpoint", "context", "pooled"), [("sd21-small", 1024, 0), ("sdxl-small", 2048, 1280)])
