@@ -60,6 +60,7 @@ def steps_of_another_node(comfy: ComfyServer, graph: TransferGraph) -> None:
 def lora_after_the_patch(comfy: ComfyServer, graph: TransferGraph) -> None:
     graph.add_patched_sampler()
     through("euler", "model", "LoraLoaderModelOnly", "model", **LORA)(comfy, graph)
+    del graph[graph.saved]
 
 
 TRANSFERS: list[tuple[str, Spoil]] = [
@@ -256,12 +257,12 @@ def test_dials_that_do_not_fit_are_refused_before_the_run(
     comfy: ComfyServer, target: str, inputs: dict[str, Any], expected: str
 ) -> None:
     graph = TransferGraph(comfy)
-    if target == "patch":
-        graph.add_patched_sampler()
-        del graph[graph.saved]  # ComfyUI runs what is sound and leaves out the rest
     styles = {"styles.style_0": [graph.capture, 0], "styles.style_1": [graph.capture, 0]}
     blend = graph.add("StylusBlendStyles", **styles, weights="1, 1")
     graph.set(graph.sampler, style=[blend, 0])
+    if target == "patch":
+        graph.add_patched_sampler()
+        del graph[graph.saved]  # ComfyUI runs what is sound and leaves out the rest
     graph.set(blend if target == "blend" else getattr(graph, target), **inputs)
     assert f"{expected} " in comfy.refusal(graph)
 
