@@ -31,7 +31,7 @@ def captured(samples: int, content: str = "noise") -> tuple[Graph, str]:
 def test_a_short_style_is_warned_of_on_its_node(comfy: ComfyServer, samples: int, words: str | None) -> None:
     graph, capture = captured(samples)
     run = comfy.finish(graph)
-    warnings = [text for node, text in run.texts if node == capture and "⚠" in text]
+    warnings = [text for text in run.words(capture) if "⚠" in text]
     assert all(words and words in text for text in warnings)
     assert bool(warnings) == bool(words)
     assert words is None or words in comfy.log
