@@ -71,10 +71,7 @@ class LoadAudioFolder(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, folder: str, first: int | None, most: int | None) -> bool | str:
-        try:
-            known_so_far(folder, first, most)
-        except ValueError as error:
-            return str(error)
+        known_so_far(folder, first, most)  # raised, because ComfyUI shows an answer once for every input
         return True
 
 

@@ -21,11 +21,13 @@ from ..stylus_ops.audio.windows import Spectrogram, audio_to_windows
 from ..stylus_ops.dials import Excerpt, Images
 from ..stylus_ops.tiny import RECORDINGS
 from . import sockets
+from .host.messages import warn
 from .host.model import preset_of
 from .host.runs import check_interrupt
-from .inputs import require_audio, widgets
+from .inputs import answer, require_audio, require_wires, widgets
 
 BUNDLED_PREFIX = "stylus/"
+SHORTEST = 0.5  # seconds
 
 
 def window_inputs() -> list[io.Input]:
@@ -42,6 +44,7 @@ def params_of(preset: str, model: ModelPatcher | None) -> SpectrogramParams:
     Raises:
         ValueError: the MODEL takes another preset.
     """
+    require_wires(model=model)
     fitting = preset_of(model) if model else "sd-512" if preset == "auto" else preset
     if preset not in ("auto", fitting):
         raise ValueError(f"preset is {preset} and the model takes {fitting}: choose auto or {fitting}")
@@ -134,21 +137,19 @@ class LoadAudioMel(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, audio: str) -> bool | str:
-        try:
-            recording_path(audio)
-        except ValueError as error:
-            return str(error)
-        return True
+        return answer(recording_path, audio)
 
 
 def _windows(
     waveform: Tensor, sample_rate: int, params: SpectrogramParams, drawn: Images
 ) -> tuple[Tensor, Spectrogram]:
-    """The clip in windows; silence is warned of on the node."""
+    """The clip in windows; silence, and a clip too short to hold a melody, are warned about on the node."""
     with between_blocks(check_interrupt):
         images, spectrogram = audio_to_windows(waveform, sample_rate, params, drawn.overlap, drawn.short_clip)
     if not spectrogram.peak.any():
         warn_of_silence("the recording")
+    if (seconds := waveform.shape[-1] / sample_rate) < SHORTEST:
+        warn(f"the recording lasts {seconds:.2g} s: check start and duration, and choose {SHORTEST:g} s or more")
     return images, spectrogram
 
 

@@ -10,9 +10,10 @@ from comfy_api.latest import io
 from ..stylus_ops.audio.windows import Spectrogram
 from ..stylus_ops.dials import Memory, Schedule
 from ..stylus_ops.diffusion.features import Inversion
+from ..stylus_ops.diffusion.schedule import sampling_sigmas
 from . import sockets
 from .host import runs
-from .inputs import widgets
+from .inputs import require_wires, widgets
 from .style_library import kept_steps
 from .wiring import check_wiring
 
@@ -53,6 +54,7 @@ def invert(
     Raises:
         ValueError: the spectrogram is another clip's than the latent, or as `runs.invert_latent` does.
     """
+    require_wires(model=model, conditioning=conditioning, latent=latent, schedule=schedule, spectrogram=spectrogram)
     valid_width = None
     if spectrogram is not None:
         check_same_clip(spectrogram, latent)
@@ -91,4 +93,4 @@ class DDIMInvert(io.ComfyNode):
     def execute(cls, model: ModelPatcher, **shared: Any) -> io.NodeOutput:
         check_wiring(cls.hidden.prompt, kept_steps)
         result = invert(model, **shared)
-        return io.NodeOutput(result, runs.noise_latent(model, result), runs.host_sigmas(result))
+        return io.NodeOutput(result, runs.noise_latent(model, result), sampling_sigmas(result.sigmas))

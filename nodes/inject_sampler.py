@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
@@ -14,7 +15,8 @@ from ..stylus_ops.diffusion.stylizer import Stylizer
 from . import sockets
 from .host import runs
 from .host.identity import check_same_conditioning
-from .inputs import widget, widgets
+from .host.messages import warn
+from .inputs import answer, require_wires, widget, widgets
 
 
 def style_inputs() -> list[io.Input]:
@@ -42,23 +44,25 @@ def apply_style(
     **dials: Any,
 ) -> tuple[ModelPatcher, dict, Stylizer]:
     """Apply the inputs of `style_inputs`: the styled MODEL, the LATENT to start from, and the MODEL's Stylizer; see `runs.apply_style`."""
+    require_wires(model=model, inversion=inversion, style=style, mask=mask)
     stylizer = Stylizer(inversion, style, Steering(**dials), mask)
+    for capture in style.captures:
+        content = inversion.noise[: len(capture.noise)]
+        if content.shape == capture.noise.shape and torch.allclose(content, capture.noise, atol=0.1):
+            warn("style is the content itself: wire the style's VAE Encode into Capture Style KV")
     return *runs.apply_style(model, stylizer, Memory(windows_per_pass=windows_per_pass)), stylizer
 
 
-def validate_span(start_percent: float | None, end_percent: float | None) -> bool | str:
-    """As `validate_inputs` answers. A number that comes out of another node is not known yet (None)."""
-    try:
-        Steering(
-            start_percent=Steering.start_percent if start_percent is None else start_percent,
-            end_percent=Steering.end_percent if end_percent is None else end_percent,
-        )
-    except ValueError as error:
-        return str(error)
-    return True
+class StyleNode(io.ComfyNode):
+    """A node with the inputs of `style_inputs`."""
+
+    @classmethod
+    def validate_inputs(cls, start_percent: float | None, end_percent: float | None) -> bool | str:
+        known = {"start_percent": start_percent, "end_percent": end_percent}  # None: comes out of another node
+        return answer(lambda: Steering(**{name: value for name, value in known.items() if value is not None}))
 
 
-class InjectAttentionSampler(io.ComfyNode):
+class InjectAttentionSampler(StyleNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -93,16 +97,13 @@ class InjectAttentionSampler(io.ComfyNode):
 
     @classmethod
     def execute(cls, conditioning: list, inversion: Inversion, style: Style, **shared: Any) -> io.NodeOutput:
+        require_wires(inversion=inversion, conditioning=conditioning)
         check_same_conditioning(inversion, conditioning)
         styled, start, stylizer = apply_style(inversion=inversion, style=style, **shared)
         return io.NodeOutput(runs.sample_latent(styled, conditioning, start, stylizer))
 
-    @classmethod
-    def validate_inputs(cls, start_percent: float | None, end_percent: float | None) -> bool | str:
-        return validate_span(start_percent, end_percent)
 
-
-class ApplyStyleToModel(io.ComfyNode):
+class ApplyStyleToModel(StyleNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -128,7 +129,3 @@ class ApplyStyleToModel(io.ComfyNode):
     def execute(cls, **shared: Any) -> io.NodeOutput:
         styled, start, _ = apply_style(**shared)
         return io.NodeOutput(styled, start)
-
-    @classmethod
-    def validate_inputs(cls, start_percent: float | None, end_percent: float | None) -> bool | str:
-        return validate_span(start_percent, end_percent)

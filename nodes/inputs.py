@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from comfy_api.latest import io
 
@@ -27,12 +27,29 @@ def widgets(group: type[Group]) -> list[io.Input]:
     return [widget(dial) for dial in dials_of(group)]
 
 
+def answer(check: Callable[..., object], *values: object) -> bool | str:
+    """As a node's `validate_inputs` answers: True, or the words in which `check` refuses the values."""
+    try:
+        check(*values)
+    except ValueError as error:
+        return str(error)
+    return True
+
+
+def require_wires(**inputs: object) -> None:
+    """Raises ValueError if an input that takes a wire was given a number or a text: ComfyUI passes them on."""
+    for name, value in inputs.items():
+        if isinstance(value, (str, int, float)):
+            raise ValueError(f"{name} is {value!r}: wire the output of a node to it")
+
+
 def require_audio(audio: dict | None) -> dict:
     """An AUDIO that is there: a video without a sound track gives none.
 
     Raises:
-        ValueError: it is None.
+        ValueError: it is None, or no AUDIO.
     """
+    require_wires(audio=audio)
     if audio is None:
         raise ValueError("audio is missing: choose a file or video with a sound track where it comes from")
     return audio
@@ -58,9 +75,6 @@ def validate_weights(weights: str | None, styles: Collection[str]) -> bool | str
 
     Weights that come out of another node are not known yet (None).
     """
-    try:
-        if weights is not None and styles:
-            normalised(parse_weights(weights), len(styles))
-    except ValueError as error:
-        return str(error)
-    return True
+    if weights is None or not styles:
+        return True
+    return answer(lambda: normalised(parse_weights(weights), len(styles)))

@@ -14,8 +14,10 @@ from ..stylus_ops.audio.tone import Reference
 from ..stylus_ops.audio.windows import Spectrogram
 from ..stylus_ops.dials import Decoding
 from . import sockets
+from .host.messages import warn
 from .host.runs import check_interrupt
-from .inputs import widgets
+from .inputs import require_wires, widgets
+from .wiring import other_recording
 
 
 class PhaseDecode(io.ComfyNode):
@@ -46,6 +48,7 @@ class PhaseDecode(io.ComfyNode):
             outputs=[
                 io.Audio.Output("audio", tooltip="As long as the content to the sample, at its rate and channels.")
             ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
         )
 
     @classmethod
@@ -57,6 +60,9 @@ class PhaseDecode(io.ComfyNode):
         style: Spectrogram | None = None,
         **dials: Any,
     ) -> io.NodeOutput:
+        require_wires(images=images, spectrogram=spectrogram, reference=reference, style=style)
+        if other_recording(cls.hidden.prompt, cls.hidden.unique_id):
+            warn("spectrogram is of another recording than the images: wire that of the content's Audio to Mel")
         decoding, residual = Decoding(**dials), None
         if style is not None and decoding.grain > 0:
             clips = [Reference(clip, style.sample_rate) for clip in style.waveform]

@@ -92,14 +92,12 @@ class SaveAudio(io.ComfyNode):
     def validate_inputs(
         cls, filename_prefix: str | None = None, format: str | None = None, bit_depth: str | None = None
     ) -> bool | str:
-        try:
-            check_prefix("linked" if filename_prefix is None else filename_prefix)
-            if bit_depth is not None and bit_depth not in BIT_DEPTHS:
-                raise ValueError(f"bit_depth is {bit_depth!r}: choose {', '.join(BIT_DEPTHS)}")
-            if format is not None and bit_depth is not None:
-                check_format(f"audio.{format}", 1, bit_depth)
-        except ValueError as error:
-            return str(error)
+        """Raises what is refused, because ComfyUI shows an answer once for every input."""
+        check_prefix("linked" if filename_prefix is None else filename_prefix)
+        if bit_depth is not None and bit_depth not in BIT_DEPTHS:
+            raise ValueError(f"bit_depth is {bit_depth!r}: choose {', '.join(BIT_DEPTHS)}")
+        if format is not None and bit_depth is not None:
+            check_format(f"audio.{format}", 1, bit_depth)
         return True
 
 
@@ -116,7 +114,7 @@ def workflow_tags(hidden: io.HiddenHolder) -> dict[str, str]:
 def check_prefix(prefix: str) -> None:
     """Raises ValueError unless files named after `prefix` can lie in ComfyUI's output folder."""
     output = os.path.realpath(folder_paths.get_output_directory())
-    relative = PurePath(prefix.replace("\\", "/"))
+    relative = PurePath(prefix.replace("\\", "/") if isinstance(prefix, str) else "")
     if not relative.name:
         raise ValueError(f"filename_prefix is {prefix!r}: name the file, with a folder before it if you like")
     path = os.path.join(output, f"{relative}_00001_.flac")

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from ..stylus_ops.dials import Schedule
 from ..stylus_ops.diffusion.sites import named_blocks
 from . import sockets
-from .inputs import widgets
+from .inputs import answer, widgets
 
 
 class StylusSchedule(io.ComfyNode):
@@ -31,8 +31,4 @@ class StylusSchedule(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, sites: str | None) -> bool | str:
-        try:
-            named_blocks("auto" if sites is None else sites)
-        except ValueError as error:
-            return str(error)
-        return True
+        return answer(named_blocks, "auto" if sites is None else sites)

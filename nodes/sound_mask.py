@@ -12,7 +12,7 @@ from ..stylus_ops.audio.windows import Spectrogram, check_waveform
 from ..stylus_ops.dials import SoundMask
 from . import sockets
 from .host.runs import check_interrupt
-from .inputs import widgets
+from .inputs import require_wires, widgets
 
 
 class MaskFromSound(io.ComfyNode):
@@ -46,6 +46,7 @@ class MaskFromSound(io.ComfyNode):
 
     @classmethod
     def execute(cls, spectrogram: Spectrogram, audio: dict | None = None, **dials: Any) -> io.NodeOutput:
+        require_wires(spectrogram=spectrogram, audio=audio)
         sound = None
         if audio is not None:
             sound = check_waveform(audio["waveform"], audio["sample_rate"]), audio["sample_rate"]

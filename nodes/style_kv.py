@@ -13,7 +13,7 @@ from ..stylus_ops.diffusion.features import Style, blend
 from ..stylus_ops.style_weights import parse_weights
 from . import sockets
 from .ddim_invert import check_same_clip, inversion_inputs, invert
-from .inputs import validate_weights, weighted_styles, widget
+from .inputs import require_wires, validate_weights, weighted_styles, widget
 from .style_library import kept_steps
 from .wiring import check_wiring
 
@@ -44,6 +44,7 @@ class CaptureStyle(io.ComfyNode):
         cls, latent: dict, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
     ) -> io.NodeOutput:
         check_wiring(cls.hidden.prompt, kept_steps)
+        require_wires(latent=latent, spectrogram=spectrogram)
         Clips(style_windows=style_windows)
         if spectrogram is not None:
             check_same_clip(spectrogram, latent)
@@ -87,6 +88,7 @@ class BlendStyles(io.ComfyNode):
 
     @classmethod
     def execute(cls, styles: dict[str, Style], weights: str) -> io.NodeOutput:
+        require_wires(**styles)
         return io.NodeOutput(blend(list(styles.values()), parse_weights(weights)))
 
     @classmethod

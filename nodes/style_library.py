@@ -17,6 +17,7 @@ from . import sockets
 from .graph import upstream_values
 from .host.identity import Weights
 from .host.messages import tell
+from .inputs import answer, require_wires
 
 FOLDER = "stylus_styles"
 NO_STYLES = "(none saved yet)"
@@ -52,6 +53,7 @@ class SaveStyle(io.ComfyNode):
 
     @classmethod
     def execute(cls, style: Style, name: str) -> io.NodeOutput:
+        require_wires(style=style)
         path = style_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         recordings = upstream_values(cls.hidden.prompt, cls.hidden.unique_id, "audio")
@@ -63,11 +65,7 @@ class SaveStyle(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, name: str | None) -> bool | str:
-        try:
-            style_path("linked" if name is None else name)
-        except ValueError as error:
-            return str(error)
-        return True
+        return answer(style_path, "linked" if name is None else name)
 
 
 class LoadStyle(io.ComfyNode):
@@ -111,16 +109,12 @@ class LoadStyle(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, name: str) -> bool | str:
-        try:
-            saved_path(name)
-        except ValueError as error:
-            return str(error)
-        return True
+        return answer(saved_path, name)
 
 
 def style_path(name: str) -> Path:
     """The file of a style to be saved; ValueError if the name is none, leaves the folder or can't be had there."""
-    parts = name.removesuffix(SUFFIX).replace("\\", "/").split("/")
+    parts = str(name).removesuffix(SUFFIX).replace("\\", "/").split("/")
     if any(not part.strip(" .") or re.search(r'[<>:"|?*\x00-\x1f]', part) for part in parts):
         raise ValueError(f"name is {name!r}: choose letters, digits and spaces, with / between folder and name")
     folder = folder_paths.get_folder_paths(FOLDER)[0]

@@ -49,6 +49,16 @@ def check_wiring(prompt: Prompt, kept_steps: KeptSteps) -> None:
                     raise ValueError(f"{dial} is {other} for {other_name} and {value} for {name}: {remedy}")
 
 
+def other_recording(prompt: Prompt, decoding: str) -> bool:
+    """Whether the spectrogram of Phase-Preserving Decode is known to be of no content that its images are made of."""
+    until = {*DRAWING, "StylusCaptureStyle", SAVED}
+    images, spectrogram = (
+        [node for node in upstream(prompt, end, until) if node["class_type"] in DRAWING] if end else []
+        for end in (linked(prompt[decoding]["inputs"].get(name)) for name in ("images", "spectrogram"))
+    )
+    return bool(images and spectrogram) and not any(node in images for node in spectrogram)
+
+
 def _known(prompt: Prompt, end: str, kept_steps: KeptSteps) -> Iterator[tuple[str, str, Any]]:
     """Of the inversions above a node, each dial that is known, for whom, and its value."""
     for node in upstream(prompt, end, until=INVERTING):

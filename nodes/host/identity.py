@@ -36,16 +36,12 @@ class Weights(NamedTuple):
     @classmethod
     def restored(cls, values: str) -> Weights:
         """The identity of weights whose `values` were kept in a file: no module of this process."""
-        return cls(_no_module, None, values)
+        return cls(lambda: None, None, values)
 
     def match(self, patcher: ModelPatcher) -> bool:
         """Whether a MODEL has these weights."""
         same = self.model() is patcher.model and self.patches == patcher.patches_uuid
         return same or self.values == digest(_tensors(patcher))
-
-
-def _no_module() -> None:
-    return None
 
 
 def _tensors(patcher: ModelPatcher) -> Iterator[tuple[str, Tensor]]:

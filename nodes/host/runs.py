@@ -17,7 +17,7 @@ from ...stylus_ops.dials import Memory, Schedule
 from ...stylus_ops.diffusion.features import Inversion, choose_policy
 from ...stylus_ops.diffusion.recorder import Recorder, record
 from ...stylus_ops.diffusion.sampling import sample
-from ...stylus_ops.diffusion.schedule import ddim_sigmas, sampling_sigmas
+from ...stylus_ops.diffusion.schedule import ddim_sigmas
 from ...stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from ...stylus_ops.diffusion.stylizer import Stylizer
 from .evaluate import WRAPPER_KEY, denoise, unstyled, wrap
@@ -91,11 +91,6 @@ def invert_latent(
 def noise_latent(model: ModelPatcher, inversion: Inversion) -> dict:
     """The inverted noise as a LATENT in the scale of the host's sockets."""
     return {"samples": model.model.process_latent_out(inversion.noise)}
-
-
-def host_sigmas(inversion: Inversion) -> Tensor:
-    """The inversion's nodes as SIGMAS [N + 1], descending to 0."""
-    return sampling_sigmas(inversion.sigmas)
 
 
 def apply_style(model: ModelPatcher, stylizer: Stylizer, memory: Memory) -> tuple[ModelPatcher, dict]:

@@ -104,13 +104,16 @@ class Run:
     """The message of the exception that ended it."""
     failed_node: str | None = None
     interrupted: bool = False
-    previews: int = 0
     texts: list[tuple[str, str]] = field(default_factory=list)
     """(node, words) of each message shown on a node."""
 
     def steps(self, node: str) -> list[int]:
         """Values of the node's progress messages, in order."""
         return [value for name, value, _ in self.progress if name == node]
+
+    def words(self, node: str) -> list[str]:
+        """The texts that were shown on a node, in order."""
+        return [text for name, text in self.texts if name == node]
 
 
 class Graph(dict[str, dict[str, Any]]):
@@ -265,9 +268,6 @@ class ComfyServer:
         assert self._process is not None
         return psutil.Process(self._process.pid).memory_info().rss
 
-    def history(self, prompt_id: str) -> dict[str, Any]:
-        return self.get(f"/history/{prompt_id}")[prompt_id]
-
     def run(
         self,
         graph: Graph,
@@ -307,6 +307,18 @@ class ComfyServer:
             if kind == "progress" and on_progress:
                 on_progress(data["node"], data["value"], data["max"])
 
+    def finish(self, graph: Graph) -> Run:
+        """Run a graph that ends without an error."""
+        run = self.run(graph)
+        assert run.error is None, run.error
+        return run
+
+    def refusal(self, graph: Graph) -> str:
+        """The words in which ComfyUI's validation refuses the graph before it runs."""
+        with pytest.raises(PromptRefused) as refusal:
+            self.run(graph)
+        return str(refusal.value)
+
     def _with_defaults(self, graph: Graph) -> Graph:
         return Graph(
             {id: {**node, "inputs": self._defaults(node["class_type"]) | node["inputs"]} for id, node in graph.items()}
@@ -324,13 +336,11 @@ class ComfyServer:
 
     @staticmethod
     def _record_binary(run: Run, message: bytes) -> None:
-        """An image, or text led by the length of its node's id (ComfyUI's `send_progress_text`)."""
+        """A preview, or text led by the length of its node's id (ComfyUI's `send_progress_text`)."""
         kind, length = struct.unpack_from(">II", message)
-        if kind != TEXT_EVENT:
-            run.previews += 1
-            return
-        end = 8 + length
-        run.texts.append((message[8:end].decode(), message[end:].decode()))
+        if kind == TEXT_EVENT:
+            end = 8 + length
+            run.texts.append((message[8:end].decode(), message[end:].decode()))
 
     @staticmethod
     def _record(run: Run, kind: str, data: dict[str, Any]) -> None:
@@ -351,6 +361,16 @@ class ComfyServer:
     def files(self, run: Run, node: str, kind: str) -> list[Path]:
         """The files that an output node wrote: `kind` is "images", "audio" or "latents"."""
         return [self.output / file["subfolder"] / file["filename"] for file in run.outputs[node][kind]]
+
+
+def words(comfy: ComfyServer, graph: Graph) -> str:
+    """The sentence that refuses a graph, before or while it runs."""
+    try:
+        run = comfy.run(graph)
+    except PromptRefused as refusal:
+        return str(refusal)
+    assert run.error is not None
+    return run.error
 
 
 def _words_of(refusal: dict[str, Any]) -> str:

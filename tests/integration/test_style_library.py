@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from .comfy_server import ComfyServer, PromptRefused
+from .comfy_server import ComfyServer
 from .graphs import TransferGraph, saved_latent
 
 
@@ -13,9 +13,8 @@ def saved_style(comfy: ComfyServer, graph: TransferGraph, name: str) -> Path:
     """Save the graph's captured style; returns its file."""
     text = graph.add("PrimitiveString", value=name)  # known once the graph runs
     save = graph.add("StylusSaveStyle", style=[graph.capture, 0], name=[text, 0])
-    run = comfy.run(graph)
-    assert run.error is None
-    assert any(text.endswith(" MB") for node, text in run.texts if node == save)
+    run = comfy.finish(graph)
+    assert any(text.endswith(" MB") for text in run.words(save))
     del graph[save]
     return comfy.base / "models" / "stylus_styles" / f"{name}.safetensors"
 
@@ -38,26 +37,15 @@ def test_a_loaded_style_gives_the_transfer_it_was_saved_from(comfy: ComfyServer,
     expected = saved_latent(comfy, comfy.run(graph), graph.saved)
 
     comfy.forget_outputs()  # the checkpoint is read again: another module with the same weights
-    load_into(graph, f"strings/{features}.safetensors")
+    load = load_into(graph, f"strings/{features}.safetensors")
     run = comfy.run(graph)
 
     assert run.error is None
+    assert any("3 steps, sites 6, 7, 8, 9, 10, 11, 1 window" in text for text in run.words(load))
     loaded = saved_latent(comfy, run, graph.saved)
     if features == "recompute":
         assert torch.equal(loaded, expected)
     torch.testing.assert_close(loaded, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
-
-
-def test_the_list_knows_a_new_file_and_the_node_what_is_in_it(comfy: ComfyServer) -> None:
-    graph = TransferGraph(comfy)
-    saved_style(comfy, graph, "new one")
-    schema = comfy.get("/object_info/StylusLoadStyle")["StylusLoadStyle"]["input"]["required"]["name"]
-    assert "new one.safetensors" in str(schema)
-
-    load = load_into(graph, "new one.safetensors")
-    run = comfy.run(graph)
-
-    assert any("3 steps, sites 6, 7, 8, 9, 10, 11, 1 window" in text for node, text in run.texts if node == load)
 
 
 def test_saving_again_is_noticed_by_the_loader(comfy: ComfyServer) -> None:
@@ -87,15 +75,10 @@ def test_a_style_of_other_steps_is_refused_before_the_inversion(comfy: ComfyServ
     assert "steps is 4 for DDIM Invert and 3 for Load Style" in (run.error or "")
 
 
-@pytest.mark.parametrize(
-    ("checkpoint", "context", "lora", "words"),
-    [("sd15-small", 768, 1.0, "other model weights"), ("sd15-small", 768, None, "another CONDITIONING")],
-)
-def test_a_style_that_does_not_fit_is_refused_in_words(
-    comfy: ComfyServer, checkpoint: str, context: int, lora: float | None, words: str
-) -> None:
+@pytest.mark.parametrize(("lora", "words"), [(1.0, "other model weights"), (None, "another CONDITIONING")])
+def test_a_style_that_does_not_fit_is_refused_in_words(comfy: ComfyServer, lora: float | None, words: str) -> None:
     saved_style(comfy, TransferGraph(comfy), "plain")
-    graph = TransferGraph(comfy, checkpoint=checkpoint, context=context, lora_strength=lora)
+    graph = TransferGraph(comfy, lora_strength=lora)
     load_into(graph, "plain.safetensors")
     if lora is None:
         graph.set(graph.prompt[0], seed=5)
@@ -106,33 +89,36 @@ def test_a_style_that_does_not_fit_is_refused_in_words(
     assert words in (run.error or "")
 
 
-@pytest.mark.parametrize("name", ["../out", "a/../../out", "/etc/out", "..\\out", "", "a//b", "nul\0", "C:/out", "."])
-def test_a_name_never_leaves_the_folder(comfy: ComfyServer, name: str) -> None:
-    graph = TransferGraph(comfy)
-    del graph[graph.saved]  # ComfyUI runs what is sound and leaves out the rest
-    graph.add("StylusSaveStyle", style=[graph.capture, 0], name=name)
-    with pytest.raises(PromptRefused, match="name is"):
-        comfy.run(graph)
-
-
-@pytest.mark.parametrize("name", ["x" * 300, "a new folder/" + "x" * 300, "x" * 300 + "/cello", "file.txt/cello"])
-def test_a_name_that_no_file_can_have_is_refused_before_the_run(comfy: ComfyServer, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../out",
+        "/etc/out",
+        "..\\out",
+        "",
+        "a//b",
+        "nul\0",
+        "C:/out",
+        ".",
+        "a new folder/" + "x" * 300,
+        "file.txt/cello",
+    ],
+)
+def test_a_name_that_no_file_of_the_folder_can_have_is_refused_before_the_run(comfy: ComfyServer, name: str) -> None:
     folder = comfy.base / "models" / "stylus_styles"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "file.txt").touch()
     graph = TransferGraph(comfy)
-    del graph[graph.saved]
+    del graph[graph.saved]  # ComfyUI runs what is sound and leaves out the rest
     graph.add("StylusSaveStyle", style=[graph.capture, 0], name=name)
-    with pytest.raises(PromptRefused, match=r"can't be used"):
-        comfy.run(graph)
+    assert "name " in comfy.refusal(graph)
 
 
 @pytest.mark.parametrize("name", ["gone.safetensors", "../checkpoints/sd15-small.safetensors", "/etc/passwd"])
 def test_only_files_of_the_folder_are_read(comfy: ComfyServer, name: str) -> None:
     graph = TransferGraph(comfy)
     load_into(graph, name)
-    with pytest.raises(PromptRefused, match=r"not in models/stylus_styles|not in list"):
-        comfy.run(graph)
+    assert "not in " in comfy.refusal(graph)
 
 
 def test_another_kind_of_file_in_the_folder_is_named(comfy: ComfyServer, models: dict[str, Path]) -> None:

@@ -54,8 +54,7 @@ def test_model_agrees_with_diffusers(comfy: ComfyServer, engine: Engine) -> None
         schedule=[schedule, 0],
     )
     saved = graph.add("SaveLatent", samples=[inverted, 1], filename_prefix="noise")
-    run = comfy.run(graph)
-    assert run.error is None
+    run = comfy.finish(graph)
     expected = invert(engine.evaluate, latents, ddim_sigmas(engine.model.sigmas, STEPS), Schedule(steps=STEPS)).noise
     assert (saved_latent(comfy, run, saved) - expected).abs().max() < 1e-3 * expected.abs().max()
 
@@ -65,8 +64,7 @@ def test_vae_agrees_with_diffusers(comfy: ComfyServer, engine: Engine) -> None:
     saved = graph.add("SaveLatent", samples=[latent, 0], filename_prefix="tiny")
     decoded = graph.add("VAEDecode", samples=[latent, 0], vae=[loader, 2])
     image = graph.add("SaveImage", images=[decoded, 0], filename_prefix="tiny")
-    run = comfy.run(graph)
-    assert run.error is None
+    run = comfy.finish(graph)
     expected = engine.encode(smooth_image(256)[None, :, :, None].expand(-1, -1, -1, 3))
     assert torch.allclose(saved_latent(comfy, run, saved), expected, atol=1e-3)
     assert (read_image(comfy.files(run, image, "images")[0]) - engine.decode(expected)[0]).abs().max() < 0.01
@@ -80,8 +78,7 @@ def test_tiled_vae_nodes_agree_with_the_plain_ones(comfy: ComfyServer) -> None:
     plain = graph.add("VAEDecode", samples=[latent, 0], vae=[loader, 2])
     both = graph.add("VAEDecodeTiled", samples=[tiled, 0], **tiling)
     images = [graph.add("SaveImage", images=[node, 0], filename_prefix="tiled") for node in (plain, both)]
-    run = comfy.run(graph)
-    assert run.error is None
+    run = comfy.finish(graph)
     first, second = (read_image(comfy.files(run, node, "images")[0]) for node in images)
     assert (first - second).abs().mean() < 0.01
 
@@ -102,8 +99,7 @@ def test_stock_ksampler_takes_the_prior(comfy: ComfyServer) -> None:
         scheduler="normal",
     )
     saved = graph.add("SaveLatent", samples=[sampled, 0], filename_prefix="noise")
-    run = comfy.run(graph)
-    assert run.error is None
+    run = comfy.finish(graph)
     latents = saved_latent(comfy, run, saved)
     assert latents.shape == (2, 4, 32, 32)
     assert 0.3 < latents.std() < 2  # the scale of spectrograms, not of noise at any level
@@ -121,30 +117,11 @@ def read_image(path: object) -> torch.Tensor:
     return torch.from_numpy(np.asarray(Image.open(str(path)).convert("RGB"), dtype=np.float32) / 255)
 
 
-@pytest.mark.parametrize(
-    ("preset", "words"), [("auto", None), ("sd-512", "preset is sd-512 and the model takes tiny-256")]
-)
-def test_auto_is_the_geometry_of_the_wired_model_and_another_one_is_refused(
-    comfy: ComfyServer, preset: str, words: str | None
-) -> None:
+def test_auto_is_the_geometry_of_the_wired_model(comfy: ComfyServer) -> None:
     graph = Graph()
     loader = graph.add("StylusLoadTiny")
-    audio = graph.add("TestAudio", content="noise", samples=44100, channels=1, sample_rate=44100)
-    mel = graph.add("StylusAudioToMel", audio=[audio, 0], preset=preset, model=[loader, 0])
+    audio = graph.add("TestAudio", samples=44100)
+    mel = graph.add("StylusAudioToMel", audio=[audio, 0], preset="auto", model=[loader, 0])
     latent = graph.add("VAEEncode", pixels=[mel, 0], vae=[loader, 2])
-    inverted = graph.add(
-        "StylusDDIMInvert",
-        model=[loader, 0],
-        conditioning=[loader, 1],
-        latent=[latent, 0],
-        spectrogram=[mel, 1],
-        schedule=[graph.add("StylusSchedule", steps=2), 0],
-    )
-    saved = graph.add("SaveLatent", samples=[inverted, 1], filename_prefix="auto")
-    run = comfy.run(graph)
-    if words:
-        assert run.error is not None
-        assert words in run.error
-    else:
-        assert run.error is None
-        assert saved_latent(comfy, run, saved).shape == (1, 4, 32, 32)
+    saved = graph.add("SaveLatent", samples=[latent, 0], filename_prefix="auto")
+    assert saved_latent(comfy, comfy.finish(graph), saved).shape == (1, 4, 32, 32)

@@ -1,4 +1,4 @@
-"""The templates on small checkpoints and few steps, and one of them on real music."""
+"""The templates on small checkpoints and few steps."""
 
 import json
 from pathlib import Path
@@ -35,8 +35,7 @@ def only(graph: Graph, class_type: str) -> str:
 @pytest.mark.parametrize("path", TEMPLATES, ids=[path.stem for path in TEMPLATES])
 def test_template_ends_with_a_file_of_the_contents_length(comfy: ComfyServer, path: Path) -> None:
     graph = shrunk(path)
-    run = comfy.run(graph)
-    assert run.error is None
+    run = comfy.finish(graph)
     recording = next(node["inputs"]["audio"] for node in graph.values() if node["class_type"] == "StylusLoadAudioMel")
     content = soundfile.info(RECORDINGS / recording.removeprefix("stylus/"))
     (saved,) = comfy.files(run, only(graph, "StylusSaveAudio"), "audio")
@@ -46,44 +45,3 @@ def test_template_ends_with_a_file_of_the_contents_length(comfy: ComfyServer, pa
         content.samplerate,
         content.channels,
     )
-
-
-@pytest.fixture
-def real_music() -> list[Path]:
-    """Two recordings of minutes, from Debian's wesnoth-music."""
-    folders = sorted(Path("/usr/share/games/wesnoth").glob("*/data/core/music"))
-    if not folders:
-        pytest.skip("Debian's package wesnoth-music is not installed")
-    return [folders[0] / "sad.ogg", folders[0] / "wanderer.ogg"]
-
-
-def test_real_music_longer_than_a_window_and_again_with_another_alpha(
-    comfy: ComfyServer, real_music: list[Path]
-) -> None:
-    (path,) = [path for path in TEMPLATES if path.stem.endswith("Stable Diffusion 1.5")]
-    graph = shrunk(path)
-    sources = [node for node in graph.values() if node["class_type"] == "StylusLoadAudioMel"]
-    for node, recording in zip(sources, real_music, strict=True):
-        node["inputs"].update(audio=comfy.upload(recording.name, recording.read_bytes()), start=1.0)
-    sources[0]["inputs"]["duration"] = 6.0
-
-    first = comfy.run(graph)
-    assert first.error is None
-    sampler, saver = only(graph, "StylusInjectSampler"), only(graph, "StylusSaveAudio")
-    (saved,) = comfy.files(first, saver, "audio")
-    content = soundfile.info(real_music[0])
-    assert soundfile.info(saved).frames == 6 * content.samplerate
-    assert soundfile.info(saved).channels == content.channels
-
-    graph[sampler]["inputs"]["alpha"] = 0.5
-    second = comfy.run(graph)
-    follows = {
-        sampler,
-        only(graph, "VAEDecode"),
-        only(graph, "StylusPhaseDecode"),
-        saver,
-        only(graph, "StylusCompare"),
-    }
-    assert set(second.executed) == follows
-    assert second.cached == graph.keys() - follows
-    assert comfy.files(second, saver, "audio") != [saved]

@@ -38,10 +38,10 @@ class SpoiltAudio(io.ComfyNode):
             node_id="TestAudio",
             category="testing",
             inputs=[
-                io.Combo.Input("content", options=["noise", "silence", "nan", "infinity"]),
+                io.Combo.Input("content", options=["noise", "silence", "nan", "infinity"], default="noise"),
                 io.Int.Input("samples", max=2**31),
-                io.Int.Input("channels"),
-                io.Int.Input("sample_rate", max=192000),
+                io.Int.Input("channels", default=1),
+                io.Int.Input("sample_rate", default=44100, max=192000),
                 io.Int.Input("batch", default=1),
             ],
             outputs=[io.Audio.Output()],
