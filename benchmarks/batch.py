@@ -18,14 +18,15 @@ from typing import Any
 
 from stylus_ops.pipeline.batch import Runner, Spread, one_by_one, read_batch, run_batch
 from stylus_ops.pipeline.settings import Settings
+from stylus_ops.pipeline.transfer import Files
 
 
 def empty_engine() -> Any:
     return SimpleNamespace(name="none", model=SimpleNamespace(digest=lambda: "none"))
 
 
-def empty_transfer(engine: Any, content: Path, styles: Any, weights: Any, output: Path, *_: Any, **__: Any) -> Any:
-    output.write_bytes(b"x")
+def empty_transfer(engine: Any, files: Files, *_: Any, **__: Any) -> Any:
+    files.output.write_bytes(b"x")
     return {}
 
 

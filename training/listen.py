@@ -17,7 +17,7 @@ from stylus_ops.audio.read import read_audio
 from stylus_ops.engine.engine import Engine
 from stylus_ops.evaluation.baselines import eq_match
 from stylus_ops.pipeline.settings import Settings
-from stylus_ops.pipeline.transfer import transfer_files
+from stylus_ops.pipeline.transfer import Files, transfer_files
 
 from .data import HELD_OUT
 from .recordings import BEAT, LENGTHS, PITCHES, played, tune
@@ -107,7 +107,7 @@ def main() -> None:
                 soundfile.write(paths[name], audio.T, RATE, subtype="FLOAT")
                 made[name] = torch.from_numpy(audio).float()
             made["equaliser"] = eq_match(made["content"], made["style"], RATE).waveform
-            transfer_files(engine, paths["content"], [paths["style"]], [], paths["stylus"], Settings())
+            transfer_files(engine, Files(paths["content"], [paths["style"]], paths["stylus"]), Settings())
             made["stylus"] = read_audio(paths["stylus"])[0][0]
         for name, waveform in made.items():
             samples = waveform.t().numpy()
