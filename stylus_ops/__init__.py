@@ -68,7 +68,6 @@ sampling, which reads them.
   `pipeline.settings`    a value for every dial of the command line; the paper's values
   `pipeline.transfer`    one transfer, from files to a file
   `pipeline.table`       rows of a CSV file
-  `pipeline.folders`     folders that results go into
   `pipeline.batch`       many transfers from a table
   `pipeline.cluster`     work handed out to processes on this machine or many
   `pipeline.demo`        the bundled recordings through the bundled model

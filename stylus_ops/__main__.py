@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,16 @@ from typing import TYPE_CHECKING, NoReturn
 # imported once the arguments are known to be good.
 if TYPE_CHECKING:
     from .engine.engine import Engine
+    from .pipeline.batch import Spread
     from .pipeline.settings import Settings
 
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
+QUIET = "no progress bars"
+PAPER_RUN = "every dial as in the paper's headline run (arXiv 2411.15913) but those given"
+MODELS = (
+    "tiny (bundled), a Stable Diffusion 1.x or 2.x .safetensors file, a diffusers folder, or a Hub id such as owner/model, which "
+    "is downloaded (default: tiny)"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,23 +50,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args = _parser().parse_args(arguments)
             return args.command(args)
     except (ValueError, OSError) as error:
-        print(f"stylus: {error}", file=sys.stderr)
+        message, status = str(error), USER_ERROR
     except (RuntimeError, MemoryError) as error:
         from .engine.memory import is_out_of_memory
 
         if not is_out_of_memory(error):
             raise
-        print("stylus: out of memory: try --windows-per-pass 1 and --features recompute", file=sys.stderr)
+        message, status = "out of memory: try --windows-per-pass 1 and --features recompute", USER_ERROR
     except KeyboardInterrupt:
         how, status = ("ended", TERMINATED) if terminated else ("interrupted", INTERRUPTED)
-        print(f"stylus: {how}; nothing half-written is left behind", file=sys.stderr)
-        return status
-    return USER_ERROR
+        message = f"{how}; nothing half-written is left behind"
+    print(f"stylus: {message}", file=sys.stderr)
+    return status
 
 
 @contextmanager
 def _sigterm_raises(terminated: list[int]) -> Iterator[None]:
-    """SIGTERM, which schedulers send, interrupts as Ctrl-C does; it is added to `terminated`."""
+    """SIGTERM, which schedulers send, interrupts as Ctrl-C does; it is added to `terminated`, since Ray replaces the exception."""
 
     def stop(number: int, frame: object) -> NoReturn:
         terminated.append(number)
@@ -81,15 +88,13 @@ class _AboveBars(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
-        tqdm.write(self.format(record), file=sys.stderr)
+        tqdm.write(f"stylus: {record.getMessage()}", file=sys.stderr)
 
 
 @contextmanager
 def _warnings_shown() -> Iterator[None]:
     """Show the core's warnings on standard error."""
-    handler = _AboveBars()
-    handler.setFormatter(logging.Formatter("stylus: %(message)s"))
-    logger = logging.getLogger("stylus")
+    handler, logger = _AboveBars(), logging.getLogger("stylus")
     logger.addHandler(handler)
     propagated, logger.propagate = logger.propagate, False  # or a library's own handler would say it once more
     try:
@@ -101,42 +106,34 @@ def _warnings_shown() -> Iterator[None]:
 
 def transfer(args: argparse.Namespace) -> int:
     settings = _settings(args)
-    from .pipeline.transfer import check_paths, transfer_files
-    from .style_weights import normalised
+    from .pipeline.transfer import Files, transfer_files
 
-    check_paths(args.content, args.style, args.output, args.figure, args.overwrite, args.mask)
-    normalised(args.weights, len(args.style))
-    engine, seconds = _load(args)
-    files = args.content, args.style, args.weights, args.output
-    report = transfer_files(engine, *files, settings, args.figure, args.quiet, args.mask, args.overwrite)
-    report["seconds"] = {"load": seconds, **report["seconds"]}
-    if args.json:
-        print(json.dumps(report, indent=2))
-    else:
-        print(f"wrote {args.output}")
+    files = Files(args.content, args.style, args.output, args.weights, args.figure, args.mask)
+    files.check(args.overwrite)
+    began = time.perf_counter()
+    engine = _loader(args)()
+    loaded = {"load": round(time.perf_counter() - began, 3)}
+    report = transfer_files(engine, files, settings, args.quiet, args.overwrite)
+    report["seconds"] = loaded | report["seconds"]
+    print(json.dumps(report, indent=2) if args.json else f"wrote {args.output}")
     return 0
 
 
 def batch(args: argparse.Namespace) -> int:
     settings = _settings(args)
     from .engine.source import fingerprint
-    from .pipeline.batch import Part, Runner, counts_of, load_engine, read_batch, run_batch
+    from .pipeline.batch import Runner, counts_of, one_by_one, read_batch, run_batch
 
     rows = read_batch(args.manifest, args.out, settings)
     files = fingerprint(args.model)
     source = files and {"files": files, "device": args.device, "dtype": args.dtype}
-    runner = Runner(partial(load_engine, args.model, args.device, args.dtype), source)
-    spread = None
+    spread: Spread = one_by_one
     if args.workers or args.ray:
         from .pipeline.cluster import on_workers
 
-        spread = partial(
-            on_workers,
-            workers=None if args.workers == "auto" else args.workers,
-            address=args.ray,
-            gpus=args.device not in ("cpu", "mps"),
-        )
-    summary = run_batch(rows, runner, args.model, Part(*args.part), spread, args.quiet)
+        workers, gpus = None if args.workers == "auto" else args.workers, args.device not in ("cpu", "mps")
+        spread = partial(on_workers, workers=workers, address=args.ray, gpus=gpus)
+    summary = run_batch(rows, Runner(_loader(args), source), args.model, args.part, spread, args.quiet)
     for failure in summary["failed"]:
         print(f"stylus: line {failure['line']} of {args.manifest}: {failure['error']}", file=sys.stderr)
     print(json.dumps(summary, indent=2) if args.json else counts_of(summary))
@@ -146,7 +143,7 @@ def batch(args: argparse.Namespace) -> int:
 def evaluate(args: argparse.Namespace) -> int:
     from .evaluation.command import evaluate as run_evaluation
 
-    return 0 if run_evaluation(args, _settings(args), lambda: _load(args)[0]) else USER_ERROR
+    return 0 if run_evaluation(args, _settings(args), _loader(args)) else USER_ERROR
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -157,13 +154,11 @@ def demo(args: argparse.Namespace) -> int:
     return 0
 
 
-def _load(args: argparse.Namespace) -> tuple[Engine, float]:
-    """The engine and the seconds it took."""
+def _loader(args: argparse.Namespace) -> Callable[[], Engine]:
+    """Loads the model; may be sent to a worker."""
     from .engine.engine import Engine
 
-    began = time.perf_counter()
-    engine = Engine.load(args.model, args.device, args.dtype)
-    return engine, round(time.perf_counter() - began, 3)
+    return partial(Engine.load, args.model, args.device, args.dtype)
 
 
 def _count(text: str) -> int | str:
@@ -203,19 +198,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     one = commands.add_parser("transfer", help="one recording in the timbre of one or more others")
-    one.add_argument("content", type=Path, metavar="CONTENT", help="the recording that keeps its melody and rhythm")
-    one.add_argument("style", type=Path, nargs="+", metavar="STYLE", help="recordings that give their timbre")
-    one.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="flac, wav, mp3 or opus file")
-    one.add_argument("--weights", type=float, nargs="+", default=[], help="share of each style; equal by default")
-    one.add_argument("--figure", type=Path, metavar="OUT.png", help="figure of all the spectrograms")
-    one.add_argument(
-        "--mask",
-        type=Path,
-        metavar="IMAGE",
-        help="laid over the content: white takes the style, black keeps the content",
-    )
-    one.add_argument("--overwrite", action="store_true", help="OUT and the figure may take the place of earlier files")
-    one.set_defaults(command=transfer)
+    add = one.add_argument
+    add("content", type=Path, metavar="CONTENT", help="the recording that keeps its melody and rhythm")
+    add("style", type=Path, nargs="+", metavar="STYLE", help="recordings that give their timbre")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="flac, wav, mp3 or opus file")
+    add("--weights", type=float, nargs="+", default=[], help="share of each style; equal by default")
+    add("--figure", type=Path, metavar="OUT.png", help="figure of all the spectrograms")
+    mask = "laid over the content: white takes the style, black keeps the content"
+    add("--mask", type=Path, metavar="IMAGE", help=mask)
+    add("--overwrite", action="store_true", help="OUT and the figure may take the place of earlier files")
+    _add_common(one, transfer, "every setting, timing and memory")
 
     many = commands.add_parser(
         "batch",
@@ -223,24 +215,17 @@ def _parser() -> argparse.ArgumentParser:
         description="One transfer a row of a CSV file with the columns content and style and optionally mask, out and any "
         "option below. Finished rows are skipped.",
     )
-    many.add_argument("manifest", type=Path, metavar="MANIFEST.csv")
-    many.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results, made if need be")
-    many.add_argument(
-        "--workers",
-        type=_count,
-        metavar="N",
-        help="processes that share the rows, or auto: one on each GPU, else for every four "
-        "cores (needs the extra cluster)",
+    add = many.add_argument
+    add("manifest", type=Path, metavar="MANIFEST.csv")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder of the results, made if need be")
+    workers = (
+        "processes that share the rows, or auto: one on each GPU, else for every four cores (needs the extra cluster)"
     )
-    many.add_argument("--ray", metavar="ADDRESS", help="share the rows among the hosts of this running Ray cluster")
-    many.add_argument(
-        "--part",
-        type=_part,
-        default=(1, 1),
-        metavar="I/N",
-        help="rows I, I+N, I+2N, ... alone, for a scheduler's I-th of N jobs",
-    )
-    many.set_defaults(command=batch)
+    add("--workers", type=_count, metavar="N", help=workers)
+    add("--ray", metavar="ADDRESS", help="share the rows among the hosts of this running Ray cluster")
+    part = "rows I, I+N, I+2N, ... alone, for a scheduler's I-th of N jobs"
+    add("--part", type=_part, default=(1, 1), metavar="I/N", help=part)
+    _add_common(many, batch, "which rows were written, skipped and failed")
 
     measured = commands.add_parser(
         "evaluate",
@@ -249,55 +234,33 @@ def _parser() -> argparse.ArgumentParser:
         "of all pairs, a summary and figures. Finished work is skipped.",
     )
     add_evaluation_arguments(measured)
-    measured.set_defaults(command=evaluate)
-
-    for command, printed in (
-        (one, "every setting, timing and memory"),
-        (many, "which rows were written, skipped and failed"),
-        (measured, "the summary"),
-    ):
-        _add_model(command)
-        _add_settings(command)
-        command.add_argument("--json", action="store_true", help=f"print one object: {printed}")
+    _add_common(measured, evaluate, "the summary")
 
     example = commands.add_parser("demo", help="bundled recordings through the bundled model, in under a minute")
     example.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder of the results")
+    example.add_argument("--quiet", action="store_true", help=QUIET)
     example.set_defaults(command=demo)
-
-    for command in (one, many, measured, example):
-        command.add_argument("--quiet", action="store_true", help="no progress bars")
     return parser
 
 
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("model")
-    group.add_argument(
-        "--model",
-        default="tiny",
-        help="tiny (bundled), a Stable Diffusion 1.x or 2.x .safetensors file, a diffusers folder, or a Hub id such as "
-        "owner/model, which is downloaded (default: tiny)",
-    )
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    group.add_argument("--dtype", default="auto", help="auto, float32, float16, bfloat16; auto is float16 on CUDA")
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def _add_common(parser: argparse.ArgumentParser, command: Callable[..., int], printed: str) -> None:
+    """What every command that takes a model has: the model, all settings, and how it reports."""
     from .dials import GROUPS, dials_of
 
-    parser.add_argument(
-        "--paper",
-        action="store_true",
-        help="every dial as in the paper's headline run (arXiv 2411.15913) but those given",
-    )
-    for group in GROUPS:
-        shown = parser.add_argument_group(group.title)
+    parser.set_defaults(command=command)
+    parser.add_argument("--paper", action="store_true", help=PAPER_RUN)
+    parser.add_argument("--json", action="store_true", help=f"print one object: {printed}")
+    parser.add_argument("--quiet", action="store_true", help=QUIET)
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", default="tiny", help=MODELS)
+    model.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    model.add_argument("--dtype", default="auto", help="auto, float32, float16, bfloat16; auto is float16 on CUDA")
+    for title, group in GROUPS.items():
+        shown = parser.add_argument_group(title)
         for dial in dials_of(group):
-            shown.add_argument(
-                "--" + dial.name.replace("_", "-"),
-                metavar="VALUE",
-                default=argparse.SUPPRESS,
-                help=f"{dial.text} {dial.allowed} (default: {dial.default})".replace("%", "%%"),
-            )
+            text = f"{dial.text} {dial.allowed} (default: {dial.default})".replace("%", "%%")
+            option = "--" + dial.name.replace("_", "-")
+            shown.add_argument(option, metavar="VALUE", default=argparse.SUPPRESS, help=text)
 
 
 if __name__ == "__main__":

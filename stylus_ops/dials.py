@@ -7,8 +7,9 @@ The values of the paper's own run (Stylus, arXiv 2411.15913) are `pipeline.setti
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -41,7 +42,8 @@ class Dial:
 
     def parse(self, text: str) -> Any:
         """The value that a text stands for; ValueError as `check` raises it."""
-        raise NotImplementedError
+        self.check(text)
+        return text
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,15 @@ class Number(Dial):
     step: float = 0.01
     unit: str = ""
 
-    kind = "number"
+    kind: ClassVar[Any] = Real
+    noun: ClassVar[str] = "number"
 
     @property
     def allowed(self) -> str:
         return f"{self.low:g} to {self.high:g} {self.unit}".rstrip()
 
-    def accepts(self, value: Any) -> bool:
-        """Whether `value` is of this dial's kind, whatever its size."""
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
     def check(self, value: Any) -> None:
-        if not (self.accepts(value) and self.low <= value <= self.high):
+        if not isinstance(value, self.kind) or isinstance(value, bool) or not self.low <= value <= self.high:
             raise self._refusal(str(value) if isinstance(value, Real) else repr(value))
 
     def parse(self, text: str) -> Any:
@@ -79,7 +78,7 @@ class Number(Dial):
         return value
 
     def _refusal(self, given: str) -> ValueError:
-        return ValueError(f"{self.name} is {given}: choose a {self.kind} from {self.allowed}")
+        return ValueError(f"{self.name} is {given}: choose a {self.noun} from {self.allowed}")
 
 
 @dataclass(frozen=True)
@@ -91,10 +90,7 @@ class Whole(Number):
     high: int = 1
     step: int = 1
 
-    kind = "whole number"
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, Integral) and not isinstance(value, bool)
+    kind, noun = Integral, "whole number"
 
 
 @dataclass(frozen=True)
@@ -112,10 +108,6 @@ class Choice(Dial):
         if value not in self.choices:
             raise ValueError(f"{self.name} is {value!r}: choose one of {self.allowed}")
 
-    def parse(self, text: str) -> str:
-        self.check(text)
-        return text
-
 
 @dataclass(frozen=True)
 class Words(Dial):
@@ -132,35 +124,18 @@ class Words(Dial):
         if not isinstance(value, str):
             raise ValueError(f"{self.name} is {value!r}: write {self.example}")
 
-    def parse(self, text: str) -> str:
-        return text
+
+def _declare(kind: Callable[..., Dial], default: Any, text: str, **more: Any) -> Any:
+    """The dataclass field of a dial."""
+    return field(default=default, metadata={"dial": kind(default, text, **more)})
 
 
-def _declare(dial: Dial) -> Any:
-    return field(default=dial.default, metadata={"dial": dial})
-
-
-def number(default: float, text: str, **more: Any) -> Any:
-    """The dataclass field of a `Number`."""
-    return _declare(Number(default, text, **more))
-
-
-def whole(default: int, text: str, **more: Any) -> Any:
-    """The dataclass field of a `Whole`."""
-    return _declare(Whole(default, text, **more))
-
-
-def choice(default: str, text: str, **more: Any) -> Any:
-    """The dataclass field of a `Choice`."""
-    return _declare(Choice(default, text, **more))
+number, whole, choice, words = (partial(_declare, kind) for kind in (Number, Whole, Choice, Words))
 
 
 @dataclass(frozen=True)
 class Group:
     """Dials that belong together. Raises ValueError, naming the dial, where a value is not one of its own."""
-
-    title: ClassVar[str]
-    """Heading in the help."""
 
     def __post_init__(self) -> None:
         for dial in dials_of(type(self)):
@@ -175,8 +150,6 @@ def dials_of(group: type[Group]) -> tuple[Dial, ...]:
 @dataclass(frozen=True)
 class Steering(Group):
     """How the style enters. The first three are the paper's gamma, alpha (Eq. 1 and 3) and temperature tau."""
-
-    title = "style"
 
     alpha: float = number(
         0.9, "How much style. 0 keeps the content, 1 swaps keys and values, above 1 exaggerates.", high=2.0
@@ -215,17 +188,13 @@ class Steering(Group):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.start_percent > self.end_percent:
-            raise ValueError(
-                f"start_percent is {self.start_percent} and end_percent is {self.end_percent}: choose an end at or after the "
-                "start"
-            )
+            given = f"start_percent is {self.start_percent} and end_percent is {self.end_percent}"
+            raise ValueError(f"{given}: choose an end at or after the start")
 
 
 @dataclass(frozen=True)
 class Schedule(Group):
     """How content and styles are inverted: the same for all clips of a transfer."""
-
-    title = "inversion and sampling"
 
     steps: int = whole(
         10,
@@ -233,13 +202,11 @@ class Schedule(Group):
         low=2,
         high=999,
     )
-    sites: str = _declare(
-        Words(
-            "auto",
-            "Decoder blocks in which the style is injected: fewer blocks, less style. auto is 6-11 for Stable Diffusion 1.x and 2.x.",
-            advanced=True,
-            example="auto, or blocks such as 6-11 or 9, 10, 11",
-        )
+    sites: str = words(
+        "auto",
+        "Decoder blocks in which the style is injected: fewer blocks, less style. auto is 6-11 for Stable Diffusion 1.x and 2.x.",
+        advanced=True,
+        example="auto, or blocks such as 6-11 or 9, 10, 11",
     )
     inversion: str = choice(
         "fixed_point",
@@ -261,8 +228,6 @@ class Schedule(Group):
 class Memory(Group):
     """What is kept, and how much is evaluated at once."""
 
-    title = "speed and memory"
-
     features: str = choice(
         "auto",
         "cache keeps features in host memory, so that another alpha costs one sampling run. recompute keeps almost nothing and "
@@ -282,8 +247,6 @@ class Memory(Group):
 class Clips(Group):
     """Which parts of the recordings are used."""
 
-    title = "parts of the recordings"
-
     content_start: float = number(0.0, "Seconds to skip at the beginning of the content.", high=86400.0, unit="s")
     content_duration: float = number(0.0, "Seconds of the content to use. 0 is to its end.", high=86400.0, unit="s")
     style_start: float = number(0.0, "Seconds to skip at the beginning of each style.", high=86400.0, unit="s")
@@ -300,8 +263,6 @@ class Clips(Group):
 @dataclass(frozen=True)
 class Windows(Group):
     """How a recording is cut into images."""
-
-    title = "spectrogram"
 
     preset: str = choice(
         "auto",
@@ -322,8 +283,6 @@ class Windows(Group):
 @dataclass(frozen=True)
 class Tone(Group):
     """The equaliser ahead of the transfer."""
-
-    title = "tone"
 
     tone: float = number(
         0.0,
@@ -352,8 +311,6 @@ class Tone(Group):
 @dataclass(frozen=True)
 class Decoding(Group):
     """From images back to sound."""
-
-    title = "decoding"
 
     decode: str = choice(
         "phase",
@@ -409,8 +366,16 @@ class Decoding(Group):
     )
 
 
-GROUPS = (Steering, Schedule, Memory, Clips, Windows, Tone, Decoding)
-"""What shapes a transfer from files to files, in the order of the help."""
+GROUPS: dict[str, type[Group]] = {
+    "style": Steering,
+    "inversion and sampling": Schedule,
+    "speed and memory": Memory,
+    "parts of the recordings": Clips,
+    "spectrogram": Windows,
+    "tone": Tone,
+    "decoding": Decoding,
+}
+"""What shapes a transfer from files to files: headings and groups of the help, in its order."""
 
 
 @dataclass(frozen=True)
@@ -459,9 +424,8 @@ class SoundMask(Group):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.low_hz >= self.high_hz:
-            raise ValueError(
-                f"low_hz is {self.low_hz:g} and high_hz is {self.high_hz:g}: choose a low_hz below the high_hz"
-            )
+            given = f"low_hz is {self.low_hz:g} and high_hz is {self.high_hz:g}"
+            raise ValueError(f"{given}: choose a low_hz below the high_hz")
 
 
 @dataclass(frozen=True)
@@ -477,7 +441,6 @@ class Album(Group):
     )
 
 
-DIALS: dict[str, Any] = {
-    dial.name: dial for group in (*GROUPS, Images, Excerpt, SoundMask, Album) for dial in dials_of(group)
-}
+ALL_GROUPS = (*GROUPS.values(), Images, Excerpt, SoundMask, Album)
+DIALS: dict[str, Any] = {dial.name: dial for group in ALL_GROUPS for dial in dials_of(group)}
 """Every dial by its name."""

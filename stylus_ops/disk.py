@@ -42,9 +42,8 @@ def check_writable(name: str, path: Path, suffixes: tuple[str, ...]) -> None:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{name} {path} can't be used ({getattr(error, 'strerror', error)}): choose another"
-        ) from error
+        reason = getattr(error, "strerror", error)
+        raise ValueError(f"{name} {path} can't be used ({reason}): choose another") from error
     if path.is_dir():
         raise ValueError(f"{name} {path} is a folder: give a file name in it, ending in {', '.join(suffixes)}")
     if path.suffix.lower() not in suffixes:
@@ -76,6 +75,21 @@ def check_name(path: Path) -> None:
             os.lstat(folder / part)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, if need be with those above it, and find out whether files can be made in it.
+
+    Raises:
+        ValueError: it can't be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary(folder / "result"):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"folder {folder} can't be used for results ({reason}): choose another") from error
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], overwrite: bool = True) -> None:

@@ -18,7 +18,7 @@ from stylus_ops.audio.read import read_audio
 from stylus_ops.engine.engine import Engine
 from stylus_ops.evaluation.baselines import eq_match
 from stylus_ops.pipeline.settings import Settings
-from stylus_ops.pipeline.transfer import transfer_files
+from stylus_ops.pipeline.transfer import Files, transfer_files
 from stylus_ops.tiny import RECORDINGS
 
 from .data import HELD_OUT, render
@@ -116,7 +116,7 @@ def compared() -> None:
                 soundfile.write(paths[name], audio.T, RATE, subtype="FLOAT")
                 made[name] = torch.from_numpy(audio).float()
             made["equaliser"] = eq_match(made["content"], made["style"], RATE).waveform
-            transfer_files(engine, paths["content"], [paths["style"]], [], paths["stylus"], Settings())
+            transfer_files(engine, Files(paths["content"], [paths["style"]], paths["stylus"]), Settings())
             made["stylus"] = read_audio(paths["stylus"])[0][0]
         for name, waveform in made.items():
             path, samples = LISTEN / f"{pair}-{name}.mp3", waveform.t().numpy()

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..pipeline.folders import make_folder
+from ..disk import make_folder
 from ..pipeline.settings import Settings
 
 if TYPE_CHECKING:

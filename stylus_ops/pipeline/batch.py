@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
-from ..disk import check_writable, locked, place, temporary, write_atomically
+from ..disk import check_writable, locked, make_folder, place, temporary, write_atomically
 from ..tiny import sha256
-from .folders import make_folder
 from .settings import Settings
 from .table import read_table
-from .transfer import check_paths, transfer_files
+from .transfer import Files, transfer_files
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
@@ -32,14 +31,14 @@ class Row(NamedTuple):
 
     line: int
     """Of the manifest, its first being 1."""
-    content: Path
-    style: Path
-    output: Path
+    files: Files
     settings: Settings
     folder: Path
     """The manifest's; reports hold paths from here."""
-    mask: Path | None = None
-    """An image that says where the style is applied; None for everywhere."""
+
+    @property
+    def output(self) -> Path:
+        return self.files.output
 
     @property
     def report(self) -> Path:
@@ -65,16 +64,6 @@ Spread = Callable[[Callable[[Row], Outcome], Iterable[Row]], Generator[tuple[Row
 """Calls a function with each row, here or on workers; gives each row with its outcome, or with why its worker died."""
 
 
-class Part(NamedTuple):
-    """Rows number, number + of, number + 2 of, ..., the first row being 1."""
-
-    number: int
-    of: int
-
-
-WHOLE = Part(1, 1)
-
-
 class Batch(NamedTuple):
     """A manifest that was read; its rows are checked when they run."""
 
@@ -93,8 +82,8 @@ class Batch(NamedTuple):
             raise ValueError(f"out is {values['out']!r}, which leaves the output folder: name a file inside it")
         own = {name: text for name, text in values.items() if text and name not in FILE_COLUMNS}
         mask = self.folder / values["mask"] if values.get("mask") else None
-        content, style = (self.folder / values[name] for name in ("content", "style"))
-        return Row(line, content, style, output, self.settings.changed(own), self.folder, mask)
+        files = Files(self.folder / values["content"], [self.folder / values["style"]], output, mask=mask)
+        return Row(line, files, self.settings.changed(own), self.folder)
 
 
 def read_batch(manifest: Path, out: Path, settings: Settings) -> Batch:
@@ -108,12 +97,8 @@ def read_batch(manifest: Path, out: Path, settings: Settings) -> Batch:
             or one that writes what another reads.
     """
     known = (*FILE_COLUMNS, *(field.name for field in fields(Settings)))
-    batch = Batch(
-        read_table("manifest", manifest, ("content", "style"), known),
-        manifest.parent.resolve(),
-        out.resolve(),
-        settings,
-    )
+    cells = read_table("manifest", manifest, ("content", "style"), known)
+    batch = Batch(cells, manifest.parent.resolve(), out.resolve(), settings)
     make_folder(out)
     writers: dict[str, int] = {}
     readers: dict[str, int] = {}
@@ -146,12 +131,19 @@ def _same(folder: Path, name: str) -> str:
     return os.path.normcase(os.path.normpath(os.path.join(folder, name)))
 
 
+def one_by_one(
+    run: Callable[[Row], Outcome], rows: Iterable[Row]
+) -> Generator[tuple[Row, Outcome | Exception], None, None]:
+    """`Spread` in this process."""
+    return ((row, run(row)) for row in rows)
+
+
 def run_batch(
     batch: Batch,
     runner: Runner,
     model: str,
-    part: Part = WHOLE,
-    spread: Spread | None = None,
+    part: tuple[int, int] = (1, 1),
+    spread: Spread = one_by_one,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Run the rows of a part but for those that are done.
@@ -160,7 +152,8 @@ def run_batch(
 
     Args:
         model: its name.
-        spread: hands rows out to workers; None runs one after the other here.
+        part: rows i, i + n, i + 2 n, ... of a part (i, n), the first row being 1.
+        spread: runs the rows one after the other here, or hands them out to workers.
 
     Returns:
         For JSON: the outputs `written` and `skipped`, and `failed` rows with their line and error.
@@ -170,15 +163,16 @@ def run_batch(
     """
     groups: dict[str, list[str]] = {"written": [], "skipped": []}
     failed: list[Failure] = []
-    cells = batch.cells[part.number - 1 :: part.of]
+    number, of = part
+    cells = batch.cells[number - 1 :: of]
 
-    def count(row: Row, outcome: Outcome | Exception) -> None:
+    def count(line: int, output: Path | str, outcome: Outcome | Exception) -> None:
         if isinstance(outcome, Exception):
-            outcome = Failure(row.line, str(row.output), in_words(outcome))
+            outcome = Failure(line, str(output), in_words(outcome))
         if isinstance(outcome, Failure):
             failed.append(outcome)
         else:
-            groups[outcome].append(str(row.output))
+            groups[outcome].append(str(output))
         bar.update()
 
     def waiting() -> Iterator[Row]:
@@ -186,43 +180,26 @@ def run_batch(
             try:
                 row = batch.row(line, values)
             except (ValueError, OSError) as error:
-                failed.append(Failure(line, values.get("out", ""), in_words(error)))
-                bar.update()
+                count(line, values.get("out", ""), error)
                 continue
             if is_finished(row, model, source=runner.source):
-                count(row, "skipped")
+                count(line, row.output, "skipped")
             else:
                 bar.set_postfix_str(row.output.name)
                 yield row
 
     with (
-        locked(batch.out / f".stylus-batch-{part.number}-of-{part.of}.lock") as mine,
+        locked(batch.out / f".stylus-batch-{number}-of-{of}.lock") as mine,
         tqdm(total=len(cells), desc="rows", file=sys.stderr, disable=quiet or not mine) as bar,
     ):
         if not mine:
             raise ValueError(
-                f"folder {batch.out} is being filled by another batch (part {part.number}/{part.of}): wait for it, or choose "
-                "another folder"
+                f"folder {batch.out} is being filled by another batch (part {number}/{of}): wait for it, or choose another folder"
             )
-        with closing((spread or one_by_one)(runner, waiting())) as outcomes:
+        with closing(spread(runner, waiting())) as outcomes:
             for row, outcome in outcomes:
-                count(row, outcome)
+                count(row.line, row.output, outcome)
     return {**groups, "failed": [failure._asdict() for failure in sorted(failed)]}
-
-
-def load_engine(model: str, device: str, dtype: str) -> Engine:
-    """As `Engine.load`; diffusers is imported now, not before."""
-    from ..engine.engine import Engine
-
-    return Engine.load(model, device, dtype)
-
-
-def one_by_one(
-    run: Callable[[Row], Outcome], rows: Iterable[Row]
-) -> Generator[tuple[Row, Outcome | Exception], None, None]:
-    """`Spread` in this process."""
-    for row in rows:
-        yield row, run(row)
 
 
 class Runner:
@@ -264,22 +241,19 @@ class Runner:
     def _run(self, row: Row, weights: str) -> None:
         """The report is there before the sound, and says which sound: what a killed process leaves is known as a batch's."""
         row.output.parent.mkdir(parents=True, exist_ok=True)
-        check_paths(row.content, [row.style], row.output, mask=row.mask)
+        row.files.check()
         check_writable("report", row.report, (".json",))
         earlier = read_report(row.report)
         _check_ours(row, earlier)
         with temporary(row.output) as sound, temporary(row.report) as text:
-            report = self.transfer(
-                self.engine, row.content, [row.style], [], sound, row.settings, quiet=True, mask=row.mask
-            )
-            paths = {
-                "content": row.relative(row.content),
-                "styles": [{"path": row.relative(row.style), "weight": 1.0}],
-                "output": row.relative(row.output),
-                "mask": row.mask and row.relative(row.mask),
+            report = self.transfer(self.engine, row.files._replace(output=sound), row.settings, quiet=True)
+            report = {
+                "request": _request(row, self.engine.name, weights),
+                "source": self.source,
+                "sha256": sha256(sound),
+                **report,
+                **row.files.described(row.relative),
             }
-            request = _request(row, self.engine.name, weights)
-            report = {"request": request, "source": self.source, "sha256": sha256(sound), **report, **paths}
             text.write_text(json.dumps(report, indent=2), encoding="utf-8")
             if earlier:
                 _check_ours(row, earlier)  # again: the transfer took its time
@@ -345,9 +319,9 @@ def read_report(path: Path) -> dict[str, Any]:
 
 def _request(row: Row, model: str, weights: Any) -> dict[str, Any]:
     return {
-        "content": row.relative(row.content),
-        "style": row.relative(row.style),
-        **({"mask": row.relative(row.mask)} if row.mask else {}),
+        "content": row.relative(row.files.content),
+        "style": row.relative(row.files.styles[0]),
+        **({"mask": row.relative(row.files.mask)} if row.files.mask else {}),
         "model": model,
         "weights": weights,
         "settings": asdict(row.settings),

@@ -155,9 +155,7 @@ def _connected(address: str | None) -> Any:
     """Ray, connected; nobody is told that it runs, and what it starts here listens on this machine alone."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if not address:
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = (
-            "0"  # on Linux, too: Ray's name for listening on 127.0.0.1 only
-        )
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on Linux, too: listen on 127.0.0.1 only
     try:
         import ray
     except ModuleNotFoundError as error:

@@ -10,9 +10,9 @@ from ..audio.figure import write_figure
 from ..audio.metrics import chroma_cosine, closed_distances
 from ..audio.write import write_audio
 from ..diffusion.features import Style
+from ..disk import make_folder
 from ..engine.engine import Engine
 from ..tiny import RECORDINGS
-from .folders import make_folder
 from .settings import Settings
 from .transfer import Transfer
 
@@ -20,6 +20,11 @@ CONTENT = "melody"
 STYLES = ("style_a", "style_b")
 FIGURE = "spectrograms.png"
 SETTINGS = Settings(steps=25)
+
+LEGEND = (
+    "chroma cosine: 1 keeps the melody's harmony in every frame, unrelated music reaches about 0.6.",
+    "All others: share of the distance from the melody to the style that is closed; 1 is the style's own sound.",
+)
 
 Numbers = dict[str, float]
 
@@ -70,9 +75,4 @@ def describe(table: Mapping[str, Numbers]) -> str:
     lines = [" " * 18 + "".join(f"{name:>24}" for name in table)]
     for number in next(iter(table.values())):
         lines.append(f"{number:18}" + "".join(f"{column[number]:24.2f}" for column in table.values()))
-    lines.append("")
-    lines.append("chroma cosine: 1 keeps the melody's harmony in every frame, unrelated music reaches about 0.6.")
-    lines.append(
-        "All others: share of the distance from the melody to the style that is closed; 1 is the style's own sound."
-    )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *LEGEND])

@@ -12,7 +12,8 @@ def read_table(
 ) -> list[tuple[int, dict[str, str]]]:
     """Line numbers, the first being 1, and the text in each column, without the space around it.
 
-    Commas or semicolons separate columns; a row of empty cells is left out. Names of columns are read with or without space around them and with `-` for `_`; columns without a name are left out.
+    Commas or semicolons separate columns; a row of empty cells is left out. Names of columns are read with or without space
+    around them and with `-` for `_`; columns without a name are left out.
 
     Args:
         kind: what the table is called in messages.
@@ -25,23 +26,20 @@ def read_table(
     if not path.is_file():
         raise ValueError(f"{kind} {path} does not exist: check its name and folder")
     try:
-        return _rows(kind, path, required, known)
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            separator = ";" if ";" in file.readline() else ","  # the one of spreadsheets where a comma is decimal
+            file.seek(0)
+            table = csv.DictReader(file, delimiter=separator)
+            names = table.fieldnames or ()
+            records = [(table.line_num, record) for record in table]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{kind} {path} is no table of text ({error}): save it as CSV in UTF-8") from error
-
-
-def _rows(kind: str, path: Path, required: Collection[str], known: Collection[str]) -> list[tuple[int, dict[str, str]]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        separator = ";" if ";" in file.readline() else ","  # the one of spreadsheets where a comma is decimal
-        file.seek(0)
-        table = csv.DictReader(file, delimiter=separator)
-        columns = {name: column for column in table.fieldnames or () if (name := column.strip().replace("-", "_"))}
-        if unknown := columns.keys() - set(known):
-            raise ValueError(f"{kind} {path} has unknown columns {', '.join(sorted(unknown))}: use {', '.join(known)}")
-        if missing := set(required) - columns.keys():
-            raise ValueError(f"{kind} {path} has no column {', '.join(sorted(missing))}: name it in the first line")
-        rows = [
-            (table.line_num, {name: (record[column] or "").strip() for name, column in columns.items()})
-            for record in table
-        ]
-        return [(line, row) for line, row in rows if any(row.values())]
+    columns = {name: column for column in names if (name := column.strip().replace("-", "_"))}
+    if unknown := columns.keys() - set(known):
+        raise ValueError(f"{kind} {path} has unknown columns {', '.join(sorted(unknown))}: use {', '.join(known)}")
+    if missing := set(required) - columns.keys():
+        raise ValueError(f"{kind} {path} has no column {', '.join(sorted(missing))}: name it in the first line")
+    rows = [
+        (line, {name: (record[column] or "").strip() for name, column in columns.items()}) for line, record in records
+    ]
+    return [(line, row) for line, row in rows if any(row.values())]

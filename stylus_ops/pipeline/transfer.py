@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -59,11 +59,71 @@ COLUMNS = 2000
 """Columns of a spectrogram in the figure."""
 
 
+class Files(NamedTuple):
+    """What a transfer reads and writes."""
+
+    content: Path
+    styles: Sequence[Path]
+    output: Path
+    weights: Sequence[float] = ()
+    """Of the styles, one each, not all zero; only their proportions matter. Equal ones where none are given."""
+    figure: Path | None = None
+    mask: Path | None = None
+    """An image that lies over the whole content; white takes the style, black keeps the content."""
+
+    def weighted(self) -> list[tuple[Path, float]]:
+        """The styles that count, with weights that sum to 1. Raises ValueError as `normalised` does."""
+        weights = normalised(self.weights, len(self.styles))
+        return [(style, weight) for style, weight in zip(self.styles, weights, strict=True) if weight > 0]
+
+    def check(self, overwrite: bool = True) -> None:
+        """Raises ValueError or OSError unless the inputs exist, the mask can be read, and the results can be written.
+
+        Args:
+            overwrite: results may take the place of earlier ones; never that of the recordings.
+        """
+        self.weighted()
+        recordings = (self.content, *self.styles)
+        for recording in recordings:
+            if not recording.is_file():
+                raise FileNotFoundError(f"recording {recording} does not exist: check its name and folder")
+        if self.mask:
+            read_image(self.mask)
+        for name, result, suffixes in (
+            ("output", self.output, AUDIO_SUFFIXES),
+            ("figure", self.figure, FIGURE_SUFFIXES),
+        ):
+            if result is None:
+                continue
+            check_writable(name, result, suffixes)
+            if result.exists() and any(result.samefile(recording) for recording in recordings):
+                raise ValueError(f"{name} {result} is one of the recordings: choose another name")
+            if self.mask and result.exists() and result.samefile(self.mask):
+                raise ValueError(f"{name} {result} is the mask: choose another name")
+            if os.path.lexists(result) and not overwrite:
+                raise ValueError(f"{name} {result} exists already: choose another name, or add --overwrite")
+
+    def described(self, name: Callable[[Path], str] = str) -> dict[str, Any]:
+        """For a report, each path as `name` writes it."""
+        return {
+            "content": name(self.content),
+            "styles": [{"path": name(style), "weight": weight} for style, weight in self.weighted()],
+            "output": name(self.output),
+            "figure": self.figure and name(self.figure),
+            "mask": self.mask and name(self.mask),
+        }
+
+
 class Clip(NamedTuple):
-    """A recording and its name in figures and messages."""
+    """A recording, its name in figures and messages, and how much it counts among the styles."""
 
     name: str
     recording: Recording
+    weight: float = 1.0
+
+    @property
+    def reference(self) -> Reference:
+        return Reference(self.recording.waveform, self.recording.sample_rate, self.weight)
 
 
 class Transfer:
@@ -106,44 +166,48 @@ class Transfer:
         short, is logged as a warning of "stylus".
 
         Args:
-            weights: of the styles' tones, one each; equal ones where none are given.
+            weights: of the styles, one each; equal ones where none are given.
 
         Raises:
-            ValueError, OSError: a recording can't be read or cut into windows, or a weight is none.
+            ValueError, OSError: a recording can't be read or cut into windows.
         """
         settings = self.settings
-        shares = normalised(weights, len(styles)) if styles else []
         with self.stage("read", 1 + len(styles)) as bar:
-            references, clips = [], []
-            for path, share in zip(styles, shares, strict=True):
+            clips = []
+            for path, weight in zip(styles, weights or [1.0] * len(styles), strict=True):
                 spool = spool_audio(path, self.folder, settings.style_start, settings.style_duration)
                 if sounds(spool):
                     warn_if_short(f"style {path.name}", spool.samples / spool.sample_rate)
                 else:
                     warn_of_silence(f"style {path.name}")
-                references.append(Reference(spool, spool.sample_rate, share))
-                clips.append(self._cut(path, spool, "loop"))
+                recording = self._cut(path, spool, "loop").first(settings.style_windows)
+                clips.append(Clip(path.name, recording, weight))
                 bar.update()
             spool = spool_audio(content, self.folder, settings.content_start, settings.content_duration)
             if not sounds(spool):
                 warn_of_silence(f"content {content.name}")
-            elif settings.tone > 0 and references:
-                toned = match_tone(spool, spool.sample_rate, references, settings).waveform
+            elif settings.tone > 0 and clips:
+                toned = match_tone(spool, spool.sample_rate, [clip.reference for clip in clips], settings).waveform
                 spool = Spool(self.folder, spool.channels, spool.sample_rate).extend(blocks(toned))
-            clip = self._cut(content, spool, "pad")
+            clips.insert(0, Clip(content.name, self._cut(content, spool, "pad")))
             bar.update()
-        return [clip, *(Clip(name, recording.first(settings.style_windows)) for name, recording in clips)]
+        return clips
 
-    def _cut(self, path: Path, spool: Spool, short: str) -> Clip:
+    def _cut(self, path: Path, spool: Spool, short: str) -> Recording:
         try:
-            recording = Recording.cut(spool, spool.sample_rate, self.params, self.settings.overlap, short)
+            return Recording.cut(spool, spool.sample_rate, self.params, self.settings.overlap, short)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-        return Clip(path.name, recording)
 
     def invert(self, clips: Sequence[Clip]) -> list[Inversion]:
         """All clips up the noise levels as one batch, with their features."""
-        latents = self._encode(clips)
+        sections = [(clip.recording, section.own) for clip in clips for section in clip.recording.sections()]
+        encoded = []
+        with self.stage("encode", len(sections)) as bar:
+            for recording, windows in sections:
+                encoded.append(self.engine.encode(recording.images(windows)))
+                bar.update()
+        latents = torch.cat(encoded)
         sigmas = ddim_sigmas(self.engine.model.sigmas, self.settings.steps)
         recorder = Recorder(sigmas, self.sites, self._feature_policy(latents), self._room_on_disk)
         per_pass = self._windows_per_pass(latents)
@@ -156,13 +220,18 @@ class Transfer:
                 on_step=lambda i, x, denoised: bar.update(),
                 evaluated=self._room_on_disk((len(sigmas), *latents.shape), torch.float32),
             )
-        counts = [len(clip.recording.starts) for clip in clips]
-        ends = torch.tensor(counts).cumsum(0).tolist()
-        width = latents.shape[-1]
-        return [
-            _rows(together, slice(end - count, end), clip.recording.cutting.valid_columns(width))
-            for clip, count, end in zip(clips, counts, ends, strict=True)
-        ]
+        inversions, end = [], 0
+        for _, recording, _ in clips:
+            rows = slice(end, end := end + len(recording.starts))
+            inversions.append(
+                together._replace(
+                    trajectory=together.trajectory[:, rows],
+                    noise=together.noise[rows],
+                    bank=together.bank and tuple(tuple(features[rows] for features in step) for step in together.bank),
+                    valid_width=recording.cutting.valid_columns(latents.shape[-1]),
+                )
+            )
+        return inversions
 
     def restyle(self, content: Inversion, style: Style, mask: Tensor | None = None) -> Tensor:
         """Latents `[windows, 4, h, w]` of the content in the style's timbre.
@@ -181,23 +250,19 @@ class Transfer:
                 on_step=lambda i, x, denoised: bar.update(),
             )
 
-    def decode(
-        self, latents: Tensor, content: Clip, styles: Sequence[Clip], weights: Sequence[float] = (1.0,)
-    ) -> Waveform:
+    def decode(self, latents: Tensor, content: Clip, styles: Sequence[Clip]) -> Waveform:
         """The result `[C, T]` at the content's rate, computed where it is read from the decoded samples on disk.
 
         Args:
-            styles, weights: as many of both; their residuals play what the content can't supply.
+            styles: their residuals play what the content can't supply.
         """
         recording, engine = content.recording, self.engine
-        references = [
-            Reference(style.recording.waveform, style.recording.sample_rate, weight)
-            for style, weight in zip(styles, weights, strict=True)
-        ]
         channels = recording.waveform.shape[0]
         decoded = Spool(self.folder, channels, recording.sample_rate)
         with self.stage("decode", len([*recording.sections()])) as bar:
-            residual = Residual.of(references, channels, self.params) if self.settings.grain > 0 else None
+            residual = None
+            if self.settings.grain > 0:
+                residual = Residual.of([style.reference for style in styles], channels, self.params)
 
             def heard(windows: slice, part: Spectrogram) -> Tensor:
                 reference = None
@@ -228,15 +293,6 @@ class Transfer:
             "peak_device_memory_bytes": self.engine.peak_device_memory(),
         }
 
-    def _encode(self, clips: Sequence[Clip]) -> Tensor:
-        sections = [(clip.recording, section.own) for clip in clips for section in clip.recording.sections()]
-        with self.stage("encode", len(sections)) as bar:
-            latents = []
-            for recording, windows in sections:
-                latents.append(self.engine.encode(recording.images(windows)))
-                bar.update()
-        return torch.cat(latents)
-
     def _evaluate(self, x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
         """The engine's evaluation, after which what was read from disk for it leaves the memory."""
         output = self.engine.evaluate(x, sigma, rows, hook)
@@ -263,94 +319,39 @@ class Transfer:
         return per_pass
 
 
-def _rows(inversion: Inversion, rows: slice, valid_width: int) -> Inversion:
-    """The windows of one clip out of a batch of several."""
-    bank = inversion.bank and tuple(tuple(features[rows] for features in step) for step in inversion.bank)
-    return inversion._replace(
-        trajectory=inversion.trajectory[:, rows], noise=inversion.noise[rows], bank=bank, valid_width=valid_width
-    )
-
-
 def transfer_files(
-    engine: Engine,
-    content: Path,
-    styles: Sequence[Path],
-    weights: Sequence[float],
-    output: Path,
-    settings: Settings,
-    figure: Path | None = None,
-    quiet: bool = False,
-    mask: Path | None = None,
-    overwrite: bool = True,
+    engine: Engine, files: Files, settings: Settings, quiet: bool = False, overwrite: bool = True
 ) -> dict[str, Any]:
-    """Write the content in the timbre of the styles to `output`; returns the report.
+    """Write the content in the timbre of the styles to the output; returns the report.
 
     Args:
-        weights: of the styles, one each, not all zero; only their proportions matter.
-        mask: an image that lies over the whole content; white takes the style, black keeps the content.
         overwrite: results may take the place of files that somebody makes meanwhile.
 
     Raises:
         ValueError, OSError: a recording can't be read or the model can't take it, or the output can't be written; nothing is
             written then.
     """
-    run = Transfer(engine, settings, output.parent, quiet)
-    shares = normalised(weights, len(styles))
-    weighted = [(style, share) for style, share in zip(styles, shares, strict=True) if share > 0]
-    clip, *style_clips = run.read(content, [style for style, _ in weighted], [share for _, share in weighted])
-    channels, samples = clip.recording.waveform.shape
-    check_format(output, channels)
-    windows = image_mask(read_image(mask), clip.recording.cutting) if mask else None
-    inversion, *captures = run.invert([clip, *style_clips])
-    shares = [share for _, share in weighted]
-    latents = run.restyle(inversion, Style(tuple(captures), tuple(shares)), windows)
-    waveform = run.decode(latents, clip, style_clips, shares)
+    run = Transfer(engine, settings, files.output.parent, quiet)
+    weighted = files.weighted()
+    clip, *styles = run.read(files.content, [style for style, _ in weighted], [weight for _, weight in weighted])
+    recording = clip.recording
+    channels, samples = recording.waveform.shape
+    check_format(files.output, channels)
+    mask = image_mask(read_image(files.mask), recording.cutting) if files.mask else None
+    inversion, *captures = run.invert([clip, *styles])
+    style = Style(tuple(captures), tuple(clip.weight for clip in styles))
+    waveform = run.decode(run.restyle(inversion, style, mask), clip, styles)
     with run.stage("write", 1) as bar:
-        write_audio(output, waveform, clip.recording.sample_rate, overwrite=overwrite)
-        if figure is not None:
-            result = run.panel(clip, waveform, output.name)
-            panels = [run.panel(clip), *(run.panel(style) for style in style_clips), result]
-            write_figure(figure, panels, overwrite=overwrite)
+        write_audio(files.output, waveform, recording.sample_rate, overwrite=overwrite)
+        if files.figure is not None:
+            panels = [*map(run.panel, (clip, *styles)), run.panel(clip, waveform, files.output.name)]
+            write_figure(files.figure, panels, overwrite=overwrite)
         bar.update()
     return {
-        "content": str(content),
-        "styles": [{"path": str(style), "weight": share} for style, share in weighted],
-        "output": str(output),
-        "figure": str(figure) if figure else None,
-        "mask": str(mask) if mask else None,
-        "sample_rate": clip.recording.sample_rate,
+        **files.described(),
+        "sample_rate": recording.sample_rate,
         "channels": channels,
         "samples": samples,
-        "windows": len(clip.recording.starts),
+        "windows": len(recording.starts),
         **run.report(),
     }
-
-
-def check_paths(
-    content: Path,
-    styles: Sequence[Path],
-    output: Path,
-    figure: Path | None = None,
-    overwrite: bool = True,
-    mask: Path | None = None,
-) -> None:
-    """Raises ValueError or OSError unless the inputs exist, the mask can be read, and the results can be written.
-
-    Args:
-        overwrite: results may take the place of earlier ones; never that of the recordings.
-    """
-    for recording in (content, *styles):
-        if not recording.is_file():
-            raise FileNotFoundError(f"recording {recording} does not exist: check its name and folder")
-    if mask:
-        read_image(mask)
-    for name, result, suffixes in (("output", output, AUDIO_SUFFIXES), ("figure", figure, FIGURE_SUFFIXES)):
-        if result is None:
-            continue
-        check_writable(name, result, suffixes)
-        if result.exists() and any(result.samefile(recording) for recording in (content, *styles)):
-            raise ValueError(f"{name} {result} is one of the recordings: choose another name")
-        if mask and result.exists() and result.samefile(mask):
-            raise ValueError(f"{name} {result} is the mask: choose another name")
-        if os.path.lexists(result) and not overwrite:
-            raise ValueError(f"{name} {result} exists already: choose another name, or add --overwrite")

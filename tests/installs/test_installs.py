@@ -43,6 +43,13 @@ def run(*command: str | Path, cwd: Path) -> None:
     subprocess.run(list(map(str, command)), cwd=cwd, check=True)
 
 
+def transfers(*command: str | Path, folder: Path, cwd: Path) -> None:
+    """The command line makes a sound as long as its content."""
+    content, style, output = RECORDINGS / "melody.flac", RECORDINGS / "style_a.flac", folder / "out.flac"
+    run(*command, "transfer", content, style, "-o", output, "--steps", "2", "--quiet", cwd=cwd)
+    assert soundfile.info(output).frames == soundfile.info(content).frames
+
+
 SCRIPTS, SUFFIX = ("Scripts", ".exe") if sys.platform == "win32" else ("bin", "")
 
 
@@ -83,10 +90,7 @@ def test_the_package_alone_gives_a_command_that_works_anywhere(empty: Path, tmp_
     shutil.copytree(PACK, source, ignore=shutil.ignore_patterns(".*", "tests", "*.egg-info", "build"))
     run(empty / f"python{SUFFIX}", "-m", "pip", "install", "--quiet", source, cwd=tmp_path)
     shutil.rmtree(source)
-    content, style, output = RECORDINGS / "melody.flac", RECORDINGS / "style_a.flac", tmp_path / "out.flac"
-    arguments = ("transfer", content, style, "-o", output, "--steps", "2", "--quiet")
-    run(empty / f"stylus{SUFFIX}", *arguments, cwd=tmp_path)
-    assert soundfile.info(output).frames == soundfile.info(content).frames
+    transfers(empty / f"stylus{SUFFIX}", folder=tmp_path, cwd=tmp_path)
     run(empty / f"python{SUFFIX}", "-m", "pip", "uninstall", "--quiet", "--yes", "stylus-audio", cwd=tmp_path)
 
 
@@ -105,7 +109,4 @@ def test_the_pack_registers_wherever_comfyui_starts(environment: ComfyInstall, s
     assert state != "versions that work"
     assert "torchaudio" in reason.lower()
     run(environment.python, "-m", "pip", "install", "--quiet", "-r", "requirements.txt", cwd=PACK)
-    content, style, output = RECORDINGS / "melody.flac", RECORDINGS / "style_a.flac", tmp_path / "out.flac"
-    arguments = ("transfer", content, style, "-o", output, "--steps", "2", "--quiet")
-    run(environment.python, "-m", "stylus_ops", *arguments, cwd=PACK)
-    assert soundfile.info(output).frames == soundfile.info(content).frames
+    transfers(environment.python, "-m", "stylus_ops", folder=tmp_path, cwd=PACK)

@@ -28,9 +28,7 @@ def graph(style: Any, **other: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("dial", "value"), [("steps", 20), ("sites", "9-11")])
 def test_a_style_at_other_steps_or_sites_is_refused_by_name(dial, value):
     for style in (["5", 0], ["6", 0]):
-        with pytest.raises(
-            ValueError, match=f"{dial} is .* for DDIM Invert and {value} for Capture Style KV: wire one"
-        ):
+        with pytest.raises(ValueError, match=f"{dial} is .* for DDIM Invert and {value} for Capture Style KV"):
             check(graph(style, **{dial: value}))
 
 
@@ -46,15 +44,13 @@ def test_what_fits_or_is_not_known_yet_passes():
 
 
 def test_a_graph_of_many_paths_is_looked_through_once():
-    """40 blends in a row, each of the one before it twice: 2^40 paths; and one that feeds itself."""
-    prompt = graph(["139", 0])
+    """40 blends in a row, each of the one before it twice: 2^40 paths; and each feeds itself."""
+    prompt = graph(["139", 0], steps=20)
     for node in range(100, 140):
         before = ["5", 0] if node == 100 else [str(node - 1), 0]
         styles = {"styles.style_0": before, "styles.style_1": before, "styles.style_2": [str(node), 0]}
         prompt[str(node)] = {"class_type": "StylusBlendStyles", "inputs": styles}
-    check(prompt)
-    prompt["2"]["inputs"]["steps"] = 20
-    with pytest.raises(ValueError, match="wire one Stylus Schedule to both"):
+    with pytest.raises(ValueError, match="steps is"):
         check(prompt)
 
 
@@ -93,30 +89,21 @@ def auto(model: str) -> dict[str, Any]:
     [(SD, SMALL), (SMALL, SD), (ALONE, SMALL), (SD, auto(TINY)), (auto(PATCHED_TINY), ALONE)],
 )
 def test_images_of_two_presets_are_refused_by_name(content, style):
-    with pytest.raises(
-        ValueError,
-        match=r"preset is (sd-512|tiny-256) for DDIM Invert and (sd-512|tiny-256) for Capture Style KV: choose the model's",
-    ):
+    with pytest.raises(ValueError, match=r"preset is .* for DDIM Invert and .* for Capture Style KV"):
         check(drawn(content, style))
 
 
 @pytest.mark.parametrize("model", [TINY, PATCHED_TINY])
 @pytest.mark.parametrize("other", [SD, ALONE])
 def test_a_preset_that_is_not_stylus_tinys_is_refused_by_name(model, other):
-    expected = (
-        "preset is sd-512 for DDIM Invert and tiny-256 for Load Stylus Tiny: choose the model's in every Audio to Mel"
-    )
-    with pytest.raises(ValueError, match=expected):
+    with pytest.raises(ValueError, match="preset is sd-512 for DDIM Invert and tiny-256 for Load Stylus Tiny"):
         check(drawn(other, other, model))
     check(drawn(SMALL, auto(model), model))
 
 
 def test_presets_that_agree_or_are_not_known_yet_pass():
-    check(drawn(SD, SD))
-    check(drawn(SD, ALONE))
-    check(drawn(SD, auto(CHECKPOINT)))
-    check(drawn(SMALL, auto(ITSELF)))
-    check(drawn(SD, {"preset": ["50", 0]}))
+    for clips in ((SD, SD), (SD, ALONE), (SD, auto(CHECKPOINT)), (SMALL, auto(ITSELF)), (SD, {"preset": ["50", 0]})):
+        check(drawn(*clips))
     for scaled in (drawn(SD, SMALL), drawn(SD, SMALL, TINY)):
         scaled["51"] = {"class_type": "ImageScale", "inputs": {"image": ["20", 0]}}
         scaled["201"]["inputs"]["pixels"] = ["51", 0]
@@ -130,9 +117,8 @@ def test_presets_that_agree_or_are_not_known_yet_pass():
 def test_a_saved_style_of_other_steps_is_refused_before_the_inversion():
     prompt = graph(["8", 0])
     prompt["8"] = {"class_type": "StylusLoadStyle", "inputs": {"name": "strings.safetensors"}}
-    with pytest.raises(ValueError, match="steps is 50 for DDIM Invert and 20 for Load Style: choose the style's steps"):
+    with pytest.raises(ValueError, match="steps is 50 for DDIM Invert and 20 for Load Style"):
         check(prompt)
-    prompt["8"]["inputs"]["name"] = "one that can't be read.safetensors"
-    check(prompt)
-    prompt["8"]["inputs"]["name"] = ["9", 0]
-    check(prompt)
+    for unknown in ("one that can't be read.safetensors", ["9", 0]):
+        prompt["8"]["inputs"]["name"] = unknown
+        check(prompt)

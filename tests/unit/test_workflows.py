@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from tests.canvas import NOTES, prompt
 
@@ -23,8 +22,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def downloads(path: Path) -> list[str]:
     """Files of models that a template's nodes name."""
-    named = re.findall(r'"([^"/]+\.safetensors)"', path.read_text(encoding="utf-8"))
-    return sorted(set(named))
+    return sorted(set(re.findall(r'"([^"/]+\.safetensors)"', path.read_text(encoding="utf-8"))))
 
 
 def values(nodes: dict[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -41,25 +39,18 @@ def test_templates_are_numbered_and_have_a_thumbnail_each() -> None:
     assert {path.name for path in (ROOT / "workflows").iterdir()} == {
         path.with_suffix(ending).name for path in TEMPLATES for ending in (".json", ".jpg")
     }
-    for path in TEMPLATES:
-        with Image.open(path.with_suffix(".jpg")) as image:
-            assert image.format == "JPEG"
-            assert 200 <= image.width <= 1200
-        assert path.with_suffix(".jpg").stat().st_size < 300_000
 
 
 def test_what_needs_a_download_comes_last_offers_it_and_says_so() -> None:
     needing = [path for path in TEMPLATES if downloads(path)]
     assert needing == TEMPLATES[-len(needing) :]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for path in TEMPLATES:
         nodes = read(path)["nodes"]
         offered = [model for node in nodes for model in node["properties"].get("models", [])]
         assert downloads(path) == [model["name"] for model in offered]
         assert all(model["url"].endswith("/" + model["name"]) for model in offered)
         notes = " ".join(node["widgets_values"][0] for node in nodes if node["type"] in NOTES)
-        (row,) = [line for line in readme.splitlines() if line.startswith(f"| {path.stem} |")]
-        assert bool(offered) == ("Needs a download" in notes) == ("downloads" in row)
+        assert bool(offered) == ("Needs a download" in notes)
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
@@ -71,19 +62,6 @@ def test_every_inversion_has_the_spectrogram_of_its_own_recording(path: Path) ->
     for inputs in inverting:
         recording, _ = graph[inputs["latent"][0]]["inputs"]["pixels"]
         assert inputs["spectrogram"] == [recording, 1]
-
-
-def test_the_quick_start_is_six_nodes_that_fit_into_a_window_at_full_size() -> None:
-    start = read(QUICK_START)
-    assert len(start["nodes"]) == 6
-    scale, (left, top) = start["extra"]["ds"]["scale"], start["extra"]["ds"]["offset"]
-    assert scale == 1
-    for node in start["nodes"]:
-        (x, y), (width, height) = node["pos"], node["size"]
-        assert x + left >= 60
-        assert x + left + width <= 1680
-        assert y - 30 + top >= 90
-        assert y + top + height <= 900
 
 
 def test_the_quick_start_holds_the_blueprint_with_the_values_of_its_steps() -> None:

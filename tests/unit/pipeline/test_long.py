@@ -12,7 +12,7 @@ from stylus_ops.diffusion.features import Style
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline import transfer
 from stylus_ops.pipeline.settings import Settings
-from stylus_ops.pipeline.transfer import Transfer, transfer_files
+from stylus_ops.pipeline.transfer import Files, Transfer, transfer_files
 from stylus_ops.tiny import RECORDINGS
 from tests.unit.signals import melody, noise, snr
 
@@ -38,7 +38,8 @@ def test_sections_give_what_the_whole_gives(engine: Engine, tmp_path: Path, monk
     for count in (99, 2):
         monkeypatch.setattr(windows, "WINDOWS", count)
         output, figure = tmp_path / f"{count}.wav", tmp_path / f"{count}.png"
-        reports.append(transfer_files(engine, content, [STYLE], [], output, settings, figure, quiet=True))
+        files = Files(content, [STYLE], output, figure=figure)
+        reports.append(transfer_files(engine, files, settings, quiet=True))
         outputs.append(read_audio(output)[0])
         assert figure.stat().st_size > 10_000
     for key in ("samples", "channels", "sample_rate", "windows"):

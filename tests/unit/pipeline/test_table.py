@@ -22,7 +22,6 @@ def read(tmp_path: Path, data: bytes) -> list[tuple[int, dict[str, str]]]:
         b"content,style,style_start,\na,b,,\n",
         b"content,style,style_start\na,b\n",
     ],
-    ids=["plain", "space and a byte order mark", "a comma at the end", "a cell too few"],
 )
 def test_a_table_is_read_by_its_columns(tmp_path: Path, data: bytes) -> None:
     assert read(tmp_path, data) == [(2, {"content": "a", "style": "b", "style_start": ""})]
