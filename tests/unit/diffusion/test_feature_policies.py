@@ -9,7 +9,6 @@ from torch import Tensor
 
 from stylus_ops.dials import Schedule, Steering
 from stylus_ops.diffusion.features import Inversion, blend
-from stylus_ops.diffusion.host import Hook
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
 from tests import small_unet
@@ -45,28 +44,6 @@ def test_every_policy_gives_the_same_result(engine, corrections, windows, masked
     assert_close(results["recompute", 2], results["cache", 2], 1e-5)
     assert_close(results["recompute", 16], results["cache", 2], 1e-5)
     assert_close(results["cache_fp16", 2], results["cache", 2], HALF_BANK)
-
-
-@pytest.mark.parametrize(("room", "batches"), [(8, [8]), (7, [2, 3, 3]), (2, [2, 2, 2, 1, 1])])
-def test_recompute_is_one_batch_where_a_pass_has_room(engine, room, batches):
-    """Without room: the style, then the content's and the sample's rows pass by pass."""
-    content, style = record(engine, 0, "recompute", CONTENT), record(engine, 1, "recompute", STYLE)
-    seen: list[int] = []
-
-    def evaluate(x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
-        seen.append(len(x))
-        return engine.evaluate(x, sigma, rows, hook)
-
-    Stylizer(content, single(style), Steering())(evaluate, latents(2, CONTENT), content.sigmas[0], room)
-    assert sorted(seen) == sorted(batches)
-
-
-def test_off_the_schedule_recompute_takes_features_at_the_nearest_node(engine):
-    content, style = record(engine, 0), record(engine, 1)
-    x, sigma = latents(2), 1.1 * content.sigmas[1]
-    cached = Stylizer(content, single(style), Steering())
-    recomputed = Stylizer(content._replace(bank=None), single(style._replace(bank=None)), Steering())
-    assert_close(recomputed(engine.evaluate, x, sigma, 8), cached(engine.evaluate, x, sigma, 8), 1e-5)
 
 
 def test_features_are_freed_with_what_holds_them(engine):
