@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers.models import UNet2DConditionModel
 from diffusers.schedulers import DDIMScheduler
 from huggingface_hub.utils import validate_repo_id
 from safetensors.torch import load_file, save_file
@@ -21,13 +20,12 @@ from stylus_ops.dials import Schedule
 from stylus_ops.diffusion.features import bank_bytes
 from stylus_ops.diffusion.schedule import ddim_sigmas, timesteps
 from stylus_ops.diffusion.sites import feature_bytes
-from stylus_ops.engine.checkpoint import check_file
 from stylus_ops.engine.engine import Engine, choose_device
 from stylus_ops.engine.loading import load_model
 from stylus_ops.engine.source import find
-from stylus_ops.engine.stable_diffusion import CONFIGS, predicts_velocity
+from stylus_ops.engine.stable_diffusion import predicts_velocity
 from tests.small_folder import write_small_folder
-from tests.small_unet import CONTEXT_WIDTH, record, small_engine, small_sd_unet
+from tests.small_unet import record
 
 
 @pytest.fixture(scope="module")
@@ -58,35 +56,11 @@ def test_denoised_is_what_diffusers_scheduler_predicts(tmp_path):
         torch.testing.assert_close(engine.evaluate(x, sigma), expected, rtol=1e-4, atol=1e-4)
 
 
-def xl_unet() -> UNet2DConditionModel:
-    """Stable Diffusion XL's three levels with up to ten transformer blocks each, and a few channels."""
-    return UNet2DConditionModel(
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(16, 24, 32),
-        transformer_layers_per_block=(1, 2, 10),
-        layers_per_block=2,
-        attention_head_dim=2,
-        cross_attention_dim=CONTEXT_WIDTH,
-        use_linear_projection=True,
-        norm_num_groups=8,
-    )
-
-
-FAMILIES = {
-    "SD 1.x": small_sd_unet,
-    "SD 2.x": lambda: small_sd_unet(linear_projection=True, prediction_type="v_prediction"),
-    "XL": xl_unet,
-}
-
-
-@pytest.mark.parametrize("family", [*FAMILIES, "bundled prior"])
-def test_size_of_a_bank_is_foretold(family):
-    engine = Engine.load("tiny", "cpu") if family == "bundled prior" else small_engine(FAMILIES[family]())
-    schedule, size = Schedule(steps=2, sites=",".join(map(str, engine.decoder))), (8, 16)
-    for features, kept in (("cache", torch.float32), ("cache_fp16", torch.float16)):
-        inversion = record(engine, torch.zeros(3, 4, *size), features, schedule)
-        assert bank_bytes(inversion.bank) == 2 * 3 * feature_bytes(engine.decoder, inversion.sites, kept, *size)
+@pytest.mark.parametrize("features", ["cache", "cache_fp16"])
+def test_size_of_a_bank_is_foretold(engine, features):
+    kept, schedule = torch.float32 if features == "cache" else torch.float16, Schedule(steps=2, sites="3-11")
+    inversion = record(engine, torch.zeros(3, 4, 8, 14), features, schedule)
+    assert bank_bytes(inversion.bank) == 2 * 3 * feature_bytes(engine.decoder, inversion.sites, kept, 8, 14)
 
 
 def test_autoencoder_takes_the_mode_and_keeps_windows_apart(engine):
@@ -163,16 +137,16 @@ SPOILT = {
 
 def test_a_checkpoint_is_refused_by_the_name_of_its_bad_tensor(models, tmp_path):
     whole = load_file(models["sd15-small"])
-    keys = (
-        "model.diffusion_model.output_blocks.7.0.in_layers.2.weight",
-        "model.diffusion_model.middle_block.1.transformer_blocks.0.ff.net.2.bias",
-        "first_stage_model.decoder.up.1.block.2.conv1.weight",
-        "cond_stage_model.transformer.text_model.encoder.layers.5.mlp.fc1.weight",
-    )
-    for key, (words, spoil) in zip(keys, SPOILT.items(), strict=True):
+    keys = {
+        "model.diffusion_model.output_blocks.7.0.in_layers.2.weight": "up_blocks.2.resnets.1.conv1.weight",
+        "model.diffusion_model.middle_block.1.transformer_blocks.0.ff.net.2.bias": "mid_block.attentions.0.*ff.net.2.bias",
+        "first_stage_model.decoder.up.1.block.2.conv1.weight": "decoder.up_blocks.2.resnets.2.conv1.weight",
+        "cond_stage_model.transformer.text_model.encoder.layers.5.mlp.fc1.weight": "encoder.layers.5.mlp.fc1.weight",
+    }
+    for (key, name), (words, spoil) in zip(keys.items(), SPOILT.items(), strict=True):
         weights = {name: weight.clone() if name == key else weight for name, weight in whole.items()}
         spoil(weights, key)
-        with pytest.raises(ValueError, match=f"{re.escape(key)} .*{words}"):
+        with pytest.raises(ValueError, match=f"spoilt.safetensors .*{name} .*{words}"):
             load_model(str(save(weights, tmp_path)), torch.device("cpu"), torch.float32)
 
 
@@ -186,19 +160,6 @@ SPOILT_PARTS = {
     "vae": "decoder.up_blocks.1.resnets.1.conv1.weight",
     "text_encoder": "encoder.layers.0.mlp.fc1.weight",
 }
-
-
-@pytest.mark.parametrize(("part", "words"), [*zip([*SPOILT_PARTS, "unet"], SPOILT, strict=True)])
-def test_a_folder_is_refused_by_the_name_of_its_bad_tensor(folder, tmp_path, part, words):
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    weights = load_file(file := next((tmp_path / part).glob("*.safetensors")))
-    key = next(name for name in weights if name.endswith(SPOILT_PARTS[part]))
-    weights = {name: weight.clone() for name, weight in weights.items()}
-    SPOILT[words](weights, key)
-    save_file(weights, file)
-    message = rf"folder {re.escape(str(tmp_path))} .*{part}: tensor .*{SPOILT_PARTS[part]} .*{words}"
-    with pytest.raises(ValueError, match=message):
-        load_model(str(tmp_path), torch.device("cpu"), torch.float32)
 
 
 def test_a_part_in_several_files_loads_and_is_missed_by_name(folder, tmp_path):
@@ -223,10 +184,7 @@ def test_a_part_in_several_files_loads_and_is_missed_by_name(folder, tmp_path):
 def test_names_of_earlier_libraries_load(folder, tmp_path):
     """Stable Diffusion 1.5's own folder calls its autoencoder's attention and its text encoder's weights so."""
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    vae, text = (
-        tmp_path / "vae" / "diffusion_pytorch_model.safetensors",
-        tmp_path / "text_encoder" / "model.safetensors",
-    )
+    vae, text = (next((tmp_path / part).glob("*.safetensors")) for part in ("vae", "text_encoder"))
     weights = load_file(vae)
     for today, earlier in {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}.items():
         weights = {name.replace(f".{today}.", f".{earlier}."): weight for name, weight in weights.items()}
@@ -306,17 +264,15 @@ def open_clip_shapes() -> dict[str, tuple[int, ...]]:
     return {f"cond_stage_model.model.{name}": shape for name, shape in shapes.items()}
 
 
-def test_every_tensor_of_an_sd2_text_encoder_is_needed(models):
+def test_an_sd2_checkpoint_needs_its_whole_text_encoder(models, tmp_path):
     weights = load_file(models["sd21-small"])
-    configs = {part: json.loads((CONFIGS / "sd2" / part / "config.json").read_text("utf-8")) for part in SPOILT_PARTS}
-    configs["unet"] |= {"block_out_channels": [320] * 4, "attention_head_dim": [5] * 4}
-    shapes = open_clip_shapes()
-    weights |= {name: torch.zeros(1).expand(shape) for name, shape in shapes.items()}
     assert predicts_velocity(weights)
-    check_file(weights, configs)
-    for name in list(shapes)[::60]:
-        with pytest.raises(ValueError, match=f"{re.escape(name)} is missing"):
-            check_file({key: weight for key, weight in weights.items() if key != name}, configs)
+    weights |= {name: torch.zeros(shape, dtype=torch.float16) for name, shape in open_clip_shapes().items()}
+    model = load_model(str(save(weights, tmp_path)), torch.device("cpu"), torch.float32)
+    assert (model.prediction, model.context.shape) == ("v_prediction", (1, 77, 1024))
+    del weights["cond_stage_model.model.transformer.resblocks.20.mlp.c_proj.bias"]
+    with pytest.raises(ValueError, match=r"spoilt.safetensors .*layers.20.mlp.fc2.bias is missing"):
+        load_model(str(save(weights, tmp_path)), torch.device("cpu"), torch.float32)
 
 
 @pytest.mark.parametrize("name", ["./owner/model", "models/mistyped", "a/b/c", "owner/--x", "ö/ü", f"owner/{'m' * 97}"])
