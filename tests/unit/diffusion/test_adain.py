@@ -2,13 +2,9 @@
 
 import numpy as np
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
 from stylus_ops.diffusion.adain import adain, efdm
-
-SEEDS = st.integers(0, 2**31)
 
 
 def latents(seed: int, *shape: int, scale: float = 1.0, shift: float = 0.0) -> Tensor:
@@ -20,19 +16,6 @@ def latents(seed: int, *shape: int, scale: float = 1.0, shift: float = 0.0) -> T
 
 def channel(x: Tensor, c: int) -> np.ndarray:
     return x[:, c].numpy().ravel()
-
-
-@settings(deadline=None, derandomize=True, max_examples=30)
-@given(SEEDS, st.integers(1, 3), st.integers(1, 3))
-def test_adain_moves_every_channel_to_the_styles_mean_and_deviation(seed, windows, style_windows):
-    content = latents(seed, windows, 4, 6, 8)
-    style = latents(seed + 1, style_windows, 4, 6, 11, scale=2.5, shift=1.5)
-    out = adain(content, [style], [1.0])
-    assert out.shape == content.shape
-    for c in range(4):
-        x, s = channel(content, c), channel(style, c)
-        expected = (x - x.mean()) / x.std(ddof=1) * s.std(ddof=1) + s.mean()
-        np.testing.assert_allclose(channel(out, c), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_statistics_are_of_the_whole_clip_not_of_each_window():

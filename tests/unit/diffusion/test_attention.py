@@ -104,13 +104,6 @@ def test_hidden_states_give_the_attention_of_kept_queries_keys_and_values(
     assert_close(actual, expected(HIDDEN, CONTENT, styles, weights, steering))
 
 
-@pytest.mark.parametrize(("bank", "tolerance"), [(torch.float32, 1e-5), (torch.float16, 5e-3)])
-def test_features_are_used_in_the_models_dtype(bank, tolerance):
-    actual = run(injection(CONTENT.to(bank), [STYLE_A.to(bank)], [1.0], Steering()), HIDDEN.float())
-    assert actual.dtype == torch.float32
-    assert_close(actual, expected(HIDDEN, CONTENT, [STYLE_A], [1.0], Steering()), tolerance)
-
-
 def area_mean(mask: Tensor, height: int, width: int) -> Tensor:
     """[B, H, W] to [B, height * width, 1], means of equal rectangles, row by row."""
     batch, full_height, full_width = mask.shape

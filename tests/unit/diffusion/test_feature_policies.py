@@ -1,6 +1,5 @@
 """Cached, recomputed and shared features on a U-Net of Stable Diffusion's topology, in the diffusers host."""
 
-import gc
 import weakref
 
 import pytest
@@ -12,7 +11,7 @@ from stylus_ops.diffusion.features import Inversion, blend
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
 from tests import small_unet
-from tests.small_unet import latents, restyle, single, small_engine
+from tests.small_unet import latents, restyle, single, small_engine, small_sd_unet
 
 HALF_BANK = 2e-3
 """Relative tolerance of a float16 bank under a float32 model."""
@@ -57,38 +56,36 @@ def test_features_are_freed_with_what_holds_them(engine):
     assert not any(tensor() is not None for tensor in alive)
 
 
-def live_tensors() -> int:
-    gc.collect()
-    return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
-
-
-class Interrupted(Exception):
-    pass
-
-
 @pytest.mark.parametrize("when", ["inversion", "sampling"])
-def test_an_interrupt_leaves_nothing_behind(engine, monkeypatch, when):
+def test_an_interrupt_leaves_the_model_as_it_was(engine, monkeypatch, when):
+    """In the middle of an evaluation, at the last injected layer."""
     content, style = record(engine, 0), record(engine, 1)
     plain = engine.evaluate(latents(2), torch.tensor(1.0))
     processors = [layer.processor for layer in engine.attention.values()]
 
     def interrupt(*_: object) -> None:
-        raise Interrupted
+        raise KeyboardInterrupt
 
-    def run() -> None:
-        if when == "inversion":
-            record(engine, 0)
-        else:
-            restyle(engine, Stylizer(content, single(style), Steering()))
-
-    counts = []
-    for _ in range(3):
-        with monkeypatch.context() as patch:
-            # in the middle of an evaluation: at the projection of the last injected site
-            patch.setattr(engine.attention[11, 0].to_out[0], "forward", interrupt)
-            with pytest.raises(Interrupted):
-                run()
-        counts.append(live_tensors())
-    assert counts[1] == counts[2]
+    stylizer = Stylizer(content, single(style), Steering())
+    run = (lambda: record(engine, 0)) if when == "inversion" else (lambda: restyle(engine, stylizer))
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.attention[11, 0].to_out[0], "forward", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run()
     assert [layer.processor for layer in engine.attention.values()] == processors
     assert torch.equal(engine.evaluate(latents(2), torch.tensor(1.0)), plain)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "tolerance"), [(torch.float16, 0.01), (torch.bfloat16, 0.05), (torch.channels_last, 1e-4)]
+)
+def test_half_precision_and_channels_last_stay_near_float32(engine, chosen, tolerance):
+    if chosen is torch.channels_last:
+        other = small_engine(small_sd_unet().to(memory_format=chosen))
+    else:
+        other = small_engine(dtype=chosen)
+    expected, actual = (
+        restyle(host, Stylizer(record(host, 0), single(record(host, 1)), Steering())) for host in (engine, other)
+    )
+    assert actual.dtype == torch.float32
+    assert_close(actual, expected, tolerance)

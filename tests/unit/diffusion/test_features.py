@@ -47,12 +47,6 @@ def test_a_style_without_a_share_is_left_out(kept):
     assert style.weights == (1.0,)
 
 
-@pytest.mark.parametrize("weights", [[1.0], [-0.1, 1.1], [float("nan"), 1.0], [1.0, float("inf")], [0.0, 0.0]])
-def test_weights_that_are_no_shares_are_refused(weights):
-    with pytest.raises(ValueError, match="weights are "):
-        blend([single(1), single(2)], weights)
-
-
 @pytest.mark.parametrize(
     ("other", "words"),
     [

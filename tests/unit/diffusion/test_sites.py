@@ -12,14 +12,7 @@ def blocks(text: str, decoder: Decoder = SD1) -> list[int]:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [
-        ("6-11", [6, 7, 8, 9, 10, 11]),
-        ("6", [6]),
-        ("6, 8, 10-11", [6, 8, 10, 11]),
-        (" 9 - 10,3 ", [3, 9, 10]),
-        ("10, 6-7, 7", [6, 7, 10]),
-        ("11-11", [11]),
-    ],
+    [("6", [6]), ("6, 8, 10-11", [6, 8, 10, 11]), (" 9 - 10,3 ", [3, 9, 10]), ("10, 6-7, 7", [6, 7, 10])],
 )
 def test_numbers_and_ranges(text, expected):
     assert blocks(text) == expected

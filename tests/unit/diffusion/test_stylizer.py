@@ -4,23 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylus_ops.dials import Schedule, Steering
-from stylus_ops.diffusion.attention import Capture
+from stylus_ops.dials import Steering
 from stylus_ops.diffusion.features import Inversion, Style
-from stylus_ops.diffusion.recorder import Recorder
-from stylus_ops.diffusion.recorder import record as write
 from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.stylizer import Stylizer
-from tests.small_net import CONTENT, FINE, SIGMAS, SITES, STYLE_A, WIDTH, SmallNet, latents, record
+from tests.small_net import CONTENT, FINE, SIGMAS, STYLE_A, WIDTH, SmallNet, latents, record
 
 
 def transfer(
-    net: SmallNet,
-    content: Inversion,
-    style: Style,
-    steering: Steering,
-    per_pass: int = 8,
-    mask: Tensor | None = None,
+    net: SmallNet, content: Inversion, style: Style, steering: Steering, per_pass: int = 8, mask: Tensor | None = None
 ) -> Tensor:
     stylizer = Stylizer(content, style, steering, mask)
     return sample(lambda x, sigma: stylizer(net, x, sigma, per_pass), stylizer.start_latents(), content.sigmas)
@@ -73,16 +65,6 @@ def test_every_window_is_evaluated_with_its_own_conditioning(per_pass):
         close(conditioned.noise[b : b + 1], alone.noise)
         for together, single in zip(conditioned.bank or (), alone.bank or (), strict=True):
             close(together[1][b : b + 1], single[1])
-
-
-@pytest.mark.parametrize("corrections", [1, 3])
-def test_features_are_those_of_each_nodes_last_evaluation(net, corrections):
-    clip = record(net, CONTENT, per_pass=2, corrections=corrections)
-    for point, sigma, kept in zip(clip.trajectory, SIGMAS, clip.bank or (), strict=True):
-        hook = Capture(SITES)
-        net(point, sigma, None, hook)
-        for site, features in zip(SITES, kept, strict=True):
-            close(features, hook.features[site])
 
 
 def test_sampling_leaves_what_was_captured_as_it_was(net, content, style_a):
@@ -148,19 +130,6 @@ def test_guidance_chunks_repeat_the_features_and_keep_their_conditioning(content
             rows = slice(5 * chunk, 5 * chunk + 5)
             single = SmallNet(prompts[chunk : chunk + 1].expand(5, -1))
             close(both[rows], Stylizer(content, style_a, Steering())(single, x[rows], SIGMAS[2], 5))
-
-
-def test_off_the_schedule_the_nearest_node_serves(net, content, style_a):
-    """Features of the node nearest in log sigma; the evaluation itself stays at the sigma asked for."""
-    x, sigma = latents(7, 5), torch.tensor(2.4, dtype=torch.float64)
-    recorder = Recorder(sigma[None], SITES)
-    clips = []
-    for clip in (content, style_a.captures[0]):
-        assert clip.bank is not None
-        one_node = write(recorder, lambda x, s: recorder(net, x, s, 8), CONTENT, Schedule())
-        clips.append(one_node._replace(bank=(clip.bank[2],), noise=clip.noise))
-    only = Stylizer(clips[0], Style((clips[1],), (1.0,)), Steering())
-    assert torch.equal(Stylizer(content, style_a, Steering())(net, x, sigma, 8), only(net, x, sigma, 8))
 
 
 def test_content_that_converged_comes_back(net, style_a):
