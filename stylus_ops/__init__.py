@@ -45,7 +45,6 @@ sampling, which reads them.
   `diffusion.features`   what is kept of a clip: trajectory, features, and what they were taken with
   `diffusion.style_file` captured styles kept in files
   `diffusion.weights`    a digest that tells two models apart
-  `diffusion.streaming`  features between host memory and the device
   `diffusion.recorder`   inverts a clip and keeps its features: the write pass
   `diffusion.reader`     hands out features, from memory or evaluated again
   `diffusion.stylizer`   evaluates the model with features injected: the read pass
@@ -57,7 +56,6 @@ sampling, which reads them.
 `engine`                 the diffusers host
   `engine.source`        what a model's name means
   `engine.ldm_keys`      names of weights, diffusers' to latent diffusion's
-  `engine.checkpoint`    every tensor of a checkpoint or folder there, finite and in its shape
   `engine.model`         what is loaded: U-Net, autoencoder, empty prompt, noise levels
   `engine.loading`       loads it
   `engine.stable_diffusion` Stable Diffusion through diffusers

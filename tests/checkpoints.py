@@ -30,7 +30,6 @@ class UNetWidths:
     vector: int | None = None  # width of SDXL's pooled conditioning
 
 
-SD15 = UNetWidths()
 SMALL_SD15 = UNetWidths(multipliers=(1, 1, 1, 1))
 SMALL_SD21 = UNetWidths(multipliers=(1, 1, 1, 1), context=1024, linear_projection=True)
 SMALL_SDXL = UNetWidths((1, 1, 1), depths=(0, 1, 2), context=2048, linear_projection=True, vector=2816)

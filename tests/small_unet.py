@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from diffusers.models import UNet2DConditionModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from stylus_ops.dials import Schedule
 from stylus_ops.diffusion.features import Inversion, Style
@@ -50,12 +50,12 @@ def small_sd_unet(
     return unet
 
 
-def small_engine(unet: nn.Module | None = None, dtype: torch.dtype = torch.float32) -> Engine:
+def small_engine(unet: Any = None, dtype: torch.dtype = torch.float32) -> Engine:
     """The diffusers host on such a U-Net, without an autoencoder."""
     context = torch.randn(1, 5, CONTEXT_WIDTH, generator=torch.Generator().manual_seed(9)).to(dtype)
     unet = (small_sd_unet() if unet is None else unet).to(dtype)
     no_autoencoder: Any = None
-    model = LoadedModel(unet, no_autoencoder, context, sd_sigmas(), "epsilon", "tiny-256")
+    model = LoadedModel(unet, no_autoencoder, context, sd_sigmas(), unet.config["prediction_type"], "tiny-256")
     return Engine("small", model, torch.device("cpu"), dtype)
 
 

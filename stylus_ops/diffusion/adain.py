@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ..dials import Steering
 
@@ -48,24 +49,16 @@ def _quantiles(values: Tensor, count: int) -> Tensor:
     ordered = values.sort(dim=1).values
     if ordered.shape[1] == count:
         return ordered
-    return torch.nn.functional.interpolate(ordered[None], size=count, mode="linear", align_corners=True)[0]
+    return interpolate(ordered[None], size=count, mode="linear", align_corners=True)[0]
 
 
 def _like(values: Tensor, content: Tensor) -> Tensor:
-    channels_first = content.movedim(1, 0)
-    return values.reshape(channels_first.shape).movedim(0, 1)
+    return values.reshape(content.movedim(1, 0).shape).movedim(0, 1)
 
 
 def match_statistics(content: Tensor, styles: Sequence[Tensor], weights: Sequence[float], steering: Steering) -> Tensor:
-    """Blend the content's noise with its restyled version.
-
-    Args:
-        content, styles, weights: as for `adain`.
-        steering: its `adain_mode`, and its `adain`: 0 is the content, 1 the full effect.
-
-    Returns:
-        Of the content's shape.
-    """
+    """The content's noise blended with its restyled version, by the steering's `adain_mode` and `adain`: 0 is the content, 1
+    the full effect. Shapes and weights as in `adain`."""
     if steering.adain_mode == "none" or steering.adain == 0:
         return content
     matched = (adain if steering.adain_mode == "adain" else efdm)(content, styles, weights)

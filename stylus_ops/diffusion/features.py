@@ -57,7 +57,6 @@ def choose_policy(requested: str, needed: int, free: int, disk: int = 0) -> str:
         needed: bytes of the bank in the model's dtype.
         free: bytes of free host memory.
         disk: bytes of free disk that may be used.
-
     """
     if requested != "auto":
         return requested

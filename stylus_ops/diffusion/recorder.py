@@ -15,7 +15,6 @@ from .host import Denoise, Evaluate, OnStep, passes
 from .inversion import invert
 from .schedule import nearest_node
 from .sites import Site
-from .streaming import empty_on_host
 
 
 def record(
@@ -84,17 +83,18 @@ class Recorder:
 
     def _keep(self, node: int, rows: slice, windows: int, features: dict[Site, Tensor]) -> None:
         if rows.start == 0:
-            self._steps[node] = tuple(self._room(features[site], windows) for site in self.sites)
+            self._steps[node] = tuple(self._allocate(features[site], windows) for site in self.sites)
         for site, kept in zip(self.sites, self._steps[node], strict=True):
             kept[rows] = features[site]
 
-    def _room(self, part: Tensor, windows: int) -> Tensor:
+    def _allocate(self, part: Tensor, windows: int) -> Tensor:
         if self._on_disk:
             return self._on_disk((windows, *part.shape[1:]), part.dtype)
-        return empty_on_host(part, windows, self.dtype)
+        # Copies to the host run beside the model's work only if its memory is pinned.
+        return torch.empty((windows, *part.shape[1:]), dtype=self.dtype or part.dtype, pin_memory=part.is_cuda)
 
     def take(self) -> Bank | None:
-        """What was kept, None under `recompute`. The recorder lets go of it: a host may hold the recorder for longer."""
+        """What was kept, None under `recompute`. The recorder drops it: a host may keep the recorder for longer."""
         bank: Bank | None = tuple(self._steps) if self.keep else None
         self._steps = [()] * len(self._steps)
         if bank:

@@ -9,17 +9,12 @@ from .schedule import sampling_sigmas
 
 
 def sample(denoise: Denoise, noise: Tensor, sigmas: Tensor, on_step: OnStep | None = None) -> Tensor:
-    """Evaluate at nodes N-1 .. 0, the last step going to sigma 0.
+    """Clean latents [B, C, h, w] from `noise` at `sigmas[-1]`: evaluate at nodes N-1 .. 0, the last step going to sigma 0.
 
     Args:
-        noise: [B, C, h, w] at `sigmas[-1]`.
         sigmas: [N] ascending.
-
-    Returns:
-        Clean latents, same shape.
     """
-    x = noise
-    descending = sampling_sigmas(sigmas)
+    x, descending = noise, sampling_sigmas(sigmas)
     for i in range(len(sigmas)):
         denoised = denoise(x, descending[i])
         eps = (x - denoised) / descending[i]

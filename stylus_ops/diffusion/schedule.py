@@ -19,11 +19,8 @@ def timesteps(steps: int) -> Tensor:
 
     This is latent diffusion's "uniform" DDIM spacing for divisors of 1000, and stays in range for every other number.
 
-    Args:
-        steps: 2 to 999.
-
     Raises:
-        ValueError: `steps` is out of range.
+        ValueError: `steps` is not 2 to 999.
     """
     DIALS["steps"].check(steps)
     return 1 + (TRAIN_STEPS * torch.arange(steps)) // steps

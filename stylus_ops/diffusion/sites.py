@@ -42,12 +42,10 @@ def feature_bytes(decoder: Decoder, sites: Collection[Site], dtype: torch.dtype,
     Returns:
         Bytes.
     """
-    values = 0
-    for number, _ in sites:
-        _, channels, halvings = decoder[number]
-        scale = 2**halvings
-        values += -(-height // scale) * -(-width // scale) * channels
-    return values * dtype.itemsize
+    blocks = [decoder[number] for number, _ in sites]
+    return dtype.itemsize * sum(
+        -(-height // 2**block.halvings) * -(-width // 2**block.halvings) * block.channels for block in blocks
+    )
 
 
 def resolve_sites(text: str, decoder: Decoder) -> tuple[Site, ...]:

@@ -144,16 +144,8 @@ def _read_clip(number: int, clip: Mapping[str, Any], tensors: Mapping[str, Tenso
         conditioning is None
         or all(isinstance(tokens, Tensor) and isinstance(more, dict) for tokens, more in conditioning)
     )
-    return Inversion(
-        sigmas,
-        trajectory,
-        noise,
-        sites,
-        None,
-        valid_width,
-        conditioning,
-        weights(_unpack(clip["weights"], tensors)),
-    )
+    identity = weights(_unpack(clip["weights"], tensors))
+    return Inversion(sigmas, trajectory, noise, sites, None, valid_width, conditioning, identity)
 
 
 def _pack(value: object, name: str, tensors: dict[str, Tensor]) -> object:

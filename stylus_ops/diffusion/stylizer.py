@@ -40,13 +40,7 @@ class Stylizer:
         ValueError: content and style don't belong together, or the mask doesn't fit.
     """
 
-    def __init__(
-        self,
-        content: Inversion,
-        style: Style,
-        steering: Steering,
-        mask: Tensor | None = None,
-    ):
+    def __init__(self, content: Inversion, style: Style, steering: Steering, mask: Tensor | None = None):
         for capture in style.captures:
             check_same_schedule(content, capture, "style", "the inversion")
         if mask is not None and len(mask) not in (1, len(content.noise)):
@@ -93,15 +87,10 @@ class Stylizer:
             ]
             hook = None
             if self._injects(node):
-                hook = Injection(
-                    content[0] if content else {},
-                    styles,
-                    self.style.weights,
-                    self.steering,
-                    (x.shape[-2], x.shape[-1]),
-                    self._mask_of(rows),
-                )
-            self.reader.expect(self._parts(next_node, next_rows, x.device))
+                mask = self.mask if self.mask is None or len(self.mask) == 1 else self.mask[rows]
+                steered = self.style.weights, self.steering, (x.shape[-2], x.shape[-1]), mask
+                hook = Injection(content[0] if content else {}, styles, *steered)
+            self.reader.prefetch(self._parts(next_node, next_rows, x.device))
             # Under guidance every chunk has the same windows with other prompts: the features serve them one after the other.
             for chunk in range(chunks):
                 offset = slice(chunk * windows + rows.start, chunk * windows + rows.stop)
@@ -109,8 +98,8 @@ class Stylizer:
         return outputs.flatten(0, 1)
 
     def release(self) -> None:
-        """Let go of what was copied ahead, for a run that may have ended before the last node."""
-        self.reader.release()
+        """Drop what was copied ahead, for a run that may have ended before the last node."""
+        self.reader.prefetch(())
 
     def _injects(self, node: int) -> bool:
         """Sampling goes from node N - 1 down to 0: `start_percent` and `end_percent` are shares of the N steps on this way."""
@@ -135,10 +124,6 @@ class Stylizer:
         styles = self._style_parts(node, device) if rows.start == 0 else []
         return self._content_parts(node, rows, device) + styles
 
-    def _mask_of(self, rows: slice) -> Tensor | None:
-        """The mask of some windows: one image serves all, else each has its own."""
-        return self.mask if self.mask is None or len(self.mask) == 1 else self.mask[rows]
-
     def _fits_one_batch(self, x: Tensor, sigma: Tensor, node: int, per_pass: int) -> bool:
         """Whether features to be evaluated again and the sample have one size and noise level, and one pass has room for all.
 
@@ -156,20 +141,13 @@ class Stylizer:
 
     def _evaluate_together(self, evaluate: Evaluate, x: Tensor, node: int, sigma: Tensor) -> Tensor:
         batch = [*(clip.trajectory[node].to(x) for clip in self.reader.clips), x]
-        hook = JointInjection(
-            self.content.sites,
-            [len(part) for part in batch],
-            self.style.weights,
-            self.steering,
-            (x.shape[-2], x.shape[-1]),
-            self.mask,
-        )
+        steered = self.style.weights, self.steering, (x.shape[-2], x.shape[-1]), self.mask
+        hook = JointInjection(self.content.sites, [len(part) for part in batch], *steered)
         return evaluate(torch.cat(batch), sigma, slice(0, len(x)), hook)[-len(x) :]
 
     def start_latents(self) -> Tensor:
         """Where sampling starts, [B, C, h, w] at the last node: the content's noise with the styles' statistics."""
-        noise = self.content.noise
-        inside = self.content.statistics
+        noise, inside = self.content.noise, self.content.statistics
         matched = match_statistics(
             inside, [c.statistics for c in self.style.captures], self.style.weights, self.steering
         )

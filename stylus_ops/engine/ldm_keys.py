@@ -1,4 +1,4 @@
-"""Names of weights: diffusers' and transformers' to those of latent diffusion, which checkpoints carry and ComfyUI loads."""
+"""Names of a U-Net's weights: diffusers' to those of latent diffusion, which checkpoints carry and ComfyUI loads."""
 
 from __future__ import annotations
 
@@ -19,44 +19,6 @@ OUTSIDE = {
     "conv_norm_out": "out.0",
     "conv_out": "out.2",
 }
-AUTOENCODER = (
-    (r"encoder\.down_blocks\.(\d)\.resnets\.(\d)", lambda m: f"encoder.down.{m[1]}.block.{m[2]}"),
-    (r"encoder\.down_blocks\.(\d)\.downsamplers\.0", lambda m: f"encoder.down.{m[1]}.downsample"),
-    (r"decoder\.up_blocks\.(\d)\.resnets\.(\d)", lambda m: f"decoder.up.{3 - int(m[1])}.block.{m[2]}"),
-    (r"decoder\.up_blocks\.(\d)\.upsamplers\.0", lambda m: f"decoder.up.{3 - int(m[1])}.upsample"),
-    (r"mid_block\.resnets\.(\d)", lambda m: f"mid.block_{int(m[1]) + 1}"),
-    (r"mid_block\.attentions\.0\.group_norm", lambda m: "mid.attn_1.norm"),
-    (r"mid_block\.attentions\.0\.to_([qkv])", lambda m: f"mid.attn_1.{m[1]}"),
-    (r"mid_block\.attentions\.0\.to_out\.0", lambda m: "mid.attn_1.proj_out"),
-    (r"conv_shortcut", lambda m: "nin_shortcut"),
-    (r"conv_norm_out", lambda m: "norm_out"),
-)
-
-OPEN_CLIP = (
-    (r"embeddings\.position_embedding\.weight", "positional_embedding"),
-    (r"embeddings\.token_embedding", "token_embedding"),
-    (r"final_layer_norm", "ln_final"),
-    (r"encoder\.layers", "transformer.resblocks"),
-    (r"self_attn\.[qkv]_proj\.", "attn.in_proj_"),
-    (r"self_attn", "attn"),
-    (r"layer_norm", "ln_"),
-    (r"mlp\.fc1", "mlp.c_fc"),
-    (r"mlp\.fc2", "mlp.c_proj"),
-)
-
-
-def open_clip_key(key: str) -> str:
-    """OpenCLIP's name, in SD 2.x, of one weight of CLIP's text encoder; queries, keys and values are rows of one weight."""
-    for pattern, theirs in OPEN_CLIP:
-        key = re.sub(pattern, theirs, key)
-    return key
-
-
-def ldm_autoencoder_key(key: str) -> str:
-    """The name of one weight of Stable Diffusion's autoencoder of four levels."""
-    for pattern, ours in AUTOENCODER:
-        key = re.sub(pattern, ours, key)
-    return key
 
 
 def ldm_key(key: str) -> str:

@@ -16,19 +16,10 @@ READ = ("model_index.json", "scheduler/*.json", "unet/*", "vae/*", "text_encoder
 """The files of a diffusers folder that make a model."""
 WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
 """The parts of a diffusers folder, and how the files with their weights begin."""
-HUB_FILES = [
-    "model_index.json",
-    "scheduler/*.json",
-    *(
-        f"{part}/{name}"
-        for part, weights in WEIGHTS.items()
-        for name in (
-            "config.json",
-            f"{weights}.safetensors",
-            f"{weights}-*.safetensors",
-            f"{weights}.safetensors.*.json",
-        )
-    ),
+HUB_FILES = ["model_index.json", "scheduler/*.json", *(f"{part}/config.json" for part in WEIGHTS)] + [
+    f"{part}/{weights}{ending}"
+    for part, weights in WEIGHTS.items()
+    for ending in (".safetensors", "-*.safetensors", ".safetensors.*.json")
 ]
 """Weights in their first variant, and what says how to read them."""
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")

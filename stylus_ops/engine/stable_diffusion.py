@@ -6,6 +6,7 @@ Only safetensors are read. The configurations lie in `configs/`, so that a check
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,17 +23,23 @@ from ..diffusion.schedule import TRAIN_STEPS, sigmas_from_alphas_cumprod
 if torchaudio_functional is None:
     hide_broken_torchaudio()
 
-from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_clip_checkpoint,
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+    convert_open_clip_checkpoint,
+)
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel
 from transformers.utils import logging as transformers_logging
 
-from .checkpoint import TEXT, UNET, VAE, check_file, check_part, tensor
+from ..tiny import AUTOENCODER as VAE
+from ..tiny import UNET
 from .model import LoadedModel, sd_sigmas
 from .source import WEIGHTS
 
@@ -40,10 +47,13 @@ for logging in (diffusers_logging, transformers_logging):
     logging.set_verbosity_error()
     logging.disable_progress_bar()
 
+TEXT = "cond_stage_model."
 CONFIGS = Path(__file__).with_name("configs")
 START_TOKEN, END_TOKEN, PROMPT_TOKENS = 49406, 49407, 77
 PADDING_TOKENS = {768: END_TOKEN, 1024: 0}
 """What fills a prompt up, by context width: SD 1.x repeats the end token, SD 2.x uses 0."""
+
+ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 PREDICTIONS = ("epsilon", "v_prediction")
@@ -81,7 +91,7 @@ def load_checkpoint(path: Path, device: torch.device, dtype: torch.dtype) -> Loa
         raise ValueError(f"model {path.name} holds no Stable Diffusion U-Net: {NEEDED}")
     damaged = f"model {path.name} is damaged or incomplete", "download it again"
     with _blaming(*damaged):
-        channels = tensor(weights, first, 4).shape[1]
+        channels = weights[first].shape[1]
     if channels != 4:
         raise ValueError(f"model {path.name} takes {channels} input channels (inpainting or editing), not 4: {NEEDED}")
     with _blaming(*damaged):
@@ -91,29 +101,26 @@ def load_checkpoint(path: Path, device: torch.device, dtype: torch.dtype) -> Loa
     for part, key in (("a VAE", f"{VAE}decoder.conv_in.weight"), ("a text encoder", TEXT)):
         if not any(name.startswith(key) for name in weights):
             raise ValueError(f"model {path.name} comes without {part}: use a full checkpoint, or a diffusers folder")
-
-    where = _bundled_config(width)
     with _blaming(*damaged):
-        configs = {part: _config(Path(where["config"]) / part, "config.json") for part in WEIGHTS}
-        configs["unet"] |= _unet_config(weights)
-        check_file(weights, configs)
-        text_encoder = create_diffusers_clip_model_from_ldm(
-            CLIPTextModel, weights, subfolder="text_encoder", torch_dtype=torch.float32, **where
-        )
-        vae = AutoencoderKL.from_single_file(weights, subfolder="vae", torch_dtype=torch.float32, **where)
+        text_encoder, vae = (_empty(part, _bundled_config(width, part)) for part in ("text_encoder", "vae"))
+        clip = width == 768
+        text = convert_ldm_clip_checkpoint(weights) if clip else convert_open_clip_checkpoint(text_encoder, weights)
+        _fill(text_encoder, text)
+        _fill(vae, convert_ldm_vae_checkpoint(weights, dict(vae.config)))
         unet: Any = unet_from_checkpoint(weights, dtype)
+        context = empty_prompt(text_encoder)
+    prediction = "v_prediction" if predicts_velocity(weights) else "epsilon"
     return LoadedModel(
         unet.to(device),
         ScaledAutoencoder(vae.to(device)),
-        empty_prompt(text_encoder).to(device, dtype),
+        context.to(device, dtype),
         sd_sigmas(),
-        "v_prediction" if predicts_velocity(weights) else "epsilon",
+        prediction,
         "sd-512",
     )
 
 
 def load_folder(name: str, folder: Path, device: torch.device, dtype: torch.dtype) -> LoadedModel:
-    where: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
     refused = (
         f"folder {name} can't be loaded",
         "download it again, or use one with model_index.json and, as safetensors, unet, vae and text_encoder",
@@ -125,23 +132,21 @@ def load_folder(name: str, folder: Path, device: torch.device, dtype: torch.dtyp
     with _blaming(*refused):
         with _blaming("scheduler"):
             scheduler = DDIMScheduler.from_config(_config(folder / "scheduler", "scheduler_config.json"))
+        parts: dict[str, Any] = {}
         for part, weights in WEIGHTS.items():
             with _blaming(part):
-                check_part(_read_part(folder / part, weights), part, _config(folder / part, "config.json"))
-        text_encoder = CLIPTextModel.from_pretrained(
-            folder, subfolder="text_encoder", torch_dtype=torch.float32, **where
-        )
-        vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32, **where)
-        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=dtype, **where)
-        preset, context = preset_of(unet.config["sample_size"]), empty_prompt(text_encoder)
+                parts[part] = _empty(part, _config(folder / part, "config.json"))
+                tensors = _read_part(folder / part, weights)
+                _fill(parts[part], tensors, dtype if part == "unet" else torch.float32)
+        preset, context = preset_of(parts["unet"].config["sample_size"]), empty_prompt(parts["text_encoder"])
     if len(scheduler.alphas_cumprod) != TRAIN_STEPS or scheduler.config.prediction_type not in PREDICTIONS:
         raise ValueError(
             f"model {name} has a schedule of {len(scheduler.alphas_cumprod)} steps and predicts "
             f"{scheduler.config.prediction_type}: {NEEDED}"
         )
     return LoadedModel(
-        unet.to(device),
-        ScaledAutoencoder(vae.to(device)),
+        parts["unet"].to(device),
+        ScaledAutoencoder(parts["vae"].to(device)),
         context.to(device, dtype),
         sigmas_from_alphas_cumprod(scheduler.alphas_cumprod),
         scheduler.config.prediction_type,
@@ -155,7 +160,8 @@ def _blaming(what: str, remedy: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        missing = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+        reason = " ".join(missing.split()) or type(error).__name__
         raise ValueError(f"{what} ({reason}): {remedy}" if remedy else f"{what}: {reason}") from error
 
 
@@ -179,6 +185,43 @@ def _read_part(folder: Path, weights: str) -> dict[str, Tensor]:
     return tensors
 
 
+def _empty(part: str, config: dict[str, Any]) -> Any:
+    """One part of a model as configured, without memory for its weights."""
+    build = {"unet": UNet2DConditionModel.from_config, "vae": AutoencoderKL.from_config}
+    with torch.device("meta"):
+        return build[part](config) if part in build else CLIPTextModel(CLIPTextConfig(**config))
+
+
+def _fill(model: Any, weights: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> None:
+    """Give an `_empty` model its weights, and make it ready for inference.
+
+    Raises:
+        ValueError: naming the first tensor that is missing, misshapen, not floating point, or not finite.
+    """
+    weights, filled = {_current(key): weight for key, weight in weights.items()}, {}
+    for name, parameter in model.named_parameters():
+        key = _current(name)
+        if key not in weights:
+            raise ValueError(f"tensor {key} is missing")
+        weight = weights[key]
+        if weight.shape != parameter.shape:
+            raise ValueError(f"tensor {key} is {list(weight.shape)}, not {list(parameter.shape)}")
+        if not weight.is_floating_point():
+            raise ValueError(f"tensor {key} is {str(weight.dtype).removeprefix('torch.')}, not floating point")
+        # The sum takes a fifth of the time; only where it is not finite every value is looked at.
+        if not weight.sum(dtype=torch.float32).isfinite() and not weight.isfinite().all():
+            raise ValueError(f"tensor {key} contains NaN or infinity")
+        filled[name] = weight.to(dtype)
+    model.load_state_dict(filled, strict=False, assign=True)  # buffers are made where they are used
+    model.eval()
+
+
+def _current(key: str) -> str:
+    """Today's name of a weight that an earlier diffusers or transformers wrote."""
+    key = re.sub(r"\.(query|key|value|proj_attn)\.", lambda match: f".{ATTENTION[match[1]]}.", key)
+    return key.removeprefix("text_model.")
+
+
 def preset_of(sample_size: Any) -> str:
     """The preset whose images are nearest to those that a U-Net was trained on.
 
@@ -195,30 +238,21 @@ def preset_of(sample_size: Any) -> str:
 
 def context_width(weights: Mapping[str, Tensor]) -> int:
     """Width of the prompt that a checkpoint's cross-attention reads: 768 for SD 1.x, 1024 for SD 2.x."""
-    return tensor(weights, f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", 2).shape[1]
+    return weights[f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"].shape[1]
 
 
 def unet_from_checkpoint(weights: Mapping[str, Tensor], dtype: torch.dtype) -> UNet2DConditionModel:
-    """The U-Net of an SD 1.x or 2.x checkpoint; its widths are read off the weights."""
-    return UNet2DConditionModel.from_single_file(
-        dict(weights),
-        subfolder="unet",
-        torch_dtype=dtype,
-        **_unet_config(weights),
-        **_bundled_config(context_width(weights)),
-    )
+    """The U-Net of an SD 1.x or 2.x checkpoint; its four levels' widths, and its heads, are read off the weights."""
+    width = context_width(weights)
+    widths = [weights[f"{UNET}input_blocks.{3 * level + 1}.0.out_layers.3.weight"].shape[0] for level in range(4)]
+    heads = {} if width == 768 else {"attention_head_dim": [channels // 64 for channels in widths]}
+    unet = _empty("unet", {**_bundled_config(width, "unet"), "block_out_channels": widths, **heads})
+    _fill(unet, convert_ldm_unet_checkpoint(dict(weights), dict(unet.config)), dtype)
+    return unet
 
 
-def _unet_config(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Where a checkpoint's U-Net may differ from the bundled configuration: its four levels' widths, and its heads."""
-    keys = [f"{UNET}input_blocks.{3 * level + 1}.0.out_layers.3.weight" for level in range(4)]
-    widths = [tensor(weights, key, 4).shape[0] for key in keys]
-    heads = {} if context_width(weights) == 768 else {"attention_head_dim": [width // 64 for width in widths]}
-    return {"block_out_channels": widths, **heads}
-
-
-def _bundled_config(context_width: int) -> dict[str, Any]:
-    return {"config": str(CONFIGS / ("sd1" if context_width == 768 else "sd2")), "local_files_only": True}
+def _bundled_config(context_width: int, part: str) -> dict[str, Any]:
+    return _config(CONFIGS / ("sd1" if context_width == 768 else "sd2") / part, "config.json")
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -242,4 +276,5 @@ def empty_prompt(text_encoder: CLIPTextModel) -> Tensor:
     """The text encoder's output for an empty prompt, [1, 77, width]."""
     padding = PADDING_TOKENS.get(text_encoder.config.hidden_size, END_TOKEN)
     tokens = [START_TOKEN, END_TOKEN] + [padding] * (PROMPT_TOKENS - 2)
-    return text_encoder(torch.tensor([tokens])).last_hidden_state
+    positions = torch.arange(PROMPT_TOKENS)[None]
+    return text_encoder(torch.tensor([tokens]), position_ids=positions).last_hidden_state

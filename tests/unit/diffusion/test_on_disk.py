@@ -43,7 +43,7 @@ def test_a_disk_that_is_full_is_said_at_once(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
-        with pytest.raises(OSError, match=r"has no room for 42 MB that this recording takes meanwhile .*: make room"):
+        with pytest.raises(OSError, match="no room"):
             OnDisk(tmp_path, SHAPE)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

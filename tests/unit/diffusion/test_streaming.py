@@ -11,7 +11,6 @@ from stylus_ops.dials import Steering
 from stylus_ops.diffusion import reader as reader_module
 from stylus_ops.diffusion.features import Inversion, Style, blend
 from stylus_ops.diffusion.sampling import sample
-from stylus_ops.diffusion.streaming import Ahead, begin_copy, empty_on_host
 from stylus_ops.diffusion.stylizer import Stylizer
 from tests.small_net import CONTENT, SIGMAS, STYLE_A, STYLE_B, SmallNet, latents, record
 
@@ -80,61 +79,3 @@ def test_an_interrupted_run_releases_what_it_copied_ahead(net, clips, copies):
     assert any(copy() is not None for copy in copies)
     stylizer.release()
     assert not any(copy() is not None for copy in copies)
-
-
-def test_on_the_cpu_the_bank_itself_is_read(net, clips):
-    net.calls.clear()
-    stylizer_of(clips)(net, latents(7, 5), SIGMAS[2], PER_PASS)
-    content, style = clips
-    for call, start in zip(net.calls, (0, 2, 4), strict=True):
-        for number, site in enumerate(content.sites):
-            assert call.hook.content[site].data_ptr() == content.bank[2][number][start:].data_ptr()
-            for read, capture in zip(call.hook.styles, style.captures, strict=True):
-                assert read[site].data_ptr() == capture.bank[2][number].data_ptr()
-    net.calls.clear()
-
-
-def test_a_guess_is_used_once_and_a_wrong_one_is_dropped():
-    begun: list[str] = []
-
-    def begin(key: str) -> Callable[[], str]:
-        begun.append(key)
-        return lambda: key.upper()
-
-    ahead = Ahead(begin)
-    ahead.expect(["a", "b"])
-    assert begun == ["a", "b"]
-    assert ahead.take("b") == "B"
-    assert begun == ["a", "b"]
-    ahead.expect(["a", "c"])
-    assert begun == ["a", "b", "c"]
-    assert ahead.take("d") == "D"
-    ahead.expect([])
-    assert [ahead.take(key) for key in "ac"] == ["A", "C"]
-    assert begun == ["a", "b", "c", "d", "a", "c"]
-
-
-def test_room_in_host_memory_is_like_the_part():
-    part = torch.zeros(2, 3, 5, dtype=torch.bfloat16)
-    assert (room := empty_on_host(part, 7, None)).shape == (7, 3, 5)
-    assert room.dtype == torch.bfloat16
-    assert empty_on_host(part, 7, torch.float16).dtype == torch.float16
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_cuda_features_are_pinned_and_arrive_whole():
-    """Without the wait, the sums would be taken of what the copies have not filled yet."""
-    device = torch.device("cuda", torch.cuda.current_device())
-    parts = [torch.full((64, 1024, 320), float(i), device=device) for i in range(4)]
-    kept = [empty_on_host(part, len(part), torch.float16) for part in parts]
-    for room, part in zip(kept, parts, strict=True):
-        room[:] = part
-    assert all(room.is_pinned() and room[1:].is_pinned() for room in kept)
-    before = torch.cuda.memory_allocated(device)
-    for _ in range(8):
-        sums = [copy.float().sum() for copy in begin_copy(kept, device)()]
-        assert torch.stack(sums).tolist() == [float(i * parts[0].numel()) for i in range(4)]
-    begin_copy(kept, device)  # never asked for
-    del sums
-    torch.cuda.synchronize(device)
-    assert torch.cuda.memory_allocated(device) == before

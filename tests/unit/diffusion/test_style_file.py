@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,14 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from stylus_ops.dials import Steering
 from stylus_ops.diffusion.features import Inversion, Style, blend
 from stylus_ops.diffusion.sampling import sample
-from stylus_ops.diffusion.style_file import FORMAT, read_style, write_style
+from stylus_ops.diffusion.style_file import read_style, write_style
 from stylus_ops.diffusion.stylizer import Stylizer
 from tests.small_net import CONTENT, SIGMAS, STYLE_A, STYLE_B, SmallNet, record
 
@@ -27,7 +27,7 @@ CONDITIONING: list[Any] = [
 ]
 
 
-def plain(value: object) -> object:
+def same(value: object) -> object:
     return value
 
 
@@ -43,7 +43,8 @@ def net() -> SmallNet:
 
 @pytest.fixture(scope="module")
 def style(net: SmallNet) -> Style:
-    clips = [record(net, STYLE_A, features="recompute", valid_width=7), record(net, STYLE_B, features="recompute")]
+    """One clip with features, which the file leaves out, and one without."""
+    clips = [record(net, STYLE_A, valid_width=7), record(net, STYLE_B, features="recompute")]
     known = [clip._replace(weights=WEIGHTS, conditioning=CONDITIONING) for clip in clips]
     return blend([Style((clip,), (1.0,)) for clip in known], [2, 1])
 
@@ -51,24 +52,16 @@ def style(net: SmallNet) -> Style:
 @pytest.fixture
 def path(style: Style, tmp_path: Path) -> Path:
     path = tmp_path / "choir.safetensors"
-    write_style(path, style, "choir.flac", plain, plain)
+    write_style(path, style, "choir.flac", same, same)
     return path
 
 
 def test_a_style_from_a_file_gives_the_same_transfer_to_the_bit(net, style, path):
     read, recording = read_style(path)
-    content = record(net, CONTENT)
+    assert all(clip.bank is None for clip in read.captures)
+    content, style = record(net, CONTENT), style._replace(captures=[c._replace(bank=None) for c in style.captures])
     assert torch.equal(transfer(net, content, read), transfer(net, content, style))
     assert recording == "choir.flac"
-
-
-def test_cached_features_are_left_out_and_evaluated_again(net, tmp_path):
-    style = Style((record(net, STYLE_A),), (1.0,))
-    write_style(tmp_path / "style.safetensors", style, "", plain, plain)
-    read = read_style(tmp_path / "style.safetensors")[0]
-    assert read.captures[0].bank is None
-    content = record(net, CONTENT)
-    torch.testing.assert_close(transfer(net, content, read), transfer(net, content, style), rtol=0, atol=1e-12)
 
 
 def test_everything_plain_comes_back_as_it_was(style, path):
@@ -83,31 +76,10 @@ def test_everything_plain_comes_back_as_it_was(style, path):
         assert extra == {"strength": 1.0}
 
 
-def test_the_hosts_identity_passes_through_its_own_hands(style, tmp_path):
-    path = tmp_path / "style.safetensors"
-    write_style(path, style, "", lambda weights: {"identity": weights}, plain)
-    read = read_style(path, lambda weights: ("restored", weights))[0]
-    assert read.captures[0].weights == ("restored", {"identity": WEIGHTS})
-
-
 def test_what_is_not_plain_is_refused_and_leaves_no_file(style, tmp_path):
-    with pytest.raises(ValueError, match=r"conditioning.0 holds a object, which a style file can't keep"):
-        write_style(tmp_path / "style.safetensors", style, "", plain, lambda _: [object()])
+    with pytest.raises(ValueError, match="conditioning"):
+        write_style(tmp_path / "style.safetensors", style, "", same, lambda _: [object()])
     assert not list(tmp_path.iterdir())
-
-
-def test_an_interrupted_write_leaves_the_earlier_file(style, path, monkeypatch):
-    before = path.read_bytes()
-    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        write_style(path, style, "another", plain, plain)
-    assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match="style 'gone' does not exist"):
-        read_style(tmp_path / "gone.safetensors")
 
 
 @settings(deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -127,12 +99,6 @@ def test_a_damaged_file_is_refused_in_words_or_read(path, cut, flip):
         assert str(error).startswith("style 'damaged' is ")  # noqa: PT017
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file modes")
-def test_a_style_is_open_to_those_to_whom_other_files_are(path):
-    path.with_name("other").touch()
-    assert path.stat().st_mode == path.with_name("other").stat().st_mode
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on a file's size")
 def test_a_style_that_finds_no_room_is_told_of_in_words_and_leaves_the_earlier_one(style, path):
     import resource
@@ -141,17 +107,20 @@ def test_a_style_that_finds_no_room_is_told_of_in_words_and_leaves_the_earlier_o
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
         with pytest.raises(OSError, match="style 'choir' can't be written"):
-            write_style(path, style, "another", plain, plain)
+            write_style(path, style, "another", same, same)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
 
+def metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, "pt") as file:
+        return file.metadata()
+
+
 def rewritten(path: Path, change: dict[str, str], **tensors: Tensor) -> Path:
-    clips = struct.unpack("<Q", path.read_bytes()[:8])[0]
-    metadata = json.loads(path.read_bytes()[8 : 8 + clips])["__metadata__"]
-    save_file({**load_file(path), **tensors}, path, {**metadata, **change})
+    save_file({**load_file(path), **tensors}, path, {**metadata(path), **change})
     return path
 
 
@@ -159,7 +128,6 @@ def rewritten(path: Path, change: dict[str, str], **tensors: Tensor) -> Path:
     ("change", "tensors"),
     [
         ({}, {"0.sigmas": SIGMAS.flip(0)}),
-        ({}, {"0.sigmas": SIGMAS[:2]}),
         ({}, {"0.trajectory": torch.zeros(4, 3, 4, 4, 9)}),
         ({}, {"0.noise": torch.full((3, 4, 4, 10), torch.nan, dtype=torch.float64)}),
         ({}, {"0.noise": torch.full((3, 4, 4, 10), 3e38)}),
@@ -167,10 +135,8 @@ def rewritten(path: Path, change: dict[str, str], **tensors: Tensor) -> Path:
         ({}, {f"empty {number}": torch.zeros(0) for number in range(5000)}),
         ({}, {"0.noise": torch.zeros(3, 4, 4, 10).to(torch.float8_e4m3fn)}),
         ({"clips": "[]"}, {}),
-        ({"clips": "{}"}, {}),
         ({"clips": "[" * 100_000}, {}),
         ({"clips": '[{"share": 1}]'}, {}),
-        ({"clips": "nonsense"}, {}),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused(path, change, tensors):
@@ -182,22 +148,17 @@ def test_a_file_that_contradicts_itself_is_refused(path, change, tensors):
     ("key", "value"),
     [
         ("share", -1.0),
-        ("share", float("nan")),
         ("share", 10**400),
         ("valid_width", 99),
-        ("valid_width", True),
         ("sites", []),
-        ("sites", [["a", 0]]),
         ("sites", [[6]]),
         ("conditioning", {"list": [{"list": [{"value": 1.0}, {"dict": {}}]}]}),
         ("weights", {"tensor": "9.gone"}),
         ("weights", {"pickle": "x"}),
-        ("weights", 5),
     ],
 )
 def test_a_clip_that_is_none_is_refused(path, key, value):
-    length = struct.unpack("<Q", path.read_bytes()[:8])[0]
-    clips = json.loads(json.loads(path.read_bytes()[8 : 8 + length])["__metadata__"]["clips"])
+    clips = json.loads(metadata(path)["clips"])
     clips[0][key] = value
     with pytest.raises(ValueError, match="style 'choir' is damaged"):
         read_style(rewritten(path, {"clips": json.dumps(clips)}))
@@ -208,7 +169,7 @@ def test_more_windows_than_a_transfer_has_time_for_are_refused(style, path):
         noise=torch.zeros(129, 4, 4, 10), trajectory=torch.zeros(len(SIGMAS), 129, 4, 4, 10)
     )
     with pytest.raises(ValueError, match="style 'choir' has 129 windows and may have 128"):
-        write_style(path, Style((many,), (1.0,)), "", plain, plain)
+        write_style(path, Style((many,), (1.0,)), "", same, same)
     tensors = {"0.noise": many.noise, "0.trajectory": many.trajectory}
     with pytest.raises(ValueError, match=r"style 'choir' has 1\d\d windows and may have 128"):
         read_style(rewritten(path, {}, **tensors))
@@ -218,7 +179,6 @@ def test_more_windows_than_a_transfer_has_time_for_are_refused(style, path):
 def test_other_formats_are_named(path, format, words):
     with pytest.raises(ValueError, match=words):
         read_style(rewritten(path, {"format": format}))
-    assert FORMAT == "stylus style 1"
 
 
 def test_a_pickle_is_never_opened(tmp_path):

@@ -16,6 +16,7 @@ from stylus_ops.pipeline.transfer import Clip, Transfer
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 RATE = 44100
+Run = Callable[..., tuple[Tensor, Tensor]]
 
 
 def clip(hertz: float, brightness: float, transfer: Transfer) -> Clip:
@@ -28,7 +29,7 @@ def clip(hertz: float, brightness: float, transfer: Transfer) -> Clip:
 
 
 @pytest.fixture(scope="module")
-def restyled() -> Callable[..., tuple[Tensor, Tensor]]:
+def restyled() -> Run:
     """Latents and sound of one transfer on the bundled prior."""
 
     def run(device: str, dtype: str = "float32", **dials: object) -> tuple[Tensor, Tensor]:
@@ -46,31 +47,26 @@ def decibels(difference: Tensor, reference: Tensor) -> float:
 
 
 @pytest.fixture(scope="module")
-def on_processor(restyled: Callable[..., tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def on_processor(restyled: Run) -> tuple[Tensor, Tensor]:
     return restyled("cpu")
 
 
 @pytest.mark.parametrize(("dtype", "most"), [("float32", -60.0), ("float16", -50.0), ("bfloat16", -35.0)])
 def test_a_transfer_is_the_processor_s(
-    restyled: Callable[..., tuple[Tensor, Tensor]], on_processor: tuple[Tensor, Tensor], dtype: str, most: float
+    restyled: Run, on_processor: tuple[Tensor, Tensor], dtype: str, most: float
 ) -> None:
     latents, sound = restyled("cuda", dtype)
-    print(f"{dtype}: latents {decibels(latents - on_processor[0], on_processor[0]):.1f} dB, ", end="")
-    print(f"sound {decibels(sound - on_processor[1], on_processor[1]):.1f} dB off the processor's")
     assert torch.isfinite(sound).all()
     assert decibels(latents - on_processor[0], on_processor[0]) < most
 
 
 @pytest.mark.parametrize("per_pass", [1, 8])
-def test_kept_features_and_those_evaluated_again_are_the_same(
-    restyled: Callable[..., tuple[Tensor, Tensor]], per_pass: int
-) -> None:
+def test_kept_features_and_those_evaluated_again_are_the_same(restyled: Run, per_pass: int) -> None:
     kept, again = (restyled("cuda", features=policy, windows_per_pass=per_pass)[0] for policy in ("cache", "recompute"))
-    print(f"{per_pass} a pass: {decibels(kept - again, kept):.1f} dB")
     assert decibels(kept - again, kept) < -40
 
 
-def test_memory_on_the_device_is_given_back(restyled: Callable[..., tuple[Tensor, Tensor]]) -> None:
+def test_memory_on_the_device_is_given_back(restyled: Run) -> None:
     restyled("cuda")
     before = torch.cuda.memory_allocated()
     for _ in range(3):
