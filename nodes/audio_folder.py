@@ -13,7 +13,7 @@ from ..stylus_ops.dials import Album
 from .audio_mel import read_recording, recording_path
 from .host.messages import tell, warn
 from .host.runs import check_interrupt
-from .inputs import widgets
+from .inputs import answer, widgets
 
 WHOLE_INPUT = "."
 
@@ -71,8 +71,7 @@ class LoadAudioFolder(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, folder: str, first: int | None, most: int | None) -> bool | str:
-        known_so_far(folder, first, most)  # raised, because ComfyUI shows an answer once for every input
-        return True
+        return answer(known_so_far, folder, first, most)
 
 
 def subfolders() -> list[str]:

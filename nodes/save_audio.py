@@ -92,12 +92,14 @@ class SaveAudio(io.ComfyNode):
     def validate_inputs(
         cls, filename_prefix: str | None = None, format: str | None = None, bit_depth: str | None = None
     ) -> bool | str:
-        """Raises what is refused, because ComfyUI shows an answer once for every input."""
-        check_prefix("linked" if filename_prefix is None else filename_prefix)
-        if bit_depth is not None and bit_depth not in BIT_DEPTHS:
-            raise ValueError(f"bit_depth is {bit_depth!r}: choose {', '.join(BIT_DEPTHS)}")
-        if format is not None and bit_depth is not None:
-            check_format(f"audio.{format}", 1, bit_depth)
+        try:
+            check_prefix("linked" if filename_prefix is None else filename_prefix)
+            if bit_depth is not None and bit_depth not in BIT_DEPTHS:
+                raise ValueError(f"bit_depth is {bit_depth!r}: choose {', '.join(BIT_DEPTHS)}")
+            if format is not None and bit_depth is not None:
+                check_format(f"audio.{format}", 1, bit_depth)
+        except ValueError as error:
+            return str(error)
         return True
 
 

@@ -23,7 +23,6 @@ WIDTH = 8
 
 class Call(NamedTuple):
     windows: int
-    rows: slice | None
     hook: Hook | None
 
 
@@ -62,7 +61,7 @@ class SmallNet(nn.Module):
         self.calls: list[Call] = []
 
     def __call__(self, x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
-        self.calls.append(Call(len(x), rows, hook))
+        self.calls.append(Call(len(x), hook))
         features = torch.tanh(self.enter(x.double() / (1 + sigma**2).sqrt()) + 0.2 * sigma.log())
         if self.prompts is not None:
             features = features + (self.prompts[:1] if rows is None else self.prompts[rows])[:, :, None, None]

@@ -53,7 +53,8 @@ def small_sd_unet(
 def small_engine(unet: Any = None, dtype: torch.dtype = torch.float32) -> Engine:
     """The diffusers host on such a U-Net, without an autoencoder."""
     context = torch.randn(1, 5, CONTEXT_WIDTH, generator=torch.Generator().manual_seed(9)).to(dtype)
-    unet = (small_sd_unet() if unet is None else unet).to(dtype)
+    unet = unet or small_sd_unet()
+    unet.to(dtype)
     no_autoencoder: Any = None
     model = LoadedModel(unet, no_autoencoder, context, sd_sigmas(), unet.config["prediction_type"], "tiny-256")
     return Engine("small", model, torch.device("cpu"), dtype)

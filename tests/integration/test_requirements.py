@@ -85,3 +85,9 @@ def test_comfyui_keeps_its_packages(install: ComfyInstall, tmp_path: Path) -> No
     environment = environment_as_pip_sees_it(tmp_path / "venv", install.python, packages)
     assert "torch" in pip(environment, "list")
     assert changes(environment) == {}
+
+
+def test_older_transformers_stay(tmp_path: Path) -> None:
+    torch_alone = environment_as_pip_sees_it(tmp_path / "venv", Path(sys.executable), ["torch"])
+    pip(torch_alone, "install", "--quiet", "transformers>=4.50,<5", "huggingface-hub<1")
+    assert changes(torch_alone) == {}

@@ -140,7 +140,7 @@ def test_a_style_of_another_length_agrees(pair):
 def test_every_dial_moves_the_result_far_more_than_the_tolerance(pair):
     """Without this, agreement with the reference would say little."""
     base = Setting(beta=0.5)
-    moved = {"alpha": 0.8, "gamma": 0.65, "tau": 1.2, "beta": 0.6, "strength": 0.8, "mode": "efdm"}
+    moved: dict[str, Any] = {"alpha": 0.8, "gamma": 0.65, "tau": 1.2, "beta": 0.6, "strength": 0.8, "mode": "efdm"}
     results = [our_result(pair, base), *(our_result(pair, base._replace(**{k: v})) for k, v in moved.items())]
     for other in results[1:]:
         assert difference(other, results[0]) > 200 * TOLERANCE

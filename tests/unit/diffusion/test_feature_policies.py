@@ -1,6 +1,7 @@
 """Cached, recomputed and shared features on a U-Net of Stable Diffusion's topology, in the diffusers host."""
 
 import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -15,8 +16,6 @@ from tests.small_unet import latents, restyle, single, small_engine, small_sd_un
 
 HALF_BANK = 2e-3
 """Relative tolerance of a float16 bank under a float32 model."""
-CONTENT, STYLE = 3, 2
-"""Windows."""
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +80,8 @@ def test_an_interrupt_leaves_the_model_as_it_was(engine, monkeypatch, when):
 )
 def test_half_precision_and_channels_last_stay_near_float32(engine, chosen, tolerance):
     if chosen is torch.channels_last:
-        other = small_engine(small_sd_unet().to(memory_format=chosen))
+        unet: Any = small_sd_unet()
+        other = small_engine(unet.to(memory_format=chosen))
     else:
         other = small_engine(dtype=chosen)
     expected, actual = (

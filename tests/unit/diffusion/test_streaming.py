@@ -42,10 +42,6 @@ def clips(net: SmallNet) -> tuple[Inversion, Style]:
     return record(net, CONTENT), blend([first, second], [0.6, 0.4])
 
 
-def stylizer_of(clips: tuple[Inversion, Style]) -> Stylizer:
-    return Stylizer(clips[0], clips[1], Steering())
-
-
 @pytest.mark.parametrize("chunks", [1, 2])
 @pytest.mark.parametrize(
     "sigmas",
@@ -56,9 +52,9 @@ def stylizer_of(clips: tuple[Inversion, Style]) -> Stylizer:
     ],
 )
 def test_a_sampler_that_jumps_gets_the_features_of_its_own_node(net, clips, copies, sigmas, chunks):
-    x, stylizer = latents(7, 5).repeat(chunks, 1, 1, 1), stylizer_of(clips)
+    x, stylizer = latents(7, 5).repeat(chunks, 1, 1, 1), Stylizer(clips[0], clips[1], Steering())
     for sigma in sigmas:
-        bare = stylizer_of(clips)(net, x, sigma, 5, chunks)
+        bare = Stylizer(clips[0], clips[1], Steering())(net, x, sigma, 5, chunks)
         torch.testing.assert_close(stylizer(net, x, sigma, PER_PASS, chunks), bare, rtol=0, atol=1e-11)
     net.calls.clear()  # they hold the hooks, which hold the features
     assert copies
@@ -66,7 +62,7 @@ def test_a_sampler_that_jumps_gets_the_features_of_its_own_node(net, clips, copi
 
 
 def test_an_interrupted_run_releases_what_it_copied_ahead(net, clips, copies):
-    stylizer = stylizer_of(clips)
+    stylizer = Stylizer(clips[0], clips[1], Steering())
 
     def evaluate(*arguments):
         if len(net.calls) == 4:
