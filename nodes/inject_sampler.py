@@ -58,7 +58,10 @@ class StyleNode(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, start_percent: float | None, end_percent: float | None) -> bool | str:
-        known = {"start_percent": start_percent, "end_percent": end_percent}  # None: comes out of another node
+        known: dict[str, Any] = {
+            "start_percent": start_percent,
+            "end_percent": end_percent,
+        }  # None: comes out of another node
         return answer(lambda: Steering(**{name: value for name, value in known.items() if value is not None}))
 
 

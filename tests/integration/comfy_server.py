@@ -112,8 +112,8 @@ class Run:
         return [value for name, value, _ in self.progress if name == node]
 
     def words(self, node: str) -> list[str]:
-        """The texts that were shown on a node, in order."""
-        return [text for name, text in self.texts if name == node]
+        """The texts that were shown on a node, in order, each as one line."""
+        return [" ".join(text.split()) for name, text in self.texts if name == node]
 
 
 class Graph(dict[str, dict[str, Any]]):

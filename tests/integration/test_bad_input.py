@@ -215,7 +215,7 @@ def test_a_file_that_cannot_be_written_is_refused(comfy: ComfyServer, inputs: di
     graph, saved = audio_graph()
     graph[saved]["inputs"] |= inputs
     before = sorted(comfy.base.glob("*")) + sorted(comfy.output.rglob("*"))
-    assert words(comfy, graph).count(f"{expected} ") == 1
+    assert expected in words(comfy, graph)
     assert sorted(comfy.base.glob("*")) + sorted(comfy.output.rglob("*")) == before
 
 

@@ -75,7 +75,7 @@ def test_a_run_says_what_it_does_and_how_long_it_takes(comfy: ComfyServer) -> No
     graph = TransferGraph(comfy, content=clip, steps=3)
     run = comfy.finish(graph)
     for node, work in ((graph.invert, "analysing 2 windows"), (graph.sampler, "restyling 2 windows")):
-        first, *_, before_last, last = (text.split("\n") for text in run.words(node))
+        first, *_, before_last, last = (text.split("\n") for name, text in run.texts if name == node)
         assert first == [work]
         assert before_last[0] == last[0] == work
         assert before_last[1].startswith("step 2 of 3, ")
