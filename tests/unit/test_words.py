@@ -54,6 +54,12 @@ def test_the_scripts_have_all_their_words(language: str) -> None:
         assert language in ("en", "fr") or text != english[key]
 
 
+def test_names_and_messages_can_be_printed_on_a_windows_console() -> None:
+    sources = [*(ROOT / "nodes").rglob("*.py"), *(ROOT / "stylus_ops").rglob("*.py"), ROOT / "__init__.py"]
+    for text in [*leaves(words("en")).values(), *(path.read_text(encoding="utf-8") for path in sources)]:
+        text.encode("cp1252")
+
+
 @pytest.mark.parametrize("node", sorted(NODE_IDS))
 def test_a_node_has_a_page_of_help_with_a_picture_and_an_example(node: str) -> None:
     page = (ROOT / "web" / "docs" / f"{node}.md").read_text(encoding="utf-8")
