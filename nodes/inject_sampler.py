@@ -58,10 +58,8 @@ class StyleNode(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, start_percent: float | None, end_percent: float | None) -> bool | str:
-        known: dict[str, Any] = {
-            "start_percent": start_percent,
-            "end_percent": end_percent,
-        }  # None: comes out of another node
+        known: dict[str, Any] = {"start_percent": start_percent, "end_percent": end_percent}
+        # A number that comes out of another node is not known yet: None.
         return answer(lambda: Steering(**{name: value for name, value in known.items() if value is not None}))
 
 
