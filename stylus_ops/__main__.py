@@ -254,7 +254,12 @@ def _add_common(parser: argparse.ArgumentParser, command: Callable[..., int], pr
     model = parser.add_argument_group("model")
     model.add_argument("--model", default="tiny", help=MODELS)
     model.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    model.add_argument("--dtype", default="auto", help="auto, float32, float16, bfloat16; auto is float16 on CUDA")
+    model.add_argument(
+        "--dtype",
+        default="auto",
+        help="auto, float32, float16, bfloat16; auto is float16 on CUDA, and "
+        "for long recordings bfloat16 on CPUs that multiply it",
+    )
     for title, group in GROUPS.items():
         shown = parser.add_argument_group(title)
         for dial in dials_of(group):

@@ -31,10 +31,13 @@ class Engine:
     """A loaded model as the core's `Evaluate`, and its autoencoder.
 
     Latents are float32 on `device`, in the U-Net's own scale and the variance-exploding form of `schedule`.
+
+    Args:
+        mixed: whether many windows may be multiplied in bfloat16, which this CPU does faster, with the weights in float32.
     """
 
-    def __init__(self, name: str, model: LoadedModel, device: torch.device, dtype: torch.dtype):
-        self.name, self.model, self.device, self.dtype = name, model, device, dtype
+    def __init__(self, name: str, model: LoadedModel, device: torch.device, dtype: torch.dtype, mixed: bool = False):
+        self.name, self.model, self.device, self.dtype, self.mixed = name, model, device, dtype, mixed
         self.attention = decoder_attention(model.unet)
         self.decoder = decoder_of(model.unet)
         self.evaluations = 0
@@ -46,7 +49,8 @@ class Engine:
 
         Args:
             device: "auto", "cpu", "cuda", "cuda:1" or "mps". auto takes the accelerator that is there.
-            dtype: "auto", "float32", "float16" or "bfloat16". auto is float16 on CUDA and float32 elsewhere.
+            dtype: "auto", "float32", "float16" or "bfloat16". auto is float16 on CUDA and float32 elsewhere, `mixed` on CPUs
+                that multiply bfloat16 in hardware.
 
         Raises:
             ValueError: this machine does not have the device, the dtype is unknown, or the model can't be loaded.
@@ -55,7 +59,8 @@ class Engine:
         if dtype not in ("auto", *DTYPES):
             raise ValueError(f"dtype is {dtype!r}: choose auto, {', '.join(DTYPES)}")
         precision = DTYPES.get(dtype, torch.float16 if chosen.type == "cuda" else torch.float32)
-        return cls(name, load_model(name, chosen, precision), chosen, precision)
+        mixed = dtype == "auto" and chosen.type == "cpu" and multiplies_bfloat16()
+        return cls(name, load_model(name, chosen, precision), chosen, precision, mixed)
 
     def describe(self) -> dict[str, str]:
         """What was loaded, for reports."""
@@ -186,6 +191,12 @@ def _decoder_transformers(unet: UNet2DConditionModel) -> Iterator[tuple[int, int
         for offset, transformer in enumerate(getattr(block, "attentions", ())):
             yield number + offset, level, transformer
         number += len(block.resnets)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware, as far as PyTorch can tell (from 2.6 on, on x86)."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, check, bool)() for check in checks)
 
 
 def choose_device(name: str) -> torch.device:

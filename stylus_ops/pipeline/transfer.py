@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 AUDIO_SUFFIXES = tuple(f".{name}" for name in FORMATS)
 LARGEST_BANK = 3 << 29
 """Bytes of features that are kept in memory unless that is asked for; more go to disk."""
+MANY_WINDOWS = 8
+"""Windows of all clips from which on a CPU may multiply in bfloat16; fewer gain little."""
 COLUMNS = 2000
 """Columns of a spectrogram in the figure."""
 
@@ -150,6 +152,7 @@ class Transfer:
         """What the settings that say "auto" came to."""
         self._evaluated_before = engine.evaluations
         self._on_disk: list[OnDisk] = []
+        self._mixed = False
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[tqdm]:
@@ -208,6 +211,8 @@ class Transfer:
                 encoded.append(self.engine.encode(recording.images(windows)))
                 bar.update()
         latents = torch.cat(encoded)
+        self._mixed = self.engine.mixed and len(latents) >= MANY_WINDOWS
+        self.chosen["dtype"] = "bfloat16" if self._mixed else str(self.engine.dtype).removeprefix("torch.")
         sigmas = ddim_sigmas(self.engine.model.sigmas, self.settings.steps)
         recorder = Recorder(sigmas, self.sites, self._feature_policy(latents), self._room_on_disk)
         per_pass = self._windows_per_pass(latents)
@@ -295,7 +300,8 @@ class Transfer:
 
     def _evaluate(self, x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
         """The engine's evaluation, after which what was read from disk for it leaves the memory."""
-        output = self.engine.evaluate(x, sigma, rows, hook)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._mixed):
+            output = self.engine.evaluate(x, sigma, rows, hook)
         for tensor in self._on_disk:
             tensor.release()
         return output
