@@ -197,8 +197,8 @@ class Schedule(Group):
     """How content and styles are inverted: the same for all clips of a transfer."""
 
     steps: int = whole(
-        10,
-        "Noise levels of inversion and sampling. With Stylus Tiny more than 10 change little; the paper has 50, for Stable Diffusion.",
+        8,
+        "Noise levels of inversion and sampling. With Stylus Tiny more than 8 change little; the paper has 50, for Stable Diffusion.",
         low=2,
         high=999,
     )
