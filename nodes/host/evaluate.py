@@ -68,7 +68,9 @@ def wrap(patcher: ModelPatcher, step: Step, memory: Memory) -> None:
             extra = {name: _rows(value, index, len(x)) for name, value in kwargs.items()}
             options = _hooked(transformer_options, hook)
             with nullcontext() if hook is None else _uncompiled(transformer_options):
-                return executor(latents, sigma.reshape(1).expand(len(latents)), *inputs, options, **extra)
+                return executor(
+                    latents, sigma.to(latents.device).reshape(1).expand(len(latents)), *inputs, options, **extra
+                )
 
         per_pass = memory.windows_per_pass or _windows_that_fit(base, x)
         return step(evaluate, x, t[0], per_pass, len(chunks))

@@ -10,7 +10,8 @@ from torch import Tensor
 from .sites import Site
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
-"""`denoise(x, sigma)`: latents [B, C, h, w] and a scalar sigma to the denoised prediction D(x, sigma), same shape."""
+"""`denoise(x, sigma)`: latents [B, C, h, w] and a scalar sigma, in host memory, to the denoised prediction D(x, sigma), same
+shape. Reading a scalar that lies on a GPU would wait for all the work that is queued there."""
 
 LATENT_PIXELS = 8
 """Rows and columns of an image in one of its latents', in every autoencoder of Stable Diffusion's shape."""

@@ -51,7 +51,7 @@ class FeatureReader:
         captured = []
         for rows in passes(len(points), per_pass):
             hook = Capture(clip.sites)
-            evaluate(points[rows], clip.sigmas[part.node].to(part.device), None, hook)
+            evaluate(points[rows], clip.sigmas[part.node], None, hook)
             captured.append(hook.features)
         return {site: torch.cat([features[site] for features in captured]) for site in clip.sites}
 

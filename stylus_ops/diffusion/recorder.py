@@ -34,9 +34,7 @@ def record(
         latents, schedule, on_step, evaluated: as for `invert`.
         valid_width: latent columns that hold sound; None for all.
     """
-    trajectory = invert(
-        denoise, latents, recorder.sigmas.to(latents.device), schedule, on_step, recorder.skip, evaluated
-    )
+    trajectory = invert(denoise, latents, recorder.sigmas, schedule, on_step, recorder.skip, evaluated)
     noise = trajectory.noise.to("cpu", copy=True)
     return Inversion(
         recorder.sigmas, trajectory.evaluated, noise, recorder.sites, recorder.take(), valid_width or noise.shape[-1]

@@ -251,7 +251,7 @@ class Transfer:
             return sample(
                 lambda x, sigma: stylizer(self._evaluate, x, sigma, per_pass),
                 noise,
-                content.sigmas.to(self.engine.device),
+                content.sigmas,
                 on_step=lambda i, x, denoised: bar.update(),
             )
 
