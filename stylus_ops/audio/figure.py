@@ -56,12 +56,12 @@ class Figure(NamedTuple):
 
 
 def recording_panel(title: str, waveform: Tensor, sample_rate: int) -> Panel:
-    """A recording's mel spectrogram, of about as many frames as the plot has columns.
+    """A recording's mel spectrogram, of about as many frames as the plot has columns, and of bands as it has rows.
 
     Args:
         waveform: [C, T] at `sample_rate` Hz.
     """
-    params = PRESETS["sd-512"]
+    params = replace(PRESETS["sd-512"], n_mels=256, padding=2)
     waveform = resample(waveform.float().cpu(), sample_rate, params.sample_rate)
     column_ms = 1000 * waveform.shape[-1] / params.sample_rate / PLOT_WIDTH
     params = replace(params, hop_ms=min(max(column_ms, params.hop_ms), params.window_ms))
