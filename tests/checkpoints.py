@@ -19,7 +19,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from stylus_ops.disk import write_atomically
 from stylus_ops.engine.ldm_keys import ldm_key
 from stylus_ops.engine.stable_diffusion import CONFIGS
-from stylus_ops.tiny import UNET
+from stylus_ops.tiny import AUTOENCODER, UNET
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -90,37 +90,29 @@ def sd_shapes(family: str, **unet: Any) -> Shapes:
     def config(part: str) -> dict[str, Any]:
         return json.loads((CONFIGS / family / part / "config.json").read_text(encoding="utf-8"))
 
+    def named(part: Any, prefix: str, key: Callable[[str], str]) -> dict[str, tuple[int, ...]]:
+        return {prefix + key(name): tuple(weight.shape) for name, weight in part.named_parameters()}
+
     with torch.device("meta"):
-        parts: list[tuple[Any, Callable[[str], str]]] = [
-            (
-                UNet2DConditionModel.from_config(config("unet") | unet),
-                _sdxl_key if "addition_embed_type" in unet else _unet_key,
-            ),
-            (AutoencoderKL.from_config(config("vae")), _vae_key),
-        ]
+        unet_key = _sdxl_key if "addition_embed_type" in unet else ldm_key
+        shapes = named(UNet2DConditionModel.from_config(config("unet") | unet), UNET, unet_key)
+        shapes |= named(AutoencoderKL.from_config(config("vae")), AUTOENCODER, _vae_key)
         if family == "sd1":
-            parts.append((CLIPTextModel(CLIPTextConfig(**config("text_encoder"))), _text_key))
-    shapes = {key(name): tuple(weight.shape) for part, key in parts for name, weight in part.named_parameters()}
+            text_encoder: Any = CLIPTextModel(CLIPTextConfig(**config("text_encoder")))
+            text_model = getattr(text_encoder, "text_model", text_encoder)  # gone in transformers 5
+            shapes |= named(text_model, "cond_stage_model.transformer.text_model.", str)
     return {key: (*shape, 1, 1) if ".attn_1." in key and len(shape) == 2 else shape for key, shape in shapes.items()}
-
-
-def _unet_key(name: str) -> str:
-    return UNET + ldm_key(name)
 
 
 def _sdxl_key(name: str) -> str:
     layer, _, parameter = name.rpartition(".")
-    return f"{UNET}{SDXL_KEYS[layer]}.{parameter}" if layer in SDXL_KEYS else _unet_key(name)
+    return f"{SDXL_KEYS[layer]}.{parameter}" if layer in SDXL_KEYS else ldm_key(name)
 
 
 def _vae_key(name: str) -> str:
     for ours, published in VAE_KEYS.items():
         name = name.replace(ours, published)
-    return "first_stage_model." + re.sub(r"up_blocks\.(\d)", lambda level: f"up.{3 - int(level[1])}", name)
-
-
-def _text_key(name: str) -> str:
-    return "cond_stage_model.transformer.text_model." + name.removeprefix("text_model.")
+    return re.sub(r"up_blocks\.(\d)", lambda level: f"up.{3 - int(level[1])}", name)
 
 
 def _random_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
