@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -41,30 +42,21 @@ CODECS = (
 def write_seeds(folder: Path, seconds: float = SECONDS) -> list[Path]:
     """Good recordings in every format that can be written here, the name of each its format and codec."""
     sounds = {setup: _sound(seconds, *setup) for setup in SETUPS}
-    writing: list[tuple[str, Callable[..., None], str, str | None]] = [
-        *(
-            (f"{form}-{subtype}.{form.lower()}", _write_with_libsndfile, form, subtype)
-            for form in soundfile.available_formats()
-            for subtype in soundfile.available_subtypes(form)
-            if form != "RAW"
-        ),
-        *(
-            (f"{form}.{form}", write_with_ffmpeg, form, None)
-            for form in sorted(av.formats_available.difference(NOT_RECORDINGS.split()))
-            if av.ContainerFormat(form).is_output
-        ),
-        *(
-            (f"{form}-{codec}.{form}", write_with_ffmpeg, form, codec)
-            for form in CONTAINERS.split()
-            for codec in CODECS.split()
-        ),
-    ]
-    for name, write, form, codec in writing:
+
+    def attempt(name: str, write: Callable[..., None], form: str, codec: str | None) -> None:
         for (rate, _), sound in sounds.items():
             with suppress(av.FFmpegError, soundfile.SoundFileError, ValueError, TypeError):
-                write(folder / name, sound, rate, form, codec)
-                break
+                return write(folder / name, sound, rate, form, codec)
             (folder / name).unlink(missing_ok=True)
+
+    for form in set(soundfile.available_formats()) - {"RAW"}:
+        for subtype in soundfile.available_subtypes(form):
+            attempt(f"{form}-{subtype}.{form.lower()}", _write_with_libsndfile, form, subtype)
+    for form in av.formats_available.difference(NOT_RECORDINGS.split()):
+        if av.ContainerFormat(form).is_output:
+            attempt(f"{form}.{form}", write_with_ffmpeg, form, None)
+    for form, codec in product(CONTAINERS.split(), CODECS.split()):
+        attempt(f"{form}-{codec}.{form}", write_with_ffmpeg, form, codec)
     for form in ("avi", "matroska", "mov"):
         write_with_ffmpeg(folder / f"{form}-video.{form}", sounds[SETUPS[0]], SETUPS[0][0], form, "aac", picture=True)
     for path in [path for path in folder.iterdir() if path.suffix in JOINED]:
@@ -99,11 +91,10 @@ def write_with_ffmpeg(
     """Write `sound` `[T, C]`, a few black frames, or both.
 
     Args:
-        form: FFmpeg's name of the container; that of the path's ending where there is none.
-        codec: the container's own where there is none.
-        options: the codec's.
+        form: FFmpeg's name of the container, else that of the path's ending.
+        codec: else the container's own, with these options.
     """
-    with av.open(f"file:{path}", "w", format=form and form.partition(",")[0]) as container:
+    with av.open(f"file:{path}", "w", format=form) as container:
         container.metadata["title"] = TAG
         if sound is not None:
             codec = codec or container.default_audio_codec
@@ -153,10 +144,10 @@ def _repeated(movie: bytes, times: int) -> bytes:
     return bytes(content)
 
 
-def corpus(seeds: list[Path], folder: Path, count: int, seed: int = 0) -> Iterator[Path]:
+def corpus(seeds: list[Path], folder: Path, count: int) -> Iterator[Path]:
     """Write `count` damaged files, one after the other; each number, however many there are, gives the same file."""
     for number in range(count):
-        dice = random.Random(f"{seed}/{number}")
+        dice = random.Random(f"damage {number}")
         name, damage = list(DAMAGES.items())[number % len(DAMAGES)]
         path = dice.choice(seeds)
         content = path.read_bytes()
@@ -207,28 +198,22 @@ def _number(choices: Sequence[int], size: int, dice: random.Random) -> bytes:
 
 
 DAMAGES: dict[str, Callable[[bytes, int, random.Random], bytes]] = {
-    "cut": lambda content, place, dice: content[:place],
-    "behead": lambda content, place, dice: content[place:],
+    "cut": lambda data, place, dice: data[:place],
+    "behead": lambda data, place, dice: data[place:],
     "flip": _flipped,
-    "scramble": lambda content, place, dice: _over(content, place, dice.randbytes(dice.choice((1, 8, 64, 1024)))),
-    "blank": lambda content, place, dice: _over(
-        content, place, dice.choice((b"\0", b"\xff")) * dice.choice((4, 64, 4096))
-    ),
+    "scramble": lambda data, place, dice: _over(data, place, dice.randbytes(dice.choice((1, 8, 64, 1024)))),
+    "blank": lambda data, place, dice: _over(data, place, dice.choice((b"\0", b"\xff")) * dice.choice((4, 64, 4096))),
     # A number of the header, be it a length, a rate or a count of channels, at an end of its range.
-    "claim": lambda content, place, dice: _over(
-        content, place % 256, _number(EXTREMES, dice.choice((1, 2, 4, 8)), dice)
-    ),
+    "claim": lambda data, place, dice: _over(data, place % 256, _number(EXTREMES, dice.choice((1, 2, 4, 8)), dice)),
     # Samples that no sound has, where the file holds floats.
-    "shout": lambda content, place, dice: _over(content, len(content) // 2 & ~3, _number(NO_SAMPLES, 4, dice)),
-    "insert": lambda content, place, dice: content[:place] + dice.randbytes(dice.choice((1, 7, 512))) + content[place:],
-    "drop": lambda content, place, dice: content[:place] + content[place + dice.choice((1, 7, 512)) :],
-    "repeat": lambda content, place, dice: content + content[place:],
-    "append": lambda content, place, dice: content + dice.randbytes(dice.choice((1, 128, 8192))),
-    "tags": lambda content, place, dice: content.replace(
-        TAG.encode(), bytes(dice.choices(range(0x80, 0x100), k=len(TAG)))
-    ),
+    "shout": lambda data, place, dice: _over(data, len(data) // 2 & ~3, _number(NO_SAMPLES, 4, dice)),
+    "insert": lambda data, place, dice: data[:place] + dice.randbytes(dice.choice((1, 7, 512))) + data[place:],
+    "drop": lambda data, place, dice: data[:place] + data[place + dice.choice((1, 7, 512)) :],
+    "repeat": lambda data, place, dice: data + data[place:],
+    "append": lambda data, place, dice: data + dice.randbytes(dice.choice((1, 128, 8192))),
+    "tags": lambda data, place, dice: data.replace(TAG.encode(), bytes(dice.choices(range(0x80, 0x100), k=len(TAG)))),
     # No codec has these names, in those containers that name theirs.
-    "codec": lambda content, place, dice: CODEC_NAMES.sub(lambda name: b"X" * len(name[0]), content),
-    "rename": lambda content, place, dice: content,  # gets another ending
-    "replace": lambda content, place, dice: dice.choice((dice.randbytes(4096), *NO_RECORDINGS)),
+    "codec": lambda data, place, dice: CODEC_NAMES.sub(lambda name: b"X" * len(name[0]), data),
+    "rename": lambda data, place, dice: data,  # gets another ending
+    "replace": lambda data, place, dice: dice.choice((dice.randbytes(4096), *NO_RECORDINGS)),
 }
