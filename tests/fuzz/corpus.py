@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import av
 import numpy as np
@@ -97,13 +97,8 @@ def write_with_ffmpeg(
     with av.open(f"file:{path}", "w", format=form) as container:
         container.metadata["title"] = TAG
         if sound is not None:
-            codec = codec or container.default_audio_codec
-            if codec in (None, "none"):
-                raise ValueError("no sound")
-            layout = LAYOUTS[sound.shape[1]]
-            stream = cast(
-                av.AudioStream, container.add_stream(codec, rate=rate, layout=layout, options=dict(options or {}))
-            )
+            codec, layout = codec or container.default_audio_codec, LAYOUTS[sound.shape[1]]
+            stream: Any = container.add_stream(codec, rate=rate, layout=layout, options=dict(options or {}))
         if picture:
             video = container.add_stream("mpeg4", rate=10)
             video.width = video.height = 32
