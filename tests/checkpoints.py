@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,5 +161,5 @@ def cached_models(folder: Path) -> dict[str, Path]:
         models[path.stem] = path
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, lambda file, make=make: save_file(make(), file))
+            write_atomically(path, partial(save_file, make()))
     return models

@@ -21,8 +21,14 @@ def write_small_folder(path: Path, prediction_type: str = "epsilon") -> Path:
             block_out_channels=(8,) * 4,
             norm_num_groups=4,
         )
-        text = {"hidden_size": CONTEXT_WIDTH, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-        text_encoder = CLIPTextModel(CLIPTextConfig(**text, vocab_size=49408))
+        text = CLIPTextConfig(
+            hidden_size=CONTEXT_WIDTH,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            vocab_size=49408,
+        )
+        text_encoder = CLIPTextModel(text)
     scheduler: Any = DDIMScheduler(
         beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, prediction_type=prediction_type
     )
