@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from stylus_ops.engine.engine import Engine
-from tests.checkpoints import cached_models
 
 # A shell's background jobs ignore Ctrl-C, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -17,6 +16,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def models() -> dict[str, Path]:
     """Small models with random weights, by name; kept in STYLUS_TEST_CACHE (2 GB) between sessions."""
+    from tests.checkpoints import cached_models  # with diffusers, which takes seconds to load
+
     cache = os.environ.get("STYLUS_TEST_CACHE", "~/.cache/stylus-tests")
     return cached_models(Path(cache).expanduser())
 

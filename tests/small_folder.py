@@ -12,31 +12,28 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
 
 
-def write_small_folder(path: Path, prediction_type: str = "epsilon", pipeline: str = "StableDiffusionPipeline") -> Path:
+def write_small_folder(path: Path, prediction_type: str = "epsilon") -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         vae = AutoencoderKL(
             down_block_types=("DownEncoderBlock2D",) * 4,
             up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=(8, 8, 8, 8),
+            block_out_channels=(8,) * 4,
             norm_num_groups=4,
-            latent_channels=4,
         )
-        text_encoder = CLIPTextModel(
-            CLIPTextConfig(
-                hidden_size=CONTEXT_WIDTH,
-                intermediate_size=32,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                vocab_size=49408,
-            )
+        text = CLIPTextConfig(
+            hidden_size=CONTEXT_WIDTH,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            vocab_size=49408,
         )
+        text_encoder = CLIPTextModel(text)
     scheduler: Any = DDIMScheduler(
         beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, prediction_type=prediction_type
     )
-    small_sd_unet().float().save_pretrained(path / "unet")
-    vae.save_pretrained(path / "vae")
-    text_encoder.save_pretrained(path / "text_encoder")
-    scheduler.save_pretrained(path / "scheduler")
-    (path / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+    parts = {"unet": small_sd_unet().float(), "vae": vae, "text_encoder": text_encoder, "scheduler": scheduler}
+    for name, part in parts.items():
+        part.save_pretrained(path / name)
+    (path / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
     return path

@@ -20,26 +20,20 @@ from stylus_ops.engine.model import LoadedModel, sd_sigmas
 CONTEXT_WIDTH = 16
 
 
-def small_sd_unet(
-    seed: int = 0, prediction_type: str = "epsilon", linear_projection: bool = False
-) -> UNet2DConditionModel:
-    """Four levels, two residual blocks each, so that the decoder has self-attention in blocks 3 to 11. Weights in float64.
+def small_sd_unet(prediction_type: str = "epsilon") -> UNet2DConditionModel:
+    """diffusers' own four levels, two residual blocks each: the decoder has self-attention in blocks 3 to 11. In float64.
 
     Default initialisation leaves self-attention almost uniform and almost without effect; its weights are doubled here, so
     that what is injected moves the prediction by about half of its size.
     """
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         unet = UNet2DConditionModel(
             sample_size=32,
-            down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
             block_out_channels=(16, 16, 32, 32),
-            layers_per_block=2,
             attention_head_dim=2,
             cross_attention_dim=CONTEXT_WIDTH,
             norm_num_groups=8,
-            use_linear_projection=linear_projection,
         )
     unet = unet.double().eval().requires_grad_(False)
     for name, module in unet.named_modules():
@@ -60,8 +54,8 @@ def small_engine(unet: Any = None, dtype: torch.dtype = torch.float32) -> Engine
     return Engine("small", model, torch.device("cpu"), dtype)
 
 
-def latents(seed: int, windows: int = 1) -> Tensor:
-    return torch.randn(windows, 4, 8, 12, generator=torch.Generator().manual_seed(seed))
+def latents(seed: int, windows: int = 1, width: int = 12) -> Tensor:
+    return torch.randn(windows, 4, 8, width, generator=torch.Generator().manual_seed(seed))
 
 
 def record(engine: Engine, clip: Tensor, features: str, schedule: Schedule) -> Inversion:

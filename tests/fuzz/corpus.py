@@ -7,9 +7,12 @@ corpus is one of them with one kind of damage, drawn from its number.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import av
 import numpy as np
@@ -39,33 +42,26 @@ CODECS = (
 def write_seeds(folder: Path, seconds: float = SECONDS) -> list[Path]:
     """Good recordings in every format that can be written here, the name of each its format and codec."""
     sounds = {setup: _sound(seconds, *setup) for setup in SETUPS}
-    for form in soundfile.available_formats():
+
+    def attempt(name: str, write: Callable[..., None], form: str, codec: str | None) -> None:
+        for (rate, _), sound in sounds.items():
+            with suppress(av.FFmpegError, soundfile.SoundFileError, ValueError, TypeError):
+                return write(folder / name, sound, rate, form, codec)
+            (folder / name).unlink(missing_ok=True)
+
+    for form in set(soundfile.available_formats()) - {"RAW"}:
         for subtype in soundfile.available_subtypes(form):
-            if form != "RAW":
-                _first_that_works(
-                    sounds, _write_with_libsndfile, folder / f"{form}-{subtype}.{form.lower()}", form, subtype
-                )
-    for form in sorted(av.formats_available.difference(NOT_RECORDINGS.split(" "))):
+            attempt(f"{form}-{subtype}.{form.lower()}", _write_with_libsndfile, form, subtype)
+    for form in av.formats_available.difference(NOT_RECORDINGS.split()):
         if av.ContainerFormat(form).is_output:
-            _first_that_works(sounds, write_with_ffmpeg, folder / f"{form}.{form.partition(',')[0]}", form, None)
-    for form in CONTAINERS.split():
-        for codec in CODECS.split():
-            _first_that_works(sounds, write_with_ffmpeg, folder / f"{form}-{codec}.{form}", form, codec)
+            attempt(f"{form}.{form}", write_with_ffmpeg, form, None)
+    for form, codec in product(CONTAINERS.split(), CODECS.split()):
+        attempt(f"{form}-{codec}.{form}", write_with_ffmpeg, form, codec)
     for form in ("avi", "matroska", "mov"):
         write_with_ffmpeg(folder / f"{form}-video.{form}", sounds[SETUPS[0]], SETUPS[0][0], form, "aac", picture=True)
     for path in [path for path in folder.iterdir() if path.suffix in JOINED]:
         (folder / f"joined-{path.name}").write_bytes(path.read_bytes() * 2)
     return sorted(path for path in folder.iterdir() if path.stat().st_size)
-
-
-def _first_that_works(
-    sounds: Mapping[tuple[int, int], np.ndarray], write: Callable[..., None], path: Path, form: str, codec: str | None
-) -> None:
-    for (rate, _), sound in sounds.items():
-        try:
-            return write(path, sound, rate, form, codec)
-        except (av.FFmpegError, soundfile.SoundFileError, ValueError, TypeError):
-            path.unlink(missing_ok=True)
 
 
 def _sound(seconds: float, rate: int, channels: int) -> np.ndarray:
@@ -95,20 +91,14 @@ def write_with_ffmpeg(
     """Write `sound` `[T, C]`, a few black frames, or both.
 
     Args:
-        form: FFmpeg's name of the container; that of the path's ending where there is none.
-        codec: the container's own where there is none.
-        options: the codec's.
+        form: FFmpeg's name of the container, else that of the path's ending.
+        codec: else the container's own, with these options.
     """
-    with av.open(f"file:{path}", "w", format=form and form.partition(",")[0]) as container:
+    with av.open(f"file:{path}", "w", format=form) as container:
         container.metadata["title"] = TAG
         if sound is not None:
-            codec = codec or container.default_audio_codec
-            if codec in (None, "none"):
-                raise ValueError("no sound")
-            layout = LAYOUTS[sound.shape[1]]
-            stream = cast(
-                av.AudioStream, container.add_stream(codec, rate=rate, layout=layout, options=dict(options or {}))
-            )
+            codec, layout = codec or container.default_audio_codec, LAYOUTS[sound.shape[1]]
+            stream: Any = container.add_stream(codec, rate=rate, layout=layout, options=dict(options or {}))
         if picture:
             video = container.add_stream("mpeg4", rate=10)
             video.width = video.height = 32
@@ -127,8 +117,7 @@ def write_bombs(folder: Path) -> list[Path]:
     frame = folder / "frame.flac"
     write_with_ffmpeg(frame, np.zeros((65535, 8), np.float32), 44100, options={"frame_size": "65535"})
     content = bytearray(frame.read_bytes())
-    total = 2000 * 65535
-    content[22:26] = total.to_bytes(4, "big")  # the lowest 32 bits of the header's count of samples
+    content[22:26] = (2000 * 65535).to_bytes(4, "big")  # the lowest 32 bits of the header's count of samples
     (folder / "constant.flac").write_bytes(content + content[content.rindex(b"\xff\xf8") :] * 1999)
     for rate in (384000, 8000):
         write_with_ffmpeg(folder / f"{rate}.flac", np.zeros((rate, 1), np.float32), rate)
@@ -144,152 +133,82 @@ def _repeated(movie: bytes, times: int) -> bytes:
     place = content.index(b"elst") + 8  # behind version and flags
     edit = content[place + 4 : place + 16]
     for atom in (b"elst", b"edts", b"trak", b"moov"):
-        size = content.index(atom) - 4
-        content[size : size + 4] = (int.from_bytes(content[size : size + 4], "big") + 12 * (times - 1)).to_bytes(
-            4, "big"
-        )
+        field = slice(content.index(atom) - 4, content.index(atom))
+        content[field] = (int.from_bytes(content[field], "big") + 12 * (times - 1)).to_bytes(4, "big")
     content[place : place + 16] = times.to_bytes(4, "big") + edit * times
     return bytes(content)
 
 
-def corpus(seeds: list[Path], folder: Path, count: int, seed: int = 0) -> Iterator[Path]:
+def corpus(seeds: list[Path], folder: Path, count: int) -> Iterator[Path]:
     """Write `count` damaged files, one after the other; each number, however many there are, gives the same file."""
     for number in range(count):
-        dice = random.Random(f"{seed}/{number}")
-        damage = DAMAGES[number % len(DAMAGES)]
+        dice = random.Random(f"damage {number}")
+        name, damage = list(DAMAGES.items())[number % len(DAMAGES)]
         path = dice.choice(seeds)
-        content = bytearray(path.read_bytes())
-        suffix = dice.choice(SUFFIXES.split(" ")) if damage is rename else path.suffix
+        content = path.read_bytes()
         for _ in range(dice.choice((1, 1, 1, 2, 5))):
-            content = damage(content, dice)
-        target = folder / f"{number:05}-{damage.__name__}-{path.stem.strip('._')}{suffix}"
+            # Half of all damage is done to the header, which does the most.
+            within = min(len(content), HEADER) if dice.random() < 0.5 else len(content)
+            content = damage(content, dice.randrange(max(within, 1)), dice)
+        suffix = dice.choice(SUFFIXES.split(" ")) if name == "rename" else path.suffix
+        target = folder / f"{number:05}-{name}-{path.stem.strip('._')}{suffix}"
         target.write_bytes(content)
         yield target
 
 
+HEADER = 1024
 SUFFIXES = (
     ".raw .sd2 .vox .gsm .au .snd .mp3 .wav .flac .m4a .ogg .m3u8 .m3u .pls .mpd .ffconcat .sdp .txt .jpg .g722 .s16le "
 )
-EXTREMES = (0, 1, 2, 255, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
+EXTREMES = (0, 1, 2, 255, *((1 << bits) + more for bits in (15, 16, 31, 32, 63, 64) for more in (-2, -1, 0)))
 NO_SAMPLES = (0x7F800000, 0xFF800000, 0x7FC00000, 0x7149F2CA, 0x5E5E0B6B)  # infinities, NaN, 1e30, 4e18 as float32
-HEADER = 1024
+NO_RECORDINGS = (
+    b"",
+    b"\0",
+    bytes(4096),
+    b"not a recording at all\n" * 100,
+    b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/hostname\n#EXT-X-ENDLIST\n",
+    b"ffconcat version 1.0\nfile /etc/hostname\n",
+    b"RIFF\xff\xff\xff\xffWAVEfmt ",
+    b"fLaC" + bytes(200),
+    b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(200),
+)
 
 
-def _place(content: bytearray, dice: random.Random) -> int:
-    """Half of all damage is done to the header, which does the most."""
-    return dice.randrange(min(len(content), HEADER) if dice.random() < 0.5 else len(content)) if content else 0
+CODEC_NAMES = re.compile(b"A_AAC|A_MPEG|A_OPUS|A_FLAC|A_PCM|mp4a|alac|fLaC|Opus|vorbis")
 
 
-def _bytes(number: int, size: int, dice: random.Random) -> bytes:
-    return number.to_bytes(size, "little" if dice.random() < 0.5 else "big")
+def _over(content: bytes, place: int, new: bytes) -> bytes:
+    return content[:place] + new[: len(content) - place] + content[place + len(new) :]
 
 
-def cut(content: bytearray, dice: random.Random) -> bytearray:
-    return content[: _place(content, dice)]
-
-
-def halve(content: bytearray, dice: random.Random) -> bytearray:
-    return content[: len(content) // 2]
-
-
-def behead(content: bytearray, dice: random.Random) -> bytearray:
-    return content[_place(content, dice) :]
-
-
-def flip_bits(content: bytearray, dice: random.Random) -> bytearray:
-    for _ in range(dice.choice((1, 4, 32)) if content else 0):
-        content[_place(content, dice)] ^= 1 << dice.randrange(8)
+def _flipped(content: bytes, place: int, dice: random.Random) -> bytes:
+    for first in [place, *(dice.randrange(len(content) or 1) for _ in range(dice.choice((0, 3, 31))))]:
+        content = _over(content, first, bytes(byte ^ 1 << dice.randrange(8) for byte in content[first : first + 1]))
     return content
 
 
-def scramble(content: bytearray, dice: random.Random) -> bytearray:
-    first = _place(content, dice)
-    length = dice.choice((1, 8, 64, 1024))
-    content[first : first + length] = dice.randbytes(min(length, len(content) - first))
-    return content
+def _number(choices: Sequence[int], size: int, dice: random.Random) -> bytes:
+    return (dice.choice(choices) % (1 << 8 * size)).to_bytes(size, dice.choice(("little", "big")))
 
 
-def blank(content: bytearray, dice: random.Random) -> bytearray:
-    first = _place(content, dice)
-    length = min(dice.choice((4, 64, 4096)), len(content) - first)
-    content[first : first + length] = bytes([dice.choice((0, 0xFF))]) * length
-    return content
-
-
-def claim(content: bytearray, dice: random.Random) -> bytearray:
-    """A number of the header, be it a length, a rate or a count of channels, at an end of its range."""
-    size = dice.choice((1, 2, 4, 8))
-    first = dice.randrange(max(min(len(content), HEADER // 4) - size, 1))
-    number = dice.choice((*EXTREMES, 1 << 32, (1 << 63) - 1, (1 << 64) - 1)) & ((1 << 8 * size) - 1)
-    content[first : first + size] = _bytes(number, size, dice)
-    return content
-
-
-def shout(content: bytearray, dice: random.Random) -> bytearray:
-    """Samples that no sound has, where the file holds floats."""
-    first = (len(content) // 2) & ~3
-    content[first : first + 4] = _bytes(dice.choice(NO_SAMPLES), 4, dice)
-    return content
-
-
-def insert(content: bytearray, dice: random.Random) -> bytearray:
-    first = _place(content, dice)
-    content[first:first] = dice.randbytes(dice.choice((1, 7, 512)))
-    return content
-
-
-def drop(content: bytearray, dice: random.Random) -> bytearray:
-    first = _place(content, dice)
-    del content[first : first + dice.choice((1, 7, 512))]
-    return content
-
-
-def repeat(content: bytearray, dice: random.Random) -> bytearray:
-    first = _place(content, dice)
-    return content + content[first:]
-
-
-def append_garbage(content: bytearray, dice: random.Random) -> bytearray:
-    return content + dice.randbytes(dice.choice((1, 128, 8192)))
-
-
-def misspell_tags(content: bytearray, dice: random.Random) -> bytearray:
-    return content.replace(TAG.encode(), bytes(dice.choices(range(0x80, 0x100), k=len(TAG))))
-
-
-def rename_codec(content: bytearray, dice: random.Random) -> bytearray:
-    """No codec has these names, in those containers that name theirs."""
-    for name in (b"A_AAC", b"A_MPEG", b"A_OPUS", b"A_FLAC", b"A_PCM", b"mp4a", b"alac", b"fLaC", b"Opus", b"vorbis"):
-        content = content.replace(name, b"X" * len(name))
-    return content
-
-
-def rename(content: bytearray, dice: random.Random) -> bytearray:
-    """Nothing but another ending."""
-    return content
-
-
-def replace(content: bytearray, dice: random.Random) -> bytearray:
-    """No recording at all."""
-    return bytearray(
-        dice.choice(
-            (
-                b"",
-                b"\0",
-                dice.randbytes(4096),
-                bytes(4096),
-                b"not a recording at all\n" * 100,
-                b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/hostname\n#EXT-X-ENDLIST\n",
-                b"ffconcat version 1.0\nfile /etc/hostname\n",
-                b"RIFF\xff\xff\xff\xffWAVEfmt ",
-                b"fLaC" + bytes(200),
-                b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(200),
-            )
-        )
-    )
-
-
-DAMAGES: tuple[Callable[[bytearray, random.Random], bytearray], ...] = (
-    cut, halve, behead, flip_bits, scramble, blank, claim, shout, insert, drop, repeat, append_garbage, misspell_tags,
-    rename_codec, rename, replace,
-)  # fmt: skip
+DAMAGES: dict[str, Callable[[bytes, int, random.Random], bytes]] = {
+    "cut": lambda data, place, dice: data[:place],
+    "behead": lambda data, place, dice: data[place:],
+    "flip": _flipped,
+    "scramble": lambda data, place, dice: _over(data, place, dice.randbytes(dice.choice((1, 8, 64, 1024)))),
+    "blank": lambda data, place, dice: _over(data, place, dice.choice((b"\0", b"\xff")) * dice.choice((4, 64, 4096))),
+    # A number of the header, be it a length, a rate or a count of channels, at an end of its range.
+    "claim": lambda data, place, dice: _over(data, place % 256, _number(EXTREMES, dice.choice((1, 2, 4, 8)), dice)),
+    # Samples that no sound has, where the file holds floats.
+    "shout": lambda data, place, dice: _over(data, len(data) // 2 & ~3, _number(NO_SAMPLES, 4, dice)),
+    "insert": lambda data, place, dice: data[:place] + dice.randbytes(dice.choice((1, 7, 512))) + data[place:],
+    "drop": lambda data, place, dice: data[:place] + data[place + dice.choice((1, 7, 512)) :],
+    "repeat": lambda data, place, dice: data + data[place:],
+    "append": lambda data, place, dice: data + dice.randbytes(dice.choice((1, 128, 8192))),
+    "tags": lambda data, place, dice: data.replace(TAG.encode(), bytes(dice.choices(range(0x80, 0x100), k=len(TAG)))),
+    # No codec has these names, in those containers that name theirs.
+    "codec": lambda data, place, dice: CODEC_NAMES.sub(lambda name: b"X" * len(name[0]), data),
+    "rename": lambda data, place, dice: data,  # gets another ending
+    "replace": lambda data, place, dice: dice.choice((dice.randbytes(4096), *NO_RECORDINGS)),
+}

@@ -1,4 +1,4 @@
-"""Reads damaged recordings in a process of its own, which a crash or a hang ends: `python -m tests.fuzz.reading`.
+"""Reads damaged recordings in a process of its own, which a crash or a hang ends: `python -m tests.fuzz.reading FOLDER COUNT`.
 
 `results.txt` gets the name of each file before it is read, so that the last one is known whatever happens, and then how it
 ended. Files that ended in anything but finite sound, the same when read again, or one sentence with the file's name stay.
@@ -6,9 +6,9 @@ ended. Files that ended in anything but finite sound, the same when read again, 
 
 from __future__ import annotations
 
-import argparse
 import faulthandler
 import random
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -55,17 +55,13 @@ def outcome(path: Path, start: float, duration: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the files are made; those that fail are left in it")
-    parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    (options.folder / "seeds").mkdir(parents=True)
-    seeds = write_seeds(options.folder / "seeds")
-    (options.folder / "bombs").mkdir()
-    seeds += write_bombs(options.folder / "bombs")
-    with (options.folder / "results.txt").open("w", encoding="utf-8") as results:
-        for number, path in enumerate(corpus(seeds, options.folder, options.count, options.seed)):
+    folder, count = Path(sys.argv[1]), int(sys.argv[2])
+    seeds = []
+    for name, write in (("seeds", write_seeds), ("bombs", write_bombs)):
+        (folder / name).mkdir(parents=True)
+        seeds += write(folder / name)
+    with (folder / "results.txt").open("w", encoding="utf-8") as results:
+        for number, path in enumerate(corpus(seeds, folder, count)):
             results.write(f"{path.name}: ")
             results.flush()
             faulthandler.dump_traceback_later(PATIENCE, exit=True)

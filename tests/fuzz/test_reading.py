@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 def test_damaged_files(tmp_path: Path) -> None:
     folder = tmp_path / "corpus"
     run = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.reading", str(folder), "--count", str(FILES)],
+        [sys.executable, "-m", "tests.fuzz.reading", str(folder), str(FILES)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -28,14 +28,13 @@ STATES = {
 }
 
 
-def interpreters() -> dict[str, Path | None]:
+def interpreters() -> dict[str, str | Path | None]:
     if named := os.environ.get("STYLUS_PYTHONS"):
-        return {path: Path(path) for path in named.split(os.pathsep)}
-    found: dict[str, Path | None] = {}
+        return {path: path for path in named.split(os.pathsep)}
+    found: dict[str, str | Path | None] = {}
     for name in ("3.10", "3.13"):
         pyenv = sorted(Path.home().glob(f".pyenv/versions/{name}.*/bin/python"))  # its shims start what is chosen alone
-        of_path = shutil.which(f"python{name}")
-        found[f"Python {name}"] = pyenv[0] if pyenv else Path(of_path) if of_path else None
+        found[f"Python {name}"] = pyenv[0] if pyenv else shutil.which(f"python{name}")
     return found
 
 
@@ -65,15 +64,6 @@ def empty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     shutil.rmtree(folder)
 
 
-@pytest.fixture
-def environment(empty: Path) -> ComfyInstall:
-    """A ComfyUI in that environment."""
-    installs = find_installs()
-    if not installs:
-        pytest.skip("no ComfyUI found: set COMFYUI_PATH to its folder")
-    return ComfyInstall(installs[0].path, empty / f"python{SUFFIX}")
-
-
 def why_comfyui_does_not_start(install: ComfyInstall, folder: Path) -> str | None:
     """The last line of its log; None if it starts."""
     (folder / "models").mkdir(parents=True)
@@ -95,7 +85,11 @@ def test_the_package_alone_gives_a_command_that_works_anywhere(empty: Path, tmp_
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_pack_registers_wherever_comfyui_starts(environment: ComfyInstall, state: str, tmp_path: Path) -> None:
+def test_the_pack_registers_wherever_comfyui_starts(empty: Path, state: str, tmp_path: Path) -> None:
+    installs = find_installs()
+    if not installs:
+        pytest.skip("no ComfyUI found: set COMFYUI_PATH to its folder")
+    environment = ComfyInstall(installs[0].path, empty / f"python{SUFFIX}")
     run(environment.python, "-m", "pip", *STATES[state], "--quiet", cwd=environment.path)
     reason = why_comfyui_does_not_start(environment, tmp_path / "alone")
     if reason is None:

@@ -5,11 +5,9 @@ float64. It knows nothing of stylus_ops.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from diffusers.models import UNet2DConditionModel
@@ -17,11 +15,8 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-Projections = tuple[Tensor, Tensor, Tensor]
 Mixer = Callable[[int, Tensor, Tensor, Tensor, int], Tensor]
 """(decoder block, q, k, v, heads) to the attention's output."""
-
-DECODER_BLOCKS = range(6, 12)
 
 
 def alpha_bar() -> Tensor:
@@ -39,33 +34,20 @@ def softmax_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     return torch.cat(out, -1)
 
 
-class DenseProcessor:
-    def __init__(self, block: int, mixer: Mixer):
-        self.block, self.mixer = block, mixer
-
-    def __call__(self, attn: Attention, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        q, k, v = attn.to_q(hidden_states), attn.to_k(hidden_states), attn.to_v(hidden_states)
-        return attn.to_out[0](self.mixer(self.block, q, k, v, attn.heads))
-
-
-@contextmanager
-def attention_replaced(unet: UNet2DConditionModel, mixer: Mixer) -> Iterator[None]:
-    layers: dict[int, Any] = {
-        b: unet.get_submodule(f"up_blocks.{b // 3}.attentions.{b % 3}.transformer_blocks.0.attn1")
-        for b in DECODER_BLOCKS
-    }
-    before = {b: layer.processor for b, layer in layers.items()}
-    for b, layer in layers.items():
-        layer.set_processor(DenseProcessor(b, mixer))
-    try:
-        yield
-    finally:
-        for b, layer in layers.items():
-            layer.set_processor(before[b])
-
-
 def predict_noise(unet: UNet2DConditionModel, z: Tensor, t: int, context: Tensor, mixer: Mixer) -> Tensor:
-    with torch.no_grad(), attention_replaced(unet, mixer):
+    """With `mixer` in the place of self-attention in decoder blocks 6 to 11."""
+
+    def attention_of(block: int) -> Callable[..., Tensor]:
+        def attention(layer: Attention, hidden: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            q, k, v = layer.to_q(hidden), layer.to_k(hidden), layer.to_v(hidden)
+            return layer.to_out[0](mixer(block, q, k, v, layer.heads))
+
+        return attention
+
+    for block in range(6, 12):
+        layer: Any = unet.get_submodule(f"up_blocks.{block // 3}.attentions.{block % 3}.transformer_blocks.0.attn1")
+        layer.set_processor(attention_of(block))
+    with torch.no_grad():
         output = unet(z, t, context.expand(len(z), -1, -1)).sample
     if unet.config["prediction_type"] == "v_prediction":
         a = alpha_bar()[t]
@@ -80,13 +62,11 @@ def ddim_step(z: Tensor, eps: Tensor, a: Tensor | float, a_next: Tensor | float)
     return a_next.sqrt() * clean + (1 - a_next).sqrt() * eps
 
 
-@dataclass
-class Clip:
-    steps: int
+class Clip(NamedTuple):
     z: Tensor
     """At the last node."""
-    kept: list[dict[int, Projections]] = field(default_factory=list)
-    """Per node and decoder block."""
+    kept: list[dict[int, tuple[Tensor, Tensor, Tensor]]]
+    """Queries, keys and values per node and decoder block."""
 
 
 def nodes(steps: int) -> list[int]:
@@ -101,41 +81,34 @@ def invert(
     method: str = "fixed_point",
     corrections: int = 1,
 ) -> Clip:
-    clip = Clip(steps, latents)
     ts, a = nodes(steps), alpha_bar()
+    kept: list[dict[int, tuple[Tensor, Tensor, Tensor]]] = [{} for _ in ts]
 
-    def evaluate(z: Tensor, t: int) -> Tensor:
-        seen: dict[int, Projections] = {}
-
+    def evaluate(z: Tensor, i: int) -> Tensor:
         def keep(block: int, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-            seen[block] = q, k, v
+            kept[i][block] = q, k, v
             return softmax_attention(q, k, v, heads)
 
-        eps = predict_noise(unet, z, t, context, keep)
-        clip.kept[ts.index(t) :] = [seen]
-        return eps
+        return predict_noise(unet, z, ts[i], context, keep)
 
     if method == "ddim":
         z = a[ts[0]].sqrt() * latents
-        for t, t_next in pairwise(ts):
-            z = ddim_step(z, evaluate(z, t), a[t], a[t_next])
-        evaluate(z, ts[-1])
+        for i, (t, t_next) in enumerate(pairwise(ts)):
+            z = ddim_step(z, evaluate(z, i), a[t], a[t_next])
+        evaluate(z, steps - 1)
     else:
         z, a_before, eps = latents, torch.tensor(1.0), torch.zeros_like(latents)
-        for t in ts:
+        for i, t in enumerate(ts):
             base = z
             z = ddim_step(base, eps, a_before, a[t])
             for _ in range(corrections):
-                eps = evaluate(z, t)
+                eps = evaluate(z, i)
                 z = ddim_step(base, eps, a_before, a[t])
             a_before = a[t]
-    clip.z = z
-    return clip
+    return Clip(z, kept)
 
 
-def restyled_start(
-    content: Clip, styles: Sequence[Clip], weights: Sequence[float], mode: str, strength: float
-) -> Tensor:
+def restyled_start(content: Clip, styles: Sequence[Clip], weights: Sequence[float], adain: float, mode: str) -> Tensor:
     z = content.z.clone()
     for c in range(z.shape[1]):
         x = content.z[:, c]
@@ -149,7 +122,7 @@ def restyled_start(
             target = torch.empty_like(x).flatten()
             target[x.flatten().argsort()] = ordered
             target = target.reshape(x.shape)
-        z[:, c] = (1 - strength) * x + strength * target
+        z[:, c] = (1 - adain) * x + adain * target
     return z
 
 
@@ -159,30 +132,29 @@ def transfer(
     styles: Sequence[Clip],
     context: Tensor,
     weights: Sequence[float],
+    mask: Tensor | None = None,
     *,
     alpha: float = 0.9,
     gamma: float = 0.75,
-    tau: float = 1.0,
-    mode: str = "adain",
-    strength: float = 1.0,
-    mask: Tensor | None = None,
+    temperature: float = 1.0,
+    adain: float = 1.0,
+    adain_mode: str = "adain",
 ) -> Tensor:
     """The restyled latents. `mask`: [h, w] at latent size."""
-    ts, a = nodes(content.steps), alpha_bar()
-    z = restyled_start(content, styles, weights, mode, strength)
+    ts, a = nodes(len(content.kept)), alpha_bar()
+    z = restyled_start(content, styles, weights, adain, adain_mode)
     if mask is not None:
         z = (1 - mask) * content.z + mask * z
-    for i in reversed(range(content.steps)):
+    for i in reversed(range(len(ts))):
 
         def mix(block: int, q: Tensor, k: Tensor, v: Tensor, heads: int, node: int = i) -> Tensor:
             q_content, k_content, v_content = content.kept[node][block]
-            q = gamma * q_content + (1 - gamma) * q
-            phi_c = softmax_attention(tau * q, k_content, v_content, heads)
+            q = temperature * (gamma * q_content + (1 - gamma) * q)
+            phi_c = softmax_attention(q, k_content, v_content, heads)
             phi_s = torch.zeros_like(phi_c)
             for style, weight in zip(styles, weights, strict=True):
-                _, k_style, v_style = style.kept[node][block]
-                k_style, v_style = (kept.flatten(0, 1)[None].expand(len(q), -1, -1) for kept in (k_style, v_style))
-                phi_s = phi_s + weight * softmax_attention(tau * q, k_style, v_style, heads)
+                k_style, v_style = (x.flatten(0, 1)[None].expand(len(q), -1, -1) for x in style.kept[node][block][1:])
+                phi_s = phi_s + weight * softmax_attention(q, k_style, v_style, heads)
             strength = torch.tensor(alpha)
             if mask is not None:
                 size = round(math.sqrt(mask.numel() / q.shape[1]))

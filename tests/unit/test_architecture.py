@@ -13,15 +13,11 @@ NODES = sorted((ROOT / "nodes").rglob("*.py"))
 
 
 def imported_modules(path: Path) -> Iterator[str]:
-    """Absolute dotted names, relative ones resolved from the repository's root."""
-    package = list(path.relative_to(ROOT).parent.parts)
+    """Dotted names, relative ones without their dots."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            start = ".".join([*base, *([node.module] if node.module else [])])
-            yield from (f"{start}.{alias.name}" for alias in node.names)
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            module = getattr(node, "module", None)
+            yield from (f"{module}.{alias.name}" if module else alias.name for alias in node.names)
 
 
 def test_only_the_host_rooms_touch_comfys_inside() -> None:

@@ -60,18 +60,15 @@ def test_names_and_messages_can_be_printed_on_a_windows_console() -> None:
         text.encode("cp1252")
 
 
-@pytest.mark.parametrize("node", sorted(NODE_IDS))
-def test_a_node_has_a_page_of_help_with_a_picture_and_an_example(node: str) -> None:
-    page = (ROOT / "web" / "docs" / f"{node}.md").read_text(encoding="utf-8")
-    assert page.startswith(f"# {words('en')[node]['display_name']}\n")
-    assert f"](pictures/{node}.webp)" in page
-    assert "\n1. " in page[page.index("\nExample:") :]
-    for template in re.findall(r"template \*\*(.+?)\*\*", page):
-        assert (ROOT / "workflows" / f"{template}.json").is_file()
-
-
-def test_no_page_of_help_is_left_over_and_each_has_a_picture_of_its_own() -> None:
-    pages = ROOT / "web" / "docs"
-    pictures = {path.stem: path.read_bytes() for path in (pages / "pictures").iterdir()}
-    assert {path.stem for path in pages.glob("*.md")} == pictures.keys() == NODE_IDS
+def test_every_node_has_a_page_of_help_with_an_example_and_a_picture_of_its_own() -> None:
+    folder = ROOT / "web" / "docs"
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    pictures = {path.stem: path.read_bytes() for path in (folder / "pictures").iterdir()}
+    assert pages.keys() == pictures.keys() == NODE_IDS
     assert len(set(pictures.values())) == len(pictures)
+    for node, page in pages.items():
+        assert page.startswith(f"# {words('en')[node]['display_name']}\n")
+        assert f"](pictures/{node}.webp)" in page
+        assert "\n1. " in page[page.index("\nExample:") :], node
+        for template in re.findall(r"template \*\*(.+?)\*\*", page):
+            assert (ROOT / "workflows" / f"{template}.json").is_file()
