@@ -122,12 +122,12 @@ def transfer(args: argparse.Namespace) -> int:
 def batch(args: argparse.Namespace) -> int:
     settings = _settings(args)
     from .engine.source import fingerprint
-    from .pipeline.batch import Runner, counts_of, one_by_one, read_batch, run_batch
+    from .pipeline.batch import Runner, counts_of, read_batch, run_batch
 
     rows = read_batch(args.manifest, args.out, settings)
     files = fingerprint(args.model)
     source = files and {"files": files, "device": args.device, "dtype": args.dtype}
-    spread: Spread = one_by_one
+    spread: Spread | None = None
     if args.workers or args.ray:
         from .pipeline.cluster import on_workers
 

@@ -52,16 +52,10 @@ class Row(NamedTuple):
             return path.as_posix()
 
 
-class Failure(NamedTuple):
-    line: int
-    output: str
-    error: str
-
-
-Outcome = str | Failure
-"""What became of a row: "written", "skipped" or a failure."""
+Outcome = tuple[str, str]
+"""What became of a row: "written", "skipped" or "failed", and why it failed."""
 Spread = Callable[[Callable[[Row], Outcome], Iterable[Row]], Generator[tuple[Row, Outcome | Exception], None, None]]
-"""Calls a function with each row, here or on workers; gives each row with its outcome, or with why its worker died."""
+"""Calls a function with each row on workers; gives each row with its outcome, or with why its worker died."""
 
 
 class Batch(NamedTuple):
@@ -131,19 +125,12 @@ def _same(folder: Path, name: str) -> str:
     return os.path.normcase(os.path.normpath(os.path.join(folder, name)))
 
 
-def one_by_one(
-    run: Callable[[Row], Outcome], rows: Iterable[Row]
-) -> Generator[tuple[Row, Outcome | Exception], None, None]:
-    """`Spread` in this process."""
-    return ((row, run(row)) for row in rows)
-
-
 def run_batch(
     batch: Batch,
     runner: Runner,
     model: str,
     part: tuple[int, int] = (1, 1),
-    spread: Spread = one_by_one,
+    spread: Spread | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Run the rows of a part but for those that are done.
@@ -153,7 +140,7 @@ def run_batch(
     Args:
         model: its name.
         part: rows i, i + n, i + 2 n, ... of a part (i, n), the first row being 1.
-        spread: runs the rows one after the other here, or hands them out to workers.
+        spread: hands the rows out to workers; None runs them here, one after the other.
 
     Returns:
         For JSON: the outputs `written` and `skipped`, and `failed` rows with their line and error.
@@ -161,18 +148,14 @@ def run_batch(
     Raises:
         ValueError, OSError: another process runs this part of the folder, or the model can't be loaded.
     """
-    groups: dict[str, list[str]] = {"written": [], "skipped": []}
-    failed: list[Failure] = []
+    summary: dict[str, list[Any]] = {"written": [], "skipped": [], "failed": []}
     number, of = part
     cells = batch.cells[number - 1 :: of]
 
     def count(line: int, output: Path | str, outcome: Outcome | Exception) -> None:
-        if isinstance(outcome, Exception):
-            outcome = Failure(line, str(output), in_words(outcome))
-        if isinstance(outcome, Failure):
-            failed.append(outcome)
-        else:
-            groups[outcome].append(str(output))
+        kind, error = ("failed", in_words(outcome)) if isinstance(outcome, Exception) else outcome
+        failure = {"line": line, "output": str(output), "error": error}
+        summary[kind].append(failure if kind == "failed" else str(output))
         bar.update()
 
     def waiting() -> Iterator[Row]:
@@ -183,7 +166,7 @@ def run_batch(
                 count(line, values.get("out", ""), error)
                 continue
             if is_finished(row, model, source=runner.source):
-                count(line, row.output, "skipped")
+                count(line, row.output, ("skipped", ""))
             else:
                 bar.set_postfix_str(row.output.name)
                 yield row
@@ -196,10 +179,12 @@ def run_batch(
             raise ValueError(
                 f"folder {batch.out} is being filled by another batch (part {number}/{of}): wait for it, or choose another folder"
             )
-        with closing(spread(runner, waiting())) as outcomes:
+        here = ((row, runner(row)) for row in waiting())
+        with closing(spread(runner, waiting()) if spread else here) as outcomes:
             for row, outcome in outcomes:
                 count(row.line, row.output, outcome)
-    return {**groups, "failed": [failure._asdict() for failure in sorted(failed)]}
+    summary["failed"].sort(key=lambda failure: failure["line"])
+    return summary
 
 
 class Runner:
@@ -232,11 +217,11 @@ class Runner:
         weights = self.weights
         try:
             if is_finished(row, self.engine.name, weights, self.source):
-                return "skipped"
+                return "skipped", ""
             self._run(row, weights)
         except Exception as error:
-            return Failure(row.line, str(row.output), in_words(error))
-        return "written"
+            return "failed", in_words(error)
+        return "written", ""
 
     def _run(self, row: Row, weights: str) -> None:
         """The report is there before the sound, and says which sound: what a killed process leaves is known as a batch's."""
