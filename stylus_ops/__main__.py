@@ -178,13 +178,13 @@ def _part(text: str) -> tuple[int, int]:
 
 def _settings(args: argparse.Namespace) -> Settings:
     from .dials import dials_of
-    from .pipeline.settings import PAPER, Settings, known_preset
+    from .pipeline.settings import PAPER, Settings
 
     base = Settings(**PAPER) if args.paper else Settings()
     given = vars(args)
     settings = base.changed({dial.name: given[dial.name] for dial in dials_of(Settings) if dial.name in given})
-    if own := known_preset(args.model):
-        settings.preset_for(own)
+    if args.model == "tiny" or args.model.endswith(".safetensors"):  # what its name tells before it is loaded
+        settings.preset_for("tiny-256" if args.model == "tiny" else "sd-512")
     return settings
 
 

@@ -12,8 +12,6 @@ from .. import tiny
 PART = r"\w(?:[\w.-]{0,94}\w)?"
 HUB_ID = re.compile(rf"(?!.*(?:--|\.\.)){PART}/{PART}(?<!\.git)", re.ASCII)
 """As huggingface_hub has it."""
-READ = ("model_index.json", "scheduler/*.json", "unet/*", "vae/*", "text_encoder/*")
-"""The files of a diffusers folder that make a model."""
 WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
 """The parts of a diffusers folder, and how the files with their weights begin."""
 HUB_FILES = ["model_index.json", "scheduler/*.json", *(f"{part}/config.json" for part in WEIGHTS)] + [
@@ -21,7 +19,7 @@ HUB_FILES = ["model_index.json", "scheduler/*.json", *(f"{part}/config.json" for
     for part, weights in WEIGHTS.items()
     for ending in (".safetensors", "-*.safetensors", ".safetensors.*.json")
 ]
-"""Weights in their first variant, and what says how to read them."""
+"""Of a diffusers folder: weights in their first variant, and what says how to read them."""
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 
 
@@ -76,7 +74,7 @@ def fingerprint(name: str) -> dict[str, Any] | None:
             return None
     if kind == "tiny":
         return {"sha256": tiny.sha256(path)}
-    files = [path] if kind == "file" else sorted({file for pattern in READ for file in path.glob(pattern)})
+    files = [path] if kind == "file" else sorted({file for pattern in HUB_FILES for file in path.glob(pattern)})
     return {file.name if kind == "file" else file.relative_to(path).as_posix(): _stamp(file) for file in files}
 
 
