@@ -133,7 +133,7 @@ def batch(args: argparse.Namespace) -> int:
 
         workers, gpus = None if args.workers == "auto" else args.workers, args.device not in ("cpu", "mps")
         spread = partial(on_workers, workers=workers, address=args.ray, gpus=gpus)
-    summary = run_batch(rows, Runner(_loader(args), source), args.model, args.part, spread, args.quiet)
+    summary = run_batch(rows, Runner(_loader(args), args.model, source), args.part, spread, args.quiet)
     for failure in summary["failed"]:
         print(f"stylus: line {failure['line']} of {args.manifest}: {failure['error']}", file=sys.stderr)
     print(json.dumps(summary, indent=2) if args.json else counts_of(summary))
