@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import tiny
 
@@ -23,34 +23,28 @@ HUB_FILES = ["model_index.json", "scheduler/*.json", *(f"{part}/config.json" for
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 
 
-class Source(NamedTuple):
-    kind: str
-    """"tiny", "file", "folder" or "hub"."""
-    path: Path
-    """Of the file or folder. For a Hub id: unused."""
-
-
-def find(name: str) -> Source:
-    """The bundled prior, a checkpoint file, a diffusers folder, or a Hub id: `owner/name` that is no path.
+def find(name: str) -> tuple[str, Path]:
+    """What a name stands for: "tiny", the bundled prior, a checkpoint "file", a diffusers "folder", or an id of the "hub",
+    `owner/name` that is no path; and where the file or folder is.
 
     Raises:
         ValueError: `name` is none of these, or a pickle.
     """
     if name == "tiny":
-        return Source("tiny", tiny.WEIGHTS)
+        return "tiny", tiny.WEIGHTS
     path = Path(name).expanduser()
     if path.suffix.lower() in PICKLES:
         raise ValueError(f"model {name} is a pickle, which can run any code when opened: use its .safetensors version")
     if path.is_dir():
-        return Source("folder", path)
+        return "folder", path
     if path.suffix.lower() == ".safetensors":
         if not path.is_file():
             raise ValueError(f"model {name} does not exist: check its name and folder")
-        return Source("file", path)
+        return "file", path
     if path.exists():
         raise ValueError(f"model {name} is no .safetensors file: use one, or a diffusers folder")
     if HUB_ID.fullmatch(name) and not path.parent.is_dir():
-        return Source("hub", path)
+        return "hub", path
     raise ValueError(
         f"model {name} does not exist: it is neither tiny, nor a file or folder, nor a Hub id such as owner/model"
     )
