@@ -122,18 +122,18 @@ def transfer(args: argparse.Namespace) -> int:
 def batch(args: argparse.Namespace) -> int:
     settings = _settings(args)
     from .engine.source import fingerprint
-    from .pipeline.batch import Runner, counts_of, one_by_one, read_batch, run_batch
+    from .pipeline.batch import Runner, counts_of, read_batch, run_batch
 
     rows = read_batch(args.manifest, args.out, settings)
     files = fingerprint(args.model)
     source = files and {"files": files, "device": args.device, "dtype": args.dtype}
-    spread: Spread = one_by_one
+    spread: Spread | None = None
     if args.workers or args.ray:
         from .pipeline.cluster import on_workers
 
         workers, gpus = None if args.workers == "auto" else args.workers, args.device not in ("cpu", "mps")
         spread = partial(on_workers, workers=workers, address=args.ray, gpus=gpus)
-    summary = run_batch(rows, Runner(_loader(args), source), args.model, args.part, spread, args.quiet)
+    summary = run_batch(rows, Runner(_loader(args), args.model, source), args.part, spread, args.quiet)
     for failure in summary["failed"]:
         print(f"stylus: line {failure['line']} of {args.manifest}: {failure['error']}", file=sys.stderr)
     print(json.dumps(summary, indent=2) if args.json else counts_of(summary))
@@ -178,13 +178,13 @@ def _part(text: str) -> tuple[int, int]:
 
 def _settings(args: argparse.Namespace) -> Settings:
     from .dials import dials_of
-    from .pipeline.settings import PAPER, Settings, known_preset
+    from .pipeline.settings import PAPER, Settings
 
     base = Settings(**PAPER) if args.paper else Settings()
     given = vars(args)
     settings = base.changed({dial.name: given[dial.name] for dial in dials_of(Settings) if dial.name in given})
-    if own := known_preset(args.model):
-        settings.preset_for(own)
+    if args.model == "tiny" or args.model.endswith(".safetensors"):  # what its name tells before it is loaded
+        settings.preset_for("tiny-256" if args.model == "tiny" else "sd-512")
     return settings
 
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class Dial:
-    """A parameter.
+    """A parameter. Of this class itself: a text whose sense depends on the model, so that only its being a text is checked here.
 
     Args:
         default: its value where the user gives none.
@@ -24,21 +24,24 @@ class Dial:
         advanced: hidden in a node until asked for.
         name: the same in a node, on the command line (with hyphens), in a table of transfers and in every message. It is the
             field's, filled in by `dials_of`.
+        example: what to write, where neither a range nor choices say it.
     """
 
     default: Any
     text: str
     advanced: bool = False
     name: str = ""
+    example: str = ""
 
     @property
     def allowed(self) -> str:
         """Its values in words, such as "0 to 2" or "pad, loop"."""
-        raise NotImplementedError
+        return self.example
 
     def check(self, value: Any) -> None:
         """Raises ValueError, naming the dial and what to choose, unless `value` is one of its values."""
-        raise NotImplementedError
+        if not isinstance(value, str):
+            raise ValueError(f"{self.name} is {value!r}: write {self.example}")
 
     def parse(self, text: str) -> Any:
         """The value that a text stands for; ValueError as `check` raises it."""
@@ -109,28 +112,14 @@ class Choice(Dial):
             raise ValueError(f"{self.name} is {value!r}: choose one of {self.allowed}")
 
 
-@dataclass(frozen=True)
-class Words(Dial):
-    """A text whose sense depends on the model, so that only its being a text is checked here."""
-
-    default: str
-    example: str = ""
-
-    @property
-    def allowed(self) -> str:
-        return self.example
-
-    def check(self, value: Any) -> None:
-        if not isinstance(value, str):
-            raise ValueError(f"{self.name} is {value!r}: write {self.example}")
-
-
 def _declare(kind: Callable[..., Dial], default: Any, text: str, **more: Any) -> Any:
     """The dataclass field of a dial."""
     return field(default=default, metadata={"dial": kind(default, text, **more)})
 
 
-number, whole, choice, words = (partial(_declare, kind) for kind in (Number, Whole, Choice, Words))
+number, whole, choice, words = (partial(_declare, kind) for kind in (Number, Whole, Choice, Dial))
+decibels = partial(number, step=1.0, unit="dB")
+seconds = partial(number, 0.0, high=86400.0, unit="s")
 
 
 @dataclass(frozen=True)
@@ -247,10 +236,10 @@ class Memory(Group):
 class Clips(Group):
     """Which parts of the recordings are used."""
 
-    content_start: float = number(0.0, "Seconds to skip at the beginning of the content.", high=86400.0, unit="s")
-    content_duration: float = number(0.0, "Seconds of the content to use. 0 is to its end.", high=86400.0, unit="s")
-    style_start: float = number(0.0, "Seconds to skip at the beginning of each style.", high=86400.0, unit="s")
-    style_duration: float = number(0.0, "Seconds of each style to use. 0 is to its end.", high=86400.0, unit="s")
+    content_start: float = seconds("Seconds to skip at the beginning of the content.")
+    content_duration: float = seconds("Seconds of the content to use. 0 is to its end.")
+    style_start: float = seconds("Seconds to skip at the beginning of each style.")
+    style_duration: float = seconds("Seconds of each style to use. 0 is to its end.")
     style_windows: int = whole(
         4,
         "Windows of a long style that are used, from its start. Each adds to the cost of attention.",
@@ -298,13 +287,11 @@ class Tone(Group):
         step=0.05,
         unit="octaves",
     )
-    tone_db: float = number(
+    tone_db: float = decibels(
         18.0,
         "The most that this equaliser amplifies or attenuates a frequency.",
         advanced=True,
         high=60.0,
-        step=1.0,
-        unit="dB",
     )
 
 
@@ -337,22 +324,18 @@ class Decoding(Group):
         advanced=True,
         high=256,
     )
-    gain_db: float = number(
+    gain_db: float = decibels(
         24.0,
         "For gain: the most that a frequency is amplified or attenuated.",
         advanced=True,
         high=120.0,
-        step=1.0,
-        unit="dB",
     )
-    above_band_db: float = number(
+    above_band_db: float = decibels(
         0.0,
         "Level of what the content has above 10 kHz, which the images do not show. 0 keeps it, -120 removes it.",
         advanced=True,
         low=-120.0,
         high=0.0,
-        step=1.0,
-        unit="dB",
     )
     grain: float = number(
         1.0,
@@ -395,8 +378,8 @@ class Images(Windows):
 class Excerpt(Group):
     """The part of a recording that a node reads."""
 
-    start: float = number(0.0, "Seconds to skip at the beginning.", high=86400.0, unit="s")
-    duration: float = number(0.0, "Seconds to read. 0 reads to the end.", high=86400.0, unit="s")
+    start: float = seconds("Seconds to skip at the beginning.")
+    duration: float = seconds("Seconds to read. 0 reads to the end.")
 
 
 @dataclass(frozen=True)

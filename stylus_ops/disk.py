@@ -37,26 +37,19 @@ def check_writable(name: str, path: Path, suffixes: tuple[str, ...]) -> None:
         ValueError: wrong ending, a name that the file system can't hold, a folder, or in a folder that does not exist or
             can't be written to.
     """
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", error)
-        raise ValueError(f"{name} {path} can't be used ({reason}): choose another") from error
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ValueError(f"{name} {path} is a folder: give a file name in it, ending in {', '.join(suffixes)}")
     if path.suffix.lower() not in suffixes:
         raise ValueError(f"{name} {path} has an unknown ending: use {', '.join(suffixes)}")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise ValueError(f"{name} {path} has no folder {path.parent}: make it first")
     try:
+        check_name(path)
         with temporary(path):
             pass
-    except OSError as error:
-        raise ValueError(
-            f"{name} {path} can't be used (can't write to {path.parent}, {error.strerror}): choose another"
-        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{name} {path} can't be used ({reason}): choose another name or folder") from error
 
 
 def check_name(path: Path) -> None:

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, scaled_dot_product_attention
 
-from stylus_ops.dials import Schedule
-from stylus_ops.diffusion.features import Inversion
+from stylus_ops.dials import Schedule, Steering
+from stylus_ops.diffusion.features import Inversion, Style
 from stylus_ops.diffusion.host import Hook
-from stylus_ops.diffusion.on_disk import OnDisk
 from stylus_ops.diffusion.recorder import Recorder
 from stylus_ops.diffusion.recorder import record as write
+from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.sites import Site
+from stylus_ops.diffusion.stylizer import Stylizer
 
 COARSE: Site = (6, 0)
 FINE: Site = (9, 0)
@@ -84,10 +85,9 @@ def record(
     valid_width: int | None = None,
     sites: tuple[Site, ...] = SITES,
     sigmas: Tensor = SIGMAS,
-    folder: str | None = None,
 ) -> Inversion:
-    """`clip` inverted and recorded; `folder` is for features that are kept on disk."""
-    recorder = Recorder(sigmas, sites, features, lambda shape, dtype: OnDisk(str(folder), shape, dtype).tensor)
+    """`clip` inverted and recorded."""
+    recorder = Recorder(sigmas, sites, features)
     return write(
         recorder,
         lambda x, sigma: recorder(net, x, sigma, per_pass),
@@ -95,6 +95,17 @@ def record(
         Schedule(corrections=corrections),
         valid_width=valid_width,
     )
+
+
+def transfer(
+    net: SmallNet,
+    content: Inversion,
+    style: Style,
+    steering: Steering = Steering(),  # noqa: B008
+    per_pass: int = 8,
+) -> Tensor:
+    stylizer = Stylizer(content, style, steering)
+    return sample(lambda x, sigma: stylizer(net, x, sigma, per_pass), stylizer.start_latents(), content.sigmas)
 
 
 CONTENT, STYLE_A, STYLE_B = latents(0, 5), latents(1, 3, width=10), latents(2, 1)

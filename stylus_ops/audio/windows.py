@@ -189,6 +189,8 @@ class Section(NamedTuple):
     """The windows whose sound it gives."""
     seen: slice
     """These and a neighbour on either side, into which theirs fade."""
+    kept: slice
+    """The samples of the seen windows' sound that are the section's: those of all sections are as many as the recording's."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,10 @@ class Recording:
         count = len(self.starts)
         for first in range(0, count, WINDOWS):
             last = min(first + WINDOWS, count)
-            yield Section(slice(first, last), slice(max(first - 1, 0), min(last + 1, count)))
+            seen = slice(max(first - 1, 0), min(last + 1, count))
+            begin = self._first_second(seen) * self.sample_rate
+            end = self._sample(self.starts[last]) if last < count else self.waveform.shape[-1]
+            yield Section(slice(first, last), seen, slice(self._sample(self.starts[first]) - begin, end - begin))
 
     def images(self, windows: slice) -> Tensor:
         """The images of some windows, `[n, n_mels, width, 3]` in 0..1, normalised as all are."""
@@ -252,7 +257,7 @@ class Recording:
         """Some windows as a clip of their own, with the sound around them; its first window may start late."""
         per_second = self.params.sample_rate // self.params.hop_length
         starts = self.starts[windows]
-        first = max(starts[0] // per_second - MARGIN, 0)
+        first = self._first_second(windows)
         last = -(-(starts[-1] + self.params.width) // per_second) + MARGIN
         waveform = self.waveform[:, first * self.sample_rate : last * self.sample_rate]
         return Spectrogram(
@@ -265,22 +270,6 @@ class Recording:
             self.peak,
             first * per_second,
         )
-
-    def decoded(self, decode: Callable[[slice, Spectrogram], Tensor]) -> Iterator[Tensor]:
-        """The sound of new images, section by section in order, `[C, n]` each: as long as the recording in all.
-
-        Args:
-            decode: some windows, and they as a clip of their own, to a waveform `[1, C, T]` of that clip's length; with
-                nothing that depends on the rest of the recording, such as its loudness.
-        """
-        end = 0
-        for section in self.sections():
-            part = self.part(section.seen)
-            waveform = decode(section.seen, part)[0]
-            begin = self._sample(part.first_frame)
-            last = section.own.stop == len(self.starts)
-            start, end = end, self.waveform.shape[-1] if last else self._sample(self.starts[section.own.stop])
-            yield waveform[:, start - begin : end - begin]
 
     def mel(self, images: Callable[[slice], Tensor], columns: int) -> tuple[Tensor, SpectrogramParams]:
         """A mel spectrogram of the images of all windows, to be drawn: `[n_mels, about columns]` and its geometry.
@@ -298,6 +287,11 @@ class Recording:
             own = mel[:, self.starts[section.own][0] - part.first_frame : end - part.first_frame]
             means.append(avg_pool1d(own[None], together, ceil_mode=True)[0])
         return torch.cat(means, 1), replace(self.params, hop_ms=self.params.hop_ms * together)
+
+    def _first_second(self, windows: slice) -> int:
+        """The second of the recording at which the `part` of some windows begins."""
+        per_second = self.params.sample_rate // self.params.hop_length
+        return max(self.starts[windows][0] // per_second - MARGIN, 0)
 
     def _sample(self, frame: int) -> int:
         """The sample of the recording at the middle of a frame."""

@@ -104,8 +104,3 @@ def check_same_schedule(reference: Inversion, other: Inversion, name: str, refer
 
 def _blocks(sites: Sequence[Site]) -> str:
     return ", ".join(str(b) for b in sorted({b for b, _ in sites}))
-
-
-def bank_bytes(bank: Bank | None) -> int:
-    """Host memory that a bank holds, in bytes."""
-    return sum(t.numel() * t.element_size() for step in bank or () for t in step)

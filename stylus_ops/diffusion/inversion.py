@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -27,7 +26,6 @@ def invert(
     sigmas: Tensor,
     schedule: Schedule,
     on_step: OnStep | None = None,
-    before_provisional: Callable[[], None] | None = None,
     evaluated: Tensor | None = None,
 ) -> Trajectory:
     """Run the latents up the nodes.
@@ -42,7 +40,6 @@ def invert(
         sigmas: [N], ascending.
         schedule: its `inversion` "fixed_point" or "ddim", and its `corrections` K, the evaluations per node of `fixed_point`;
             `ddim` takes one.
-        before_provisional: called before each evaluation that is not its node's last.
         evaluated: where the trajectory's is kept; in new memory if None.
     """
     fixed_point = schedule.inversion == "fixed_point"
@@ -54,9 +51,7 @@ def invert(
     for i, sigma in enumerate(sigmas):
         base, step = x, sigma - previous
         x = base + step * eps
-        for left in reversed(range(evaluations)):
-            if left and before_provisional is not None:
-                before_provisional()
+        for _ in range(evaluations):
             point = x
             denoised = denoise(point, sigma)
             eps = (point - denoised) / sigma

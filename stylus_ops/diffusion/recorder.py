@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from ..dials import Schedule
 from .attention import Capture
-from .features import Bank, Inversion, bank_bytes
+from .features import Bank, Inversion
 from .host import Denoise, Evaluate, OnStep, passes
 from .inversion import invert
 from .schedule import nearest_node
@@ -34,7 +33,7 @@ def record(
         latents, schedule, on_step, evaluated: as for `invert`.
         valid_width: latent columns that hold sound; None for all.
     """
-    trajectory = invert(denoise, latents, recorder.sigmas, schedule, on_step, recorder.skip, evaluated)
+    trajectory = invert(denoise, latents, recorder.sigmas, schedule, on_step, evaluated)
     noise = trajectory.noise.to("cpu", copy=True)
     return Inversion(
         recorder.sigmas, trajectory.evaluated, noise, recorder.sites, recorder.take(), valid_width or noise.shape[-1]
@@ -63,24 +62,18 @@ class Recorder:
         self.dtype = torch.float16 if features == "cache_fp16" else None
         self._on_disk = on_disk if features == "disk" else None
         self._steps: list[tuple[Tensor, ...]] = [()] * len(sigmas)
-        self._skip = False
-
-    def skip(self) -> None:
-        """Keep nothing of the next evaluation: a later one of the same node follows."""
-        self._skip = True
 
     def __call__(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, per_pass: int) -> Tensor:
-        keep, self._skip = self.keep and not self._skip, False
         outputs = []
         for rows in passes(len(x), per_pass):
-            hook = Capture(self.sites) if keep else None
+            hook = Capture(self.sites) if self.keep else None
             outputs.append(evaluate(x[rows], sigma, rows, hook))
             if hook is not None:
                 self._keep(nearest_node(self.sigmas, sigma.cpu()), rows, len(x), hook.features)
         return torch.cat(outputs)
 
     def _keep(self, node: int, rows: slice, windows: int, features: dict[Site, Tensor]) -> None:
-        if rows.start == 0:
+        if not self._steps[node]:  # else this node is evaluated once more
             self._steps[node] = tuple(self._allocate(features[site], windows) for site in self.sites)
         for site, kept in zip(self.sites, self._steps[node], strict=True):
             kept[rows] = features[site]
@@ -93,8 +86,5 @@ class Recorder:
 
     def take(self) -> Bank | None:
         """What was kept, None under `recompute`. The recorder drops it: a host may keep the recorder for longer."""
-        bank: Bank | None = tuple(self._steps) if self.keep else None
-        self._steps = [()] * len(self._steps)
-        if bank:
-            logging.info("Stylus: recorded %.1f MB of features", bank_bytes(bank) / 1e6)
-        return bank
+        bank, self._steps = tuple(self._steps), [()] * len(self._steps)
+        return bank if self.keep else None

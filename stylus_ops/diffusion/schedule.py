@@ -14,29 +14,21 @@ from ..dials import DIALS
 TRAIN_STEPS = 1000
 
 
-def timesteps(steps: int) -> Tensor:
-    """Training timesteps of the `steps` nodes, ascending: `1 + (1000 * i) // steps`.
+def ddim_sigmas(sigma_table: Tensor, steps: int) -> Tensor:
+    """The nodes `sigma_0 < ... < sigma_{N-1}` of a model, shape [steps], at the training timesteps `1 + (1000 * i) // steps`.
 
     This is latent diffusion's "uniform" DDIM spacing for divisors of 1000, and stays in range for every other number.
+
+    Args:
+        sigma_table: [1000], the model's sigma at each training timestep.
+        steps: number of nodes N.
 
     Raises:
         ValueError: `steps` is not 2 to 999.
     """
     DIALS["steps"].check(steps)
-    return 1 + (TRAIN_STEPS * torch.arange(steps)) // steps
-
-
-def ddim_sigmas(sigma_table: Tensor, steps: int) -> Tensor:
-    """The nodes `sigma_0 < ... < sigma_{N-1}` of a model, shape [steps].
-
-    Args:
-        sigma_table: [1000], the model's sigma at each training timestep.
-        steps: number of nodes N, 2 to 999.
-
-    Raises:
-        ValueError: `steps` is out of range.
-    """
-    return sigma_table[timesteps(steps).to(sigma_table.device)].float()
+    timesteps = 1 + (TRAIN_STEPS * torch.arange(steps, device=sigma_table.device)) // steps
+    return sigma_table[timesteps].float()
 
 
 def sigmas_from_alphas_cumprod(alphas_cumprod: Tensor) -> Tensor:

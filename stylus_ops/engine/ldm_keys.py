@@ -30,26 +30,18 @@ def ldm_key(key: str) -> str:
     for name, ldm in OUTSIDE.items():
         if key.startswith(name + "."):
             return key.replace(name, ldm, 1)
-    match = re.fullmatch(r"(down|up)_blocks\.(\d)\.(resnets|attentions|downsamplers|upsamplers)\.(\d)\.(.+)", key)
-    if match:
-        side, level, kind, index, rest = match[1], int(match[2]), match[3], int(match[4]), match[5]
-        block = 3 * level + index + (1 if side == "down" else 0)
-        prefix = "input_blocks" if side == "down" else "output_blocks"
+    kinds = "resnets|attentions|downsamplers|upsamplers"
+    if match := re.fullmatch(rf"(down|mid|up)_blocks?\.(?:(\d)\.)?({kinds})\.(\d)\.(.+)", key):
+        side, level, kind, index, rest = match[1], int(match[2] or 0), match[3], int(match[4]), match[5]
         if kind == "downsamplers":
             return f"input_blocks.{3 * level + 3}.0.op.{rest.removeprefix('conv.')}"
         if kind == "upsamplers":
             return f"output_blocks.{3 * level + 2}.{1 if level == 0 else 2}.{rest}"
-        return f"{prefix}.{block}." + (f"0.{_resnet(rest)}" if kind == "resnets" else f"1.{rest}")
-    match = re.fullmatch(r"mid_block\.(resnets|attentions)\.(\d)\.(.+)", key)
-    if match:
-        return (
-            f"middle_block.1.{match[3]}"
-            if match[1] == "attentions"
-            else f"middle_block.{2 * int(match[2])}.{_resnet(match[3])}"
-        )
+        if kind == "resnets":
+            layer, parameter = rest.rsplit(".", 1)
+            rest = f"{RESNET[layer]}.{parameter}"
+        if side == "mid":
+            return f"middle_block.{1 if kind == 'attentions' else 2 * index}.{rest}"
+        block = f"input_blocks.{3 * level + index + 1}" if side == "down" else f"output_blocks.{3 * level + index}"
+        return f"{block}.{0 if kind == 'resnets' else 1}.{rest}"
     raise ValueError(f"{key} is no weight of a Stable Diffusion UNet")
-
-
-def _resnet(rest: str) -> str:
-    layer, parameter = rest.rsplit(".", 1)
-    return f"{RESNET[layer]}.{parameter}"

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import tiny
 
 PART = r"\w(?:[\w.-]{0,94}\w)?"
 HUB_ID = re.compile(rf"(?!.*(?:--|\.\.)){PART}/{PART}(?<!\.git)", re.ASCII)
 """As huggingface_hub has it."""
-READ = ("model_index.json", "scheduler/*.json", "unet/*", "vae/*", "text_encoder/*")
-"""The files of a diffusers folder that make a model."""
 WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
 """The parts of a diffusers folder, and how the files with their weights begin."""
 HUB_FILES = ["model_index.json", "scheduler/*.json", *(f"{part}/config.json" for part in WEIGHTS)] + [
@@ -21,38 +19,32 @@ HUB_FILES = ["model_index.json", "scheduler/*.json", *(f"{part}/config.json" for
     for part, weights in WEIGHTS.items()
     for ending in (".safetensors", "-*.safetensors", ".safetensors.*.json")
 ]
-"""Weights in their first variant, and what says how to read them."""
+"""Of a diffusers folder: weights in their first variant, and what says how to read them."""
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 
 
-class Source(NamedTuple):
-    kind: str
-    """"tiny", "file", "folder" or "hub"."""
-    path: Path
-    """Of the file or folder. For a Hub id: unused."""
-
-
-def find(name: str) -> Source:
-    """The bundled prior, a checkpoint file, a diffusers folder, or a Hub id: `owner/name` that is no path.
+def find(name: str) -> tuple[str, Path]:
+    """What a name stands for: "tiny", the bundled prior, a checkpoint "file", a diffusers "folder", or an id of the "hub",
+    `owner/name` that is no path; and where the file or folder is.
 
     Raises:
         ValueError: `name` is none of these, or a pickle.
     """
     if name == "tiny":
-        return Source("tiny", tiny.WEIGHTS)
+        return "tiny", tiny.WEIGHTS
     path = Path(name).expanduser()
     if path.suffix.lower() in PICKLES:
         raise ValueError(f"model {name} is a pickle, which can run any code when opened: use its .safetensors version")
     if path.is_dir():
-        return Source("folder", path)
+        return "folder", path
     if path.suffix.lower() == ".safetensors":
         if not path.is_file():
             raise ValueError(f"model {name} does not exist: check its name and folder")
-        return Source("file", path)
+        return "file", path
     if path.exists():
         raise ValueError(f"model {name} is no .safetensors file: use one, or a diffusers folder")
     if HUB_ID.fullmatch(name) and not path.parent.is_dir():
-        return Source("hub", path)
+        return "hub", path
     raise ValueError(
         f"model {name} does not exist: it is neither tiny, nor a file or folder, nor a Hub id such as owner/model"
     )
@@ -76,7 +68,7 @@ def fingerprint(name: str) -> dict[str, Any] | None:
             return None
     if kind == "tiny":
         return {"sha256": tiny.sha256(path)}
-    files = [path] if kind == "file" else sorted({file for pattern in READ for file in path.glob(pattern)})
+    files = [path] if kind == "file" else sorted({file for pattern in HUB_FILES for file in path.glob(pattern)})
     return {file.name if kind == "file" else file.relative_to(path).as_posix(): _stamp(file) for file in files}
 
 

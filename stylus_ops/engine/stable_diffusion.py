@@ -256,9 +256,7 @@ def _bundled_config(context_width: int, part: str) -> dict[str, Any]:
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file. Raises ValueError when it is missing or damaged."""
-    if not path.is_file():
-        raise ValueError(f"model {path} does not exist: check its name and folder")
+    """All tensors of a file. Raises ValueError when it is damaged."""
     try:
         return load_file(path)
     except SafetensorError as error:

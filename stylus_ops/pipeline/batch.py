@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -52,16 +52,10 @@ class Row(NamedTuple):
             return path.as_posix()
 
 
-class Failure(NamedTuple):
-    line: int
-    output: str
-    error: str
-
-
-Outcome = str | Failure
-"""What became of a row: "written", "skipped" or a failure."""
+Outcome = tuple[str, str]
+"""What became of a row: "written", "skipped" or "failed", and why it failed."""
 Spread = Callable[[Callable[[Row], Outcome], Iterable[Row]], Generator[tuple[Row, Outcome | Exception], None, None]]
-"""Calls a function with each row, here or on workers; gives each row with its outcome, or with why its worker died."""
+"""Calls a function with each row on workers; gives each row with its outcome, or with why its worker died."""
 
 
 class Batch(NamedTuple):
@@ -131,19 +125,11 @@ def _same(folder: Path, name: str) -> str:
     return os.path.normcase(os.path.normpath(os.path.join(folder, name)))
 
 
-def one_by_one(
-    run: Callable[[Row], Outcome], rows: Iterable[Row]
-) -> Generator[tuple[Row, Outcome | Exception], None, None]:
-    """`Spread` in this process."""
-    return ((row, run(row)) for row in rows)
-
-
 def run_batch(
     batch: Batch,
     runner: Runner,
-    model: str,
     part: tuple[int, int] = (1, 1),
-    spread: Spread = one_by_one,
+    spread: Spread | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Run the rows of a part but for those that are done.
@@ -151,9 +137,8 @@ def run_batch(
     Every row leaves its sound and, beside it, its report. The model is loaded when a row needs it.
 
     Args:
-        model: its name.
         part: rows i, i + n, i + 2 n, ... of a part (i, n), the first row being 1.
-        spread: runs the rows one after the other here, or hands them out to workers.
+        spread: hands the rows out to workers; None runs them here, one after the other.
 
     Returns:
         For JSON: the outputs `written` and `skipped`, and `failed` rows with their line and error.
@@ -161,18 +146,14 @@ def run_batch(
     Raises:
         ValueError, OSError: another process runs this part of the folder, or the model can't be loaded.
     """
-    groups: dict[str, list[str]] = {"written": [], "skipped": []}
-    failed: list[Failure] = []
+    summary: dict[str, list[Any]] = {"written": [], "skipped": [], "failed": []}
     number, of = part
     cells = batch.cells[number - 1 :: of]
 
     def count(line: int, output: Path | str, outcome: Outcome | Exception) -> None:
-        if isinstance(outcome, Exception):
-            outcome = Failure(line, str(output), in_words(outcome))
-        if isinstance(outcome, Failure):
-            failed.append(outcome)
-        else:
-            groups[outcome].append(str(output))
+        kind, error = ("failed", in_words(outcome)) if isinstance(outcome, Exception) else outcome
+        failure = {"line": line, "output": str(output), "error": error}
+        summary[kind].append(failure if kind == "failed" else str(output))
         bar.update()
 
     def waiting() -> Iterator[Row]:
@@ -182,8 +163,8 @@ def run_batch(
             except (ValueError, OSError) as error:
                 count(line, values.get("out", ""), error)
                 continue
-            if is_finished(row, model, source=runner.source):
-                count(line, row.output, "skipped")
+            if runner.has_finished(row):
+                count(line, row.output, ("skipped", ""))
             else:
                 bar.set_postfix_str(row.output.name)
                 yield row
@@ -196,28 +177,29 @@ def run_batch(
             raise ValueError(
                 f"folder {batch.out} is being filled by another batch (part {number}/{of}): wait for it, or choose another folder"
             )
-        with closing(spread(runner, waiting())) as outcomes:
+        here = ((row, runner(row)) for row in waiting())
+        with closing(spread(runner, waiting()) if spread else here) as outcomes:
             for row, outcome in outcomes:
                 count(row.line, row.output, outcome)
-    return {**groups, "failed": [failure._asdict() for failure in sorted(failed)]}
+    summary["failed"].sort(key=lambda failure: failure["line"])
+    return summary
 
 
+@dataclass
 class Runner:
     """Runs rows on one model; may be sent to another process before.
 
     Args:
         load: gives the model.
-        source: what its weights are read from, kept in the reports for `is_finished`.
+        model: its name.
+        source: size and time stamp of the files that its weights are read from.
         transfer: as `transfer_files`.
     """
 
-    def __init__(
-        self,
-        load: Callable[[], Engine],
-        source: Mapping[str, Any] | None = None,
-        transfer: Callable[..., dict[str, Any]] = transfer_files,
-    ):
-        self.load, self.source, self.transfer = load, source, transfer
+    load: Callable[[], Engine]
+    model: str
+    source: Mapping[str, Any] | None = None
+    transfer: Callable[..., dict[str, Any]] = transfer_files
 
     @cached_property
     def engine(self) -> Engine:
@@ -231,12 +213,35 @@ class Runner:
         """Run a row unless it is done. Raises only what loading the model raises."""
         weights = self.weights
         try:
-            if is_finished(row, self.engine.name, weights, self.source):
-                return "skipped"
+            if self.has_finished(row, weights):
+                return "skipped", ""
             self._run(row, weights)
         except Exception as error:
-            return Failure(row.line, str(row.output), in_words(error))
-        return "written"
+            return "failed", in_words(error)
+        return "written", ""
+
+    def has_finished(self, row: Row, weights: str = "") -> bool:
+        """Whether an earlier run has written this row with these settings and this model.
+
+        Args:
+            weights: digest of the model's weights; empty where it isn't loaded, and its files have to be the same.
+        """
+        report = read_report(row.report)
+        request = report.get("request")
+        if not isinstance(request, dict) or request != self._request(row, request.get("weights")):
+            return False
+        same_files = bool(self.source) and report.get("source") == self.source
+        return row.output.is_file() and (same_files or (bool(weights) and request["weights"] == weights))
+
+    def _request(self, row: Row, weights: Any) -> dict[str, Any]:
+        return {
+            "content": row.relative(row.files.content),
+            "style": row.relative(row.files.styles[0]),
+            **({"mask": row.relative(row.files.mask)} if row.files.mask else {}),
+            "model": self.model,
+            "weights": weights,
+            "settings": asdict(row.settings),
+        }
 
     def _run(self, row: Row, weights: str) -> None:
         """The report is there before the sound, and says which sound: what a killed process leaves is known as a batch's."""
@@ -248,7 +253,7 @@ class Runner:
         with temporary(row.output) as sound, temporary(row.report) as text:
             report = self.transfer(self.engine, row.files._replace(output=sound), row.settings, quiet=True)
             report = {
-                "request": _request(row, self.engine.name, weights),
+                "request": self._request(row, weights),
                 "source": self.source,
                 "sha256": sha256(sound),
                 **report,
@@ -272,23 +277,6 @@ def _check_ours(row: Row, report: Mapping[str, Any]) -> None:
         raise ValueError(
             f"out {row.output} exists and no batch made it, or it was changed since: choose another out, or move it away"
         )
-
-
-def is_finished(row: Row, model: str, weights: str = "", source: Mapping[str, Any] | None = None) -> bool:
-    """Whether an earlier run has written this row with these settings and this model.
-
-    Args:
-        model: its name.
-        weights: digest of its weights; empty where it isn't loaded.
-        source: size and time stamp of the weight files, as passed to `Runner`; if equal, the digest is not needed.
-    """
-    report = read_report(row.report)
-    request = report.get("request")
-    if not isinstance(request, dict) or not row.output.is_file():
-        return False
-    if request != _request(row, model, request.get("weights")):
-        return False
-    return bool(weights and request["weights"] == weights) or bool(source and report.get("source") == source)
 
 
 def counts_of(summary: Mapping[str, Sequence[Any]]) -> str:
@@ -315,14 +303,3 @@ def read_report(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return report if isinstance(report, dict) else {}
-
-
-def _request(row: Row, model: str, weights: Any) -> dict[str, Any]:
-    return {
-        "content": row.relative(row.files.content),
-        "style": row.relative(row.files.styles[0]),
-        **({"mask": row.relative(row.files.mask)} if row.files.mask else {}),
-        "model": model,
-        "weights": weights,
-        "settings": asdict(row.settings),
-    }

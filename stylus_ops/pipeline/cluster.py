@@ -6,11 +6,10 @@ import logging
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from itertools import chain, islice
+from typing import Any, TypeVar
 
 import psutil
 import torch
@@ -18,7 +17,7 @@ import torch
 CORES = 4
 """A worker's, where neither their number nor a GPU says how many there are."""
 RETRIES = 2
-"""How often a job is given to another worker after one has died over it."""
+"""How often a job is run again after its worker has died over it."""
 PATIENCE = 10.0
 """Seconds in which interrupted workers remove what they were writing."""
 
@@ -35,19 +34,11 @@ class Worker:
         torch.set_num_threads(cores)
         self.work = work
 
-    def ready(self) -> int:
-        return os.getpid()
+    def ready(self) -> None:
+        """Answers once it has started."""
 
     def run(self, job: Any) -> Any:
         return self.work(job)
-
-
-class Share(NamedTuple):
-    """How many workers there are, and what each of them takes."""
-
-    workers: int
-    cores: int
-    gpus: float
 
 
 def on_workers(
@@ -72,65 +63,53 @@ def on_workers(
         ChildProcessError: no worker can start.
         Exception: what `work` raises.
     """
-    todo = ((job, 0) for job in jobs)
-    waiting = deque(islice(todo, 1))
-    if not waiting:
+    jobs = iter(jobs)
+    first = [*islice(jobs, 1)]
+    if not first:
         return
     ray = _connected(address)
-    running: dict[Any, tuple[Any, int, tuple[Job, int] | None]] = {}
-    """By what it will return: an actor, its process, and the job it has with how often that was tried before; None while the
-    actor starts."""
+    running: dict[Any, tuple[Any, tuple[Job, ...]]] = {}
+    """By what it will return: an actor and its job; none while the actor starts."""
     try:
-        share = share_of([node["Resources"] for node in ray.nodes() if node["Alive"]], workers, gpus)
-        actor_class = ray.remote(num_cpus=share.cores, num_gpus=share.gpus, max_restarts=0)(Worker)
-
-        def start() -> None:
-            actor = actor_class.remote(work, share.cores, os.getcwd())
-            running[actor.ready.remote()] = actor, 0, None
-
-        waiting.extend(islice(todo, share.workers - 1))
-        for _ in waiting:
-            start()
-        idle: list[tuple[Any, int]] = []
-        while waiting or any(given for *_, given in running.values()):
+        share, cores, devices = share_of([node["Resources"] for node in ray.nodes() if node["Alive"]], workers, gpus)
+        first += islice(jobs, share - 1)
+        # Ray starts an actor that died again, on another host if need be, and gives it the same job.
+        options = {"num_cpus": cores, "num_gpus": devices, "max_restarts": -1, "max_task_retries": RETRIES}
+        for _ in first:
+            actor = ray.remote(**options)(Worker).remote(work, cores, os.getcwd())
+            running[actor.ready.remote()] = actor, ()
+        jobs = chain(first, jobs)
+        while running:
             (done,), _ = ray.wait([*running])
-            actor, process, given = running.pop(done)
-            ended: list[tuple[Job, Result | Exception]] = []
+            actor, given = running.pop(done)
+            result: Result | Exception
             try:
                 result = ray.get(done)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
             except ray.exceptions.RayError as death:
-                if given is None:  # its host may lack something: the others go on
-                    if not (running or idle):
-                        raise ChildProcessError(f"no worker can start: {_last_words(death)}") from death
-                    continue
-                job, tries = given
-                if tries < RETRIES:
-                    waiting.appendleft((job, tries + 1))
-                else:
-                    lost = ChildProcessError(f"its worker has died {RETRIES + 1} times, at last: {_last_words(death)}")
-                    ended.append((job, lost))
-                if not idle:
-                    start()
-            else:
-                idle.append((actor, process if given else result))
                 if given:
-                    ended.append((given[0], result))
-            waiting.extend(islice(todo, max(0, len(idle) + 1 - len(waiting))))
-            while idle and waiting:
-                actor, process = idle.pop()
-                job, tries = waiting.popleft()
-                running[actor.run.remote(job)] = actor, process, (job, tries)
-            yield from ended
+                    result = ChildProcessError(
+                        f"its worker has died {RETRIES + 1} times, at last: {_last_words(death)}"
+                    )
+                    running[actor.ready.remote()] = actor, ()
+                elif not running and [*islice(jobs, 1)]:  # while others run, its host alone may lack something
+                    raise ChildProcessError(f"no worker can start: {_last_words(death)}") from death
+            else:
+                given_next = tuple(islice(jobs, 1))
+                if given_next:
+                    running[actor.run.remote(*given_next)] = actor, given_next
+                else:
+                    ray.kill(actor)  # one that has lost its host can start in its place
+            yield from ((job, result) for job in given)
     finally:
         if not address:
-            _end([process for _, process, given in running.values() if given])
+            _end_workers()
         ray.shutdown()
 
 
-def share_of(nodes: list[dict[str, float]], workers: int | None, gpus: bool) -> Share:
-    """The most cores a worker can have.
+def share_of(nodes: list[dict[str, float]], workers: int | None, gpus: bool) -> tuple[int, int, float]:
+    """How many workers there are, and how many cores and GPUs each of them takes: the most cores that they can have.
 
     Args:
         nodes: how much "CPU" and "GPU" each has.
@@ -147,7 +126,7 @@ def share_of(nodes: list[dict[str, float]], workers: int | None, gpus: bool) -> 
         if together:
             places = [min(place, together * number) for place, number in zip(places, devices, strict=True)]
         if sum(places) >= count:
-            return Share(count, each, 1 / together if together else 0)
+            return count, each, 1 / together if together else 0
     raise ValueError(f"workers is {count} and there are {sum(cores)} cores: choose fewer, or auto")
 
 
@@ -174,11 +153,12 @@ def _last_words(death: Exception) -> str:
     return lines[-1] if lines else type(death).__name__
 
 
-def _end(processes: list[int]) -> None:
-    """End workers of this machine in the middle of their jobs; Ray would leave them no time to clear up."""
+def _end_workers() -> None:
+    """End what works on this machine for this process; Ray would leave it no time to clear up."""
     found = []
-    for number in processes:
-        with suppress(psutil.NoSuchProcess):
-            found.append(psutil.Process(number))
-            found[-1].terminate()
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if process.cmdline()[0].startswith(f"ray::{Worker.__name__}"):
+                process.terminate()
+                found.append(process)
     psutil.wait_procs(found, PATIENCE)

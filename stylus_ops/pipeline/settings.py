@@ -58,8 +58,3 @@ PAPER: dict[str, Any] = {
     "mix": 1.0,
 }
 """The headline run of arXiv 2411.15913."""
-
-
-def known_preset(model: str) -> str | None:
-    """The preset of a model, as far as its name tells before it is loaded; None where it doesn't."""
-    return "tiny-256" if model == "tiny" else "sd-512" if model.endswith(".safetensors") else None

@@ -34,7 +34,7 @@ from ..audio.mask import image_mask, read_image
 from ..audio.read import spool_audio
 from ..audio.spool import Spool
 from ..audio.tone import Reference, match_tone
-from ..audio.windows import Recording, Spectrogram
+from ..audio.windows import Recording
 from ..audio.write import FORMATS, check_format, write_audio
 from ..diffusion.features import Inversion, Style, choose_policy
 from ..diffusion.host import Hook
@@ -128,6 +128,15 @@ class Clip(NamedTuple):
         return Reference(self.recording.waveform, self.recording.sample_rate, self.weight)
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What is wrong with a recording, under its name."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
 class Transfer:
     """The stages of a transfer, each timed, with a progress bar on standard error.
 
@@ -183,8 +192,9 @@ class Transfer:
                     warn_if_short(f"style {path.name}", spool.samples / spool.sample_rate)
                 else:
                     warn_of_silence(f"style {path.name}")
-                recording = self._cut(path, spool, "loop").first(settings.style_windows)
-                clips.append(Clip(path.name, recording, weight))
+                with naming(path):
+                    recording = Recording.cut(spool, spool.sample_rate, self.params, settings.overlap, "loop")
+                clips.append(Clip(path.name, recording.first(settings.style_windows), weight))
                 bar.update()
             spool = spool_audio(content, self.folder, settings.content_start, settings.content_duration)
             if not sounds(spool):
@@ -192,15 +202,11 @@ class Transfer:
             elif settings.tone > 0 and clips:
                 toned = match_tone(spool, spool.sample_rate, [clip.reference for clip in clips], settings).waveform
                 spool = Spool(self.folder, spool.channels, spool.sample_rate).extend(blocks(toned))
-            clips.insert(0, Clip(content.name, self._cut(content, spool, "pad")))
+            with naming(content):
+                recording = Recording.cut(spool, spool.sample_rate, self.params, settings.overlap, "pad")
+            clips.insert(0, Clip(content.name, recording))
             bar.update()
         return clips
-
-    def _cut(self, path: Path, spool: Spool, short: str) -> Recording:
-        try:
-            return Recording.cut(spool, spool.sample_rate, self.params, self.settings.overlap, short)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
 
     def invert(self, clips: Sequence[Clip]) -> list[Inversion]:
         """All clips up the noise levels as one batch, with their features."""
@@ -261,22 +267,19 @@ class Transfer:
         Args:
             styles: their residuals play what the content can't supply.
         """
-        recording, engine = content.recording, self.engine
-        channels = recording.waveform.shape[0]
+        recording, engine, residual = content.recording, self.engine, None
+        channels, sections = recording.waveform.shape[0], [*recording.sections()]
         decoded = Spool(self.folder, channels, recording.sample_rate)
-        with self.stage("decode", len([*recording.sections()])) as bar:
-            residual = None
+        with self.stage("decode", len(sections)) as bar:
             if self.settings.grain > 0:
                 residual = Residual.of([style.reference for style in styles], channels, self.params)
-
-            def heard(windows: slice, part: Spectrogram) -> Tensor:
+            for _, seen, kept in sections:
                 reference = None
                 if self.settings.decode == "gain":
-                    reference = engine.decode(engine.encode(recording.images(windows)))
+                    reference = engine.decode(engine.encode(recording.images(seen)))
+                images, part = engine.decode(latents[seen]), recording.part(seen)
+                decoded.append(decode_band(images, part, self.settings, reference, residual)[0, :, kept])
                 bar.update()
-                return decode_band(engine.decode(latents[windows]), part, self.settings, reference, residual)
-
-            decoded.extend(recording.decoded(heard))
         return finish(decoded, recording.waveform, recording.sample_rate, self.settings, MINUS_1_DBFS)
 
     def panel(self, clip: Clip, result: Waveform | None = None, title: str = "") -> Panel:

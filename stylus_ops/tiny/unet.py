@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -57,27 +58,19 @@ class GatedLinear(nn.Module):
         return hidden * gelu(gate)
 
 
-class FeedForward(nn.Module):
-    def __init__(self, channels: int):
-        super().__init__()
-        inner = 4 * channels
-        self.net = nn.Sequential(GatedLinear(channels, inner), nn.Identity(), nn.Linear(inner, channels))
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        return self.net(hidden)
-
-
 class TransformerBlock(nn.Module):
     def __init__(self, channels: int, context_dim: int, heads: int):
         super().__init__()
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(channels) for _ in range(3))
         self.attn1, self.attn2 = (Attention(channels, width, heads) for width in (channels, context_dim))
-        self.ff = FeedForward(channels)
+        inner = 4 * channels
+        layers = GatedLinear(channels, inner), nn.Identity(), nn.Linear(inner, channels)
+        self.ff = nn.ModuleDict({"net": nn.Sequential(*layers)})
 
     def forward(self, hidden: Tensor, context: Tensor) -> Tensor:
         hidden = hidden + self.attn1(self.norm1(hidden))
         hidden = hidden + self.attn2(self.norm2(hidden), context)
-        return hidden + self.ff(self.norm3(hidden))
+        return hidden + self.ff["net"](self.norm3(hidden))
 
 
 class Transformer(nn.Module):
@@ -110,48 +103,24 @@ class ResBlock(nn.Module):
         return (x if self.conv_shortcut is None else self.conv_shortcut(x)) + hidden
 
 
-class Downsample(nn.Module):
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)
-
-
-class Upsample(nn.Module):
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor, size: torch.Size) -> Tensor:
-        """To a size that is the double, or one less where it was halved from an odd one."""
-        return self.conv(interpolate(x, size=size, mode="nearest"))
-
-
 class Level(nn.Module):
-    """Residual blocks of one resolution, each with a transformer where `heads` is not 0."""
+    """Residual blocks of one resolution, the first `attended` of them each with a transformer."""
 
-    def __init__(self, sizes: list[tuple[int, int]], time_dim: int, context_dim: int, heads: int):
+    def __init__(self, sizes: list[tuple[int, int]], attended: int, time_dim: int, context_dim: int, per_head: int):
         super().__init__()
         self.resnets = nn.ModuleList([ResBlock(channels, out, time_dim) for channels, out in sizes])
-        if heads:
-            self.attentions = nn.ModuleList([Transformer(out, context_dim, heads) for _, out in sizes])
+        transformers = [Transformer(out, context_dim, out // per_head) for _, out in sizes[:attended]]
+        self.attentions = nn.ModuleList(transformers)
         self.downsamplers, self.upsamplers = nn.ModuleList(), nn.ModuleList()
 
     def blocks(self) -> Iterator[Any]:
         """Each residual block and its transformer, or None."""
-        yield from zip(self.resnets, getattr(self, "attentions", [None] * len(self.resnets)), strict=True)
+        return zip_longest(self.resnets, self.attentions)
 
 
-class MidBlock(nn.Module):
-    def __init__(self, channels: int, time_dim: int, context_dim: int, heads: int):
-        super().__init__()
-        self.resnets = nn.ModuleList([ResBlock(channels, channels, time_dim) for _ in range(2)])
-        self.attentions = nn.ModuleList([Transformer(channels, context_dim, heads)])
-
-    def forward(self, x: Tensor, time: Tensor, context: Tensor) -> Tensor:
-        return self.resnets[1](self.attentions[0](self.resnets[0](x, time), context), time)
+def resampler(channels: int, stride: int) -> nn.ModuleDict:
+    """A convolution under the name that diffusers gives it."""
+    return nn.ModuleDict({"conv": nn.Conv2d(channels, channels, 3, stride, padding=1)})
 
 
 class TimeEmbedding(nn.Module):
@@ -179,8 +148,8 @@ class TinyUNet(nn.Module):
     def __init__(self, config: dict[str, Any]):
         super().__init__()
         widths = [config["model_channels"] * multiple for multiple in config["channel_mult"]]
-        layers, context_dim, per_head = config["num_res_blocks"][0], config["context_dim"], config["num_head_channels"]
-        time_dim, lowest = 4 * widths[0], len(widths) - 1
+        layers, time_dim, lowest = config["num_res_blocks"][0], 4 * widths[0], len(widths) - 1
+        shape = time_dim, config["context_dim"], config["num_head_channels"]
         self.config = {"block_out_channels": widths, "sample_size": config["image_size"]}
         self.time_embedding = TimeEmbedding(widths[0], time_dim)
         self.conv_in = nn.Conv2d(config["in_channels"], widths[0], 3, padding=1)
@@ -188,21 +157,20 @@ class TinyUNet(nn.Module):
         self.down_blocks = nn.ModuleList()
         for level, width in enumerate(widths):
             sizes = [(channels if block == 0 else width, width) for block in range(layers)]
-            down = Level(sizes, time_dim, context_dim, width // per_head if level < lowest else 0)
+            down = Level(sizes, layers if level < lowest else 0, *shape)
             skips += [width] * layers
             if level < lowest:
-                down.downsamplers.append(Downsample(width))
+                down.downsamplers.append(resampler(width, stride=2))
                 skips.append(width)
             self.down_blocks.append(down)
             channels = width
-        self.mid_block = MidBlock(channels, time_dim, context_dim, channels // per_head)
+        self.mid_block = Level([(channels, channels)] * 2, 1, *shape)
         self.up_blocks = nn.ModuleList()
-        for level in reversed(range(len(widths))):
-            width = widths[level]
+        for level, width in reversed([*enumerate(widths)]):
             sizes = [((channels if block == 0 else width) + skips.pop(), width) for block in range(layers + 1)]
-            up = Level(sizes, time_dim, context_dim, width // per_head if level < lowest else 0)
+            up = Level(sizes, len(sizes) if level < lowest else 0, *shape)
             if level > 0:
-                up.upsamplers.append(Upsample(width))
+                up.upsamplers.append(resampler(width, stride=1))
             self.up_blocks.append(up)
             channels = width
         self.conv_norm_out = nn.GroupNorm(GROUPS, channels)
@@ -225,13 +193,15 @@ class TinyUNet(nn.Module):
                 x = resnet(x, time) if attention is None else attention(resnet(x, time), context)
                 skips.append(x)
             for downsampler in level.downsamplers:
-                x = downsampler(x)
+                x = downsampler["conv"](x)
                 skips.append(x)
-        x = self.mid_block(x, time, context)
+        for resnet, attention in self.mid_block.blocks():
+            x = resnet(x, time) if attention is None else attention(resnet(x, time), context)
         for level in self.up_blocks:
             for resnet, attention in level.blocks():
                 x = resnet(torch.cat([x, skips.pop()], dim=1), time)
                 x = x if attention is None else attention(x, context)
             for upsampler in level.upsamplers:
-                x = upsampler(x, skips[-1].shape[-2:])
+                size = skips[-1].shape[-2:]  # the double, or one less where an odd size was halved
+                x = upsampler["conv"](interpolate(x, size=size, mode="nearest"))
         return (self.conv_out(silu(self.conv_norm_out(x))),)

@@ -85,22 +85,14 @@ def test_presets_are_those_of_the_geometry() -> None:
     assert dial.choices == ("auto", *PRESETS)
 
 
-BATCH = ("batch", "pairs.csv", "--out", "results")
-
-
 @pytest.mark.parametrize(
     "arguments",
-    [
-        ("sing",),
-        ("transfer",),
-        ("transfer", "a.wav", "b.wav", "-o", "c.flac", "--alfa", "1"),
-        *((*BATCH, "--part", part) for part in ("0/3", "4/3", "a/b", "3")),
-        (*BATCH, "--workers", "0"),
-    ],
+    ["sing", "transfer", "transfer a.wav b.wav -o c.flac --alfa 1", "batch pairs.csv --out results --workers 0"]
+    + [f"batch pairs.csv --out results --part {part}" for part in ("0/3", "4/3", "a/b", "3")],
 )
-def test_a_wrong_option_on_the_command_line_is_one_line(arguments: tuple[str, ...], capsys: Any) -> None:
+def test_a_wrong_option_on_the_command_line_is_one_line(arguments: str, capsys: Any) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(arguments)
+        main(arguments.split())
     assert stopped.value.code == 2
     printed = capsys.readouterr().err
     assert printed.startswith("stylus: ")

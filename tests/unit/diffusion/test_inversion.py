@@ -11,20 +11,12 @@ from stylus_ops.dials import Schedule
 from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.sampling import sample
 
-NODES = torch.tensor([0.05, 0.3, 0.9, 2.0, 5.0, 14.0], dtype=torch.float64)
-
 
 def nonlinear(x: Tensor, sigma: Tensor) -> Tensor:
     """A denoiser whose eps mixes pixels and channels and is bent, but moves less than its input does."""
     scaled = x / (1 + sigma**2).sqrt()
     eps = torch.sin(scaled + 0.7 * scaled.roll(1, -1) - 0.4 * scaled.roll(1, 1)) / 2.5
     return x - sigma * eps
-
-
-def test_converged_inversion_is_undone_by_sampling():
-    latents = 0.8 * torch.randn(2, 4, 3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    noise = invert(nonlinear, latents, NODES, Schedule(corrections=80)).noise
-    torch.testing.assert_close(sample(nonlinear, noise, NODES), latents, rtol=0, atol=1e-12)
 
 
 def reconstruction_error(latents: Tensor, steps: int, method: str, corrections: int = 1) -> float:

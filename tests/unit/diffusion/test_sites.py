@@ -28,16 +28,10 @@ def test_every_transformer_block_of_a_decoder_block_is_a_site():
 
 
 @pytest.mark.parametrize(
-    "available", [range(3, 12), range(12), range(6), range(3, 9), range(3), range(9), range(2, 8), [4]]
+    ("available", "expected"), [(range(6), [3, 4, 5]), (range(2, 8), [5, 6, 7]), (range(3), [1, 2]), ([4], [4])]
 )
-def test_auto_is_the_last_half_of_the_decoders_attention(available):
-    available = list(available)
-    chosen = blocks("auto", dict.fromkeys(available, SD1[11]))
-    assert chosen == available[-len(chosen) :]
-    if available == list(SD1):
-        assert len(chosen) == 6
-    else:
-        assert len(chosen) in (len(available) // 2, (len(available) + 1) // 2)
+def test_auto_is_the_last_half_of_other_decoders_attention(available, expected):
+    assert blocks("auto", dict.fromkeys(available, SD1[11])) == expected
 
 
 @pytest.mark.parametrize("text", ["2", "6-12", "11, 12", "0-11", "999"])
@@ -53,5 +47,5 @@ def test_unreadable_text_is_refused(text):
 
 
 def test_a_model_without_decoder_attention_is_refused():
-    with pytest.raises(ValueError, match="no self-attention in its decoder"):
+    with pytest.raises(ValueError, match="no self-attention"):
         resolve_sites("auto", {})

@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from stylus_ops.dials import Steering
-from stylus_ops.diffusion.features import Inversion, Style, blend
-from stylus_ops.diffusion.sampling import sample
+from stylus_ops.diffusion.features import Style, blend
 from stylus_ops.diffusion.style_file import read_style, write_style
-from stylus_ops.diffusion.stylizer import Stylizer
-from tests.small_net import CONTENT, SIGMAS, STYLE_A, STYLE_B, SmallNet, record
+from tests.small_net import CONTENT, SIGMAS, STYLE_A, STYLE_B, SmallNet, record, transfer
 
 WEIGHTS = (("conv", (4, 8), (0.1, -1 / 3)), None, "lora")
 CONDITIONING: list[Any] = [
@@ -29,11 +25,6 @@ CONDITIONING: list[Any] = [
 
 def same(value: object) -> object:
     return value
-
-
-def transfer(net: SmallNet, content: Inversion, style: Style) -> Tensor:
-    stylizer = Stylizer(content, style, Steering())
-    return sample(lambda x, sigma: stylizer(net, x, sigma, 4), stylizer.start_latents(), SIGMAS)
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +49,12 @@ def path(style: Style, tmp_path: Path) -> Path:
 
 def test_a_style_from_a_file_gives_the_same_transfer_to_the_bit(net, style, path):
     read, recording = read_style(path)
-    assert all(clip.bank is None for clip in read.captures)
-    content, style = record(net, CONTENT), style._replace(captures=[c._replace(bank=None) for c in style.captures])
-    assert torch.equal(transfer(net, content, read), transfer(net, content, style))
-    assert recording == "choir.flac"
-
-
-def test_everything_plain_comes_back_as_it_was(style, path):
-    read = read_style(path)[0]
-    assert read.weights == style.weights
+    content, bare = record(net, CONTENT), style._replace(captures=[c._replace(bank=None) for c in style.captures])
+    assert torch.equal(transfer(net, content, read), transfer(net, content, bare))
+    assert (recording, read.weights) == ("choir.flac", style.weights)
     for mine, theirs in zip(read.captures, style.captures, strict=True):
         assert (mine.sites, mine.valid_width, mine.weights) == (theirs.sites, theirs.valid_width, WEIGHTS)
+        assert mine.bank is None
         conditioning: Any = mine.conditioning
         ((tensor, extra),) = conditioning
         assert torch.equal(tensor, CONDITIONING[0][0])
@@ -99,21 +85,6 @@ def test_a_damaged_file_is_refused_in_words_or_read(path, cut, flip):
         assert str(error).startswith("style 'damaged' is ")  # noqa: PT017
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no limit on a file's size")
-def test_a_style_that_finds_no_room_is_told_of_in_words_and_leaves_the_earlier_one(style, path):
-    import resource
-
-    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        with pytest.raises(OSError, match="style 'choir' can't be written"):
-            write_style(path, style, "another", same, same)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
-
-
 def metadata(path: Path) -> dict[str, str]:
     with safe_open(path, "pt") as file:
         return file.metadata()
@@ -130,13 +101,11 @@ def rewritten(path: Path, change: dict[str, str], **tensors: Tensor) -> Path:
         ({}, {"0.sigmas": SIGMAS.flip(0)}),
         ({}, {"0.trajectory": torch.zeros(4, 3, 4, 4, 9)}),
         ({}, {"0.noise": torch.full((3, 4, 4, 10), torch.nan, dtype=torch.float64)}),
-        ({}, {"0.noise": torch.full((3, 4, 4, 10), 3e38)}),
         ({}, {"0.noise": torch.zeros(3, 4, 4, 10, dtype=torch.int64)}),
         ({}, {f"empty {number}": torch.zeros(0) for number in range(5000)}),
         ({}, {"0.noise": torch.zeros(3, 4, 4, 10).to(torch.float8_e4m3fn)}),
         ({"clips": "[]"}, {}),
         ({"clips": "[" * 100_000}, {}),
-        ({"clips": '[{"share": 1}]'}, {}),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused(path, change, tensors):
@@ -151,10 +120,8 @@ def test_a_file_that_contradicts_itself_is_refused(path, change, tensors):
         ("share", 10**400),
         ("valid_width", 99),
         ("sites", []),
-        ("sites", [[6]]),
         ("conditioning", {"list": [{"list": [{"value": 1.0}, {"dict": {}}]}]}),
         ("weights", {"tensor": "9.gone"}),
-        ("weights", {"pickle": "x"}),
     ],
 )
 def test_a_clip_that_is_none_is_refused(path, key, value):
@@ -168,10 +135,10 @@ def test_more_windows_than_a_transfer_has_time_for_are_refused(style, path):
     many = style.captures[0]._replace(
         noise=torch.zeros(129, 4, 4, 10), trajectory=torch.zeros(len(SIGMAS), 129, 4, 4, 10)
     )
-    with pytest.raises(ValueError, match="style 'choir' has 129 windows and may have 128"):
+    with pytest.raises(ValueError, match="style 'choir' has 129 windows"):
         write_style(path, Style((many,), (1.0,)), "", same, same)
     tensors = {"0.noise": many.noise, "0.trajectory": many.trajectory}
-    with pytest.raises(ValueError, match=r"style 'choir' has 1\d\d windows and may have 128"):
+    with pytest.raises(ValueError, match=r"style 'choir' has 1\d\d windows"):
         read_style(rewritten(path, {}, **tensors))
 
 

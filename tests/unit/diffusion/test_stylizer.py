@@ -1,21 +1,17 @@
 """The passes over a network small enough to say what every row should be."""
 
+import weakref
+from collections.abc import Callable, Sequence
+
 import pytest
 import torch
 from torch import Tensor
 
 from stylus_ops.dials import Steering
+from stylus_ops.diffusion import reader
 from stylus_ops.diffusion.features import Inversion, Style
-from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.stylizer import Stylizer
-from tests.small_net import CONTENT, FINE, SIGMAS, STYLE_A, WIDTH, SmallNet, latents, record
-
-
-def transfer(
-    net: SmallNet, content: Inversion, style: Style, steering: Steering, per_pass: int = 8, mask: Tensor | None = None
-) -> Tensor:
-    stylizer = Stylizer(content, style, steering, mask)
-    return sample(lambda x, sigma: stylizer(net, x, sigma, per_pass), stylizer.start_latents(), content.sigmas)
+from tests.small_net import CONTENT, FINE, SIGMAS, STYLE_A, STYLE_B, WIDTH, SmallNet, latents, record, transfer
 
 
 def close(actual: Tensor, wanted: Tensor, tolerance: float = 1e-11) -> None:
@@ -67,16 +63,6 @@ def test_every_window_is_evaluated_with_its_own_conditioning(per_pass):
             close(together[1][b : b + 1], single[1])
 
 
-def test_sampling_leaves_what_was_captured_as_it_was(net, content, style_a):
-    kept = [t.clone() for clip in (content, style_a.captures[0]) for t in tensors(clip)]
-    first = transfer(net, content, style_a, Steering())
-    steering = Steering(alpha=0.2, gamma=0.1, temperature=3, adain_mode="efdm", adain=0.5)
-    transfer(net, content, style_a, steering, mask=torch.rand(1, 32, 48))
-    for before, after in zip(kept, [t for clip in (content, style_a.captures[0]) for t in tensors(clip)], strict=True):
-        assert torch.equal(before, after)
-    assert torch.equal(transfer(net, content, style_a, Steering()), first)
-
-
 def test_padding_stays_out_of_statistics_and_is_not_moved(net):
     """Whatever the padding holds, the valid part starts the same, with the statistics of the style's valid part."""
     clips = []
@@ -91,20 +77,6 @@ def test_padding_stays_out_of_statistics_and_is_not_moved(net):
         close(start[..., :4].mean((0, 2, 3)), valid.mean((0, 2, 3)))
         close(start[..., :4].std((0, 2, 3)), valid.std((0, 2, 3)))
     assert torch.equal(*clips)
-
-
-@pytest.mark.parametrize("mode", ["adain", "efdm"])
-@pytest.mark.parametrize("rows", [1, 5])
-def test_a_mask_blends_the_start(content, style_a, mode, rows):
-    mask = torch.zeros(rows, 32, 48)
-    mask[:, :8, 24:] = 1
-    mask[:, 8:, 40:] = 0.25
-    start = Stylizer(content, style_a, Steering(adain_mode=mode), mask).start_latents()
-    full = Stylizer(content, style_a, Steering(adain_mode=mode)).start_latents()
-    assert torch.equal(start[..., :3], content.noise[..., :3])
-    assert torch.equal(start[:, :, 1:, :5], content.noise[:, :, 1:, :5])
-    close(start[:, :, :1, 3:], full[:, :, :1, 3:])
-    close(start[:, :, 1:, 5], 0.75 * content.noise[:, :, 1:, 5] + 0.25 * full[:, :, 1:, 5])
 
 
 def test_each_window_has_its_own_mask(net, content, style_a):
@@ -140,19 +112,17 @@ def test_content_that_converged_comes_back(net, style_a):
     close(result, CONTENT, 1e-10)
 
 
-def test_features_on_disk_give_the_cached_result_to_the_bit(net, content, style_a, tmp_path):
-    kept = [record(net, clip, features="disk", folder=tmp_path) for clip in (CONTENT, STYLE_A)]
-    result = transfer(net, kept[0], Style((kept[1],), (1.0,)), Steering())
-    assert torch.equal(result, transfer(net, content, style_a, Steering()))
-
-
 @pytest.mark.parametrize("steering", [Steering(), Steering(alpha=0), Steering(alpha=1), Steering(alpha=1, gamma=0)])
-@pytest.mark.parametrize("chunks", [1, 2])
-def test_features_evaluated_again_are_the_kept_ones(net, content, style_a, steering, chunks):
-    bare = [clip._replace(bank=None) for clip in (content, style_a.captures[0])]
+@pytest.mark.parametrize(("chunks", "per_pass"), [(1, 3), (2, 3), (1, 16)])
+def test_features_evaluated_again_are_the_kept_ones(net, content, steering, chunks, per_pass):
+    """One after the other, or, where one pass has room, content, style and sample together."""
+    style = record(net, STYLE_B)
     x = latents(7, 5).repeat(chunks, 1, 1, 1)
-    result = Stylizer(bare[0], Style((bare[1],), (1.0,)), steering)(net, x, SIGMAS[1], 3, chunks)
-    close(result, Stylizer(content, style_a, steering)(net, x, SIGMAS[1], 3, chunks))
+    kept, again = (
+        Stylizer(clips[0], Style((clips[1],), (1.0,)), steering)(net, x, SIGMAS[1], per_pass, chunks)
+        for clips in ((content, style), (content._replace(bank=None), style._replace(bank=None)))
+    )
+    close(again, kept)
 
 
 @pytest.mark.parametrize(
@@ -174,3 +144,38 @@ def test_what_does_not_belong_together_is_refused(net, content, style_a):
     for x in (latents(0, 5, width=8), latents(0, 4), latents(0, 10)):
         with pytest.raises(ValueError, match="latents"):
             Stylizer(content, style_a, Steering())(net, x, SIGMAS[1], 8)
+
+
+@pytest.fixture
+def copies(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Tensor]]:
+    """Features copied ahead. Copies made as soon as they are begun stand for CUDA's; what is decided is the same."""
+    made: list[weakref.ref[Tensor]] = []
+
+    def begin(tensors: Sequence[Tensor], device: torch.device) -> Callable[[], list[Tensor]]:
+        copied = [tensor.clone() for tensor in tensors]
+        made.extend(map(weakref.ref, copied))
+        return lambda: copied
+
+    monkeypatch.setattr(reader, "begin_copy", begin)
+    return made
+
+
+@pytest.mark.parametrize("chunks", [1, 2])
+@pytest.mark.parametrize("nodes", [[3, 2, 2, 1, 1, 0, 0], [3, 3, 1, 2, 0, 3, 0]])  # heun; one that goes back
+def test_a_sampler_that_jumps_gets_the_features_of_its_own_node(net, content, style_a, copies, nodes, chunks):
+    x, stylizer = latents(7, 5).repeat(chunks, 1, 1, 1), Stylizer(content, style_a, Steering())
+    for sigma in SIGMAS[nodes] * 1.1:
+        bare = Stylizer(content, style_a, Steering())(net, x, sigma, 5, chunks)
+        close(stylizer(net, x, sigma, 2, chunks), bare)
+    net.calls.clear()  # they hold the hooks, which hold the features
+    assert copies
+    assert not any(copy() is not None for copy in copies)  # each of these ends at node 0
+
+
+def test_a_run_that_ended_early_releases_what_it_copied_ahead(net, content, style_a, copies):
+    stylizer = Stylizer(content, style_a, Steering())
+    stylizer(net, latents(7, 5), SIGMAS[2], 2)
+    net.calls.clear()
+    assert any(copy() is not None for copy in copies)
+    stylizer.release()
+    assert not any(copy() is not None for copy in copies)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -21,6 +22,7 @@ from stylus_ops.disk import locked, place
 from stylus_ops.pipeline.batch import Runner, counts_of, read_batch, run_batch
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.pipeline.transfer import Files
+from stylus_ops.tiny import RECORDINGS
 
 from ..signals import noise, tones
 
@@ -29,8 +31,8 @@ PAIR = {"content": "content.wav", "style": "style.flac"}
 
 
 def empty_engine(weights: str = "some weights") -> Any:
-    """What a batch asks of a loaded model: its name and its weights' digest."""
-    return SimpleNamespace(name="tiny", model=SimpleNamespace(digest=lambda: weights))
+    """What a batch asks of a loaded model: its weights' digest."""
+    return SimpleNamespace(model=SimpleNamespace(digest=lambda: weights))
 
 
 def empty_transfer(engine: Any, files: Files, *_: Any, **__: Any) -> Any:
@@ -58,8 +60,8 @@ def write_manifest(path: Path, rows: list[dict[str, str]]) -> Path:
 def run(clips: Path, *rows: dict[str, str], weights: str = "some weights", **options: Any) -> dict[str, Any]:
     """Run a table of these rows into `results` beside it, without a model; the names in the summary are relative to that."""
     batch = read_batch(write_manifest(clips / "pairs.csv", [*rows]), clips / "results", Settings())
-    runner = Runner(partial(empty_engine, weights), transfer=options.pop("transfer", empty_transfer))
-    summary = run_batch(batch, runner, "tiny", quiet=True, **options)
+    runner = Runner(partial(empty_engine, weights), "tiny", transfer=options.pop("transfer", empty_transfer))
+    summary = run_batch(batch, runner, quiet=True, **options)
     for group in ("written", "skipped"):
         summary[group] = [Path(path).relative_to(clips.resolve() / "results").as_posix() for path in summary[group]]
     return summary
@@ -154,27 +156,25 @@ def test_a_table_that_contradicts_itself_is_refused(clips, content, words):
         b"\xff\xfe\x00",
         b"[" * 100_000,
         b'{"request": 1, "output": "results/take.flac"}',
-        b'{"sample_rate": 44100, "notes": "best take of the day"}',
         b'{"request": {}, "output": "results/another.flac", "sha256": "%s"}',
         b'{"request": {}, "output": "results/take.flac", "sha256": "of something else"}',
     ],
 )
 def test_what_no_batch_made_is_never_replaced(clips, report):
-    """Neither the recording nor a foreign report beside it; a batch's own report whose sound is gone is replaced."""
+    """Neither the recording nor, where that is gone, a foreign report."""
     results = clips / "results"
     results.mkdir()
     take = results / "take.flac"
     take.write_text("a user's recording")
+    ours = report is None or b"of something else" in report
     if report is not None:
         report = report.replace(b"%s", hashlib.sha256(take.read_bytes()).hexdigest().encode())
         (results / "take.flac.json").write_bytes(report)
-    ours = report is None or b"of something else" in report
-    for sound_is_there in (True, False):
+    for _ in range(1 if ours else 2):
         before = {path: path.read_bytes() for path in results.iterdir()}
-        failed = run(clips, {**PAIR, "out": "take.flac"})["failed"]
-        assert ["exists and no batch made it" in failure["error"] for failure in failed] == [True] * len(failed)
-        assert bool(failed) == (sound_is_there or not ours)
-        assert not failed or {path: path.read_bytes() for path in results.iterdir()} == before
+        (failure,) = run(clips, {**PAIR, "out": "take.flac"})["failed"]
+        assert "exists and no batch made it" in failure["error"]
+        assert {path: path.read_bytes() for path in results.iterdir()} == before
         take.unlink(missing_ok=True)
 
 
@@ -254,26 +254,34 @@ def test_a_batch_that_is_done_loads_nothing_and_moves_with_its_folder(clips, mon
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize(("name", "status", "words"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "ended")])
-def test_stopped_at_work_it_says_so_and_leaves_nothing(clips, name, status, words):
-    from stylus_ops.tiny import RECORDINGS
-
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]], ids=["here", "workers"])
+def test_stopped_at_work_it_leaves_nothing_and_nobody_else_could_reach_it(clips, workers, name, status, words):
+    if workers:
+        pytest.importorskip("ray", reason="Ray is not installed: pip install '.[cluster]'")
     row = {"content": str(RECORDINGS / "melody.flac"), "style": str(RECORDINGS / "style_a.flac")}
-    manifest = write_manifest(clips / "pairs.csv", [row])
+    manifest = write_manifest(clips / "pairs.csv", [{**row, "out": f"{number}.flac"} for number in range(3)])
+    command = ["batch", str(manifest), "--out", str(clips / "results"), "--steps", "999", *workers]
     process = subprocess.Popen(
-        [sys.executable, "-m", "stylus_ops", "batch", str(manifest), "--out", str(clips / "results"), "--steps", "999"],
+        [sys.executable, "-m", "stylus_ops", *command],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
-    while not list((clips / "results").glob(".stylus-*.flac")):
+    while len(list((clips / "results").glob(".stylus-*.flac"))) < (2 if workers else 1):
         assert process.poll() is None
         time.sleep(0.1)
-    process.send_signal(getattr(signal, name))
+    started = psutil.Process(process.pid).children(recursive=True)
+    sockets = [socket for child in started for socket in child.net_connections() if socket.status == psutil.CONN_LISTEN]
+    assert bool(sockets) == bool(workers)
+    assert {socket.laddr.ip.removeprefix("::ffff:") for socket in sockets} <= {"127.0.0.1", "::1"}
+    os.killpg(process.pid, getattr(signal, name))
     try:
         _, told = process.communicate(timeout=120)
     finally:
         process.kill()
-    assert process.returncode == status
-    assert told.endswith(f"stylus: {words}; nothing half-written is left behind\n")
-    assert "Traceback" not in told
+    assert process.returncode == status, told
+    assert f"stylus: {words}; nothing half-written is left behind\n" in told
+    assert workers or "Traceback" not in told
     assert names(clips / "results") == []
+    assert not psutil.wait_procs(started, 10)[1]

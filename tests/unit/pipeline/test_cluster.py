@@ -2,15 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")  # before Ray is imported
@@ -23,25 +20,7 @@ from stylus_ops.pipeline.cluster import on_workers, share_of
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.pipeline.transfer import Files
 
-from .test_batch import PAIR, empty_engine, names, numbered, results_of, write_manifest
-
-ROOT = Path(__file__).parents[3]
-INTERRUPTED = """
-import sys
-from functools import partial
-from stylus_ops.__main__ import main
-from stylus_ops.engine.engine import Engine
-from stylus_ops.pipeline import batch
-from tests.unit.pipeline.test_cluster import load, transfer
-
-Engine.load = load
-batch.Runner = partial(batch.Runner, transfer=transfer)
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def load(*arguments: str) -> Any:
-    return empty_engine()
+from .test_batch import empty_engine, names, numbered, results_of, write_manifest
 
 
 def transfer(engine: Any, files: Files, *_: Any, **__: Any) -> Any:
@@ -83,15 +62,7 @@ def cluster() -> Iterator[Cluster]:
 def run(clips: Path, cluster: Cluster, rows: list[dict[str, str]], spread: Any = on_workers) -> dict[str, Any]:
     batch = read_batch(write_manifest(clips / "pairs.csv", rows), clips / "results", Settings())
     spread = partial(spread, workers=2, address=cluster.address)
-    return run_batch(batch, Runner(load, transfer=transfer), "tiny", spread=spread, quiet=True)
-
-
-def test_two_workers_share_the_rows_and_each_is_written_once(clips, cluster):
-    rows = [{**row, "content": "meeting.wav"} for row in numbered(12)]
-    assert counts_of(run(clips, cluster, rows)) == "12 written"
-    assert names(clips / "results") == results_of(*(f"{number}.flac" for number in range(1, 13)))
-    assert len(list((clips / "calls").iterdir())) == 12
-    assert len(processes(clips / "calls")) == 2
+    return run_batch(batch, Runner(empty_engine, "tiny", transfer=transfer), spread=spread, quiet=True)
 
 
 def test_a_worker_s_row_is_run_again_until_it_has_died_three_times(clips, cluster):
@@ -125,32 +96,6 @@ def test_a_host_that_is_gone_leaves_its_row_to_the_others(clips, cluster):
     assert len(list((clips / "calls").glob("stuck-*"))) == 3
     sounds = [path for path in names(clips / "results") if not path.startswith(".stylus-")]
     assert sounds == results_of(*(f"{number}.flac" for number in range(1, 9)))
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@pytest.mark.parametrize(("name", "status", "words"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "ended")])
-def test_stopped_at_work_it_leaves_no_half_file_and_nobody_else_could_reach_it(clips, name, status, words):
-    rows = [{**PAIR, "content": "stuck.wav", "out": f"{number}.flac"} for number in range(3)]
-    manifest = write_manifest(clips / "pairs.csv", rows)
-    command = ["batch", manifest, "--out", clips / "results", "--workers", "2", "--json"]
-    command = [sys.executable, "-c", INTERRUPTED, *command]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while len(list((clips / "calls").iterdir())) < 2:
-        assert process.poll() is None
-        time.sleep(0.1)
-    started = psutil.Process(process.pid).children(recursive=True)
-    sockets = [socket for child in started for socket in child.net_connections() if socket.status == psutil.CONN_LISTEN]
-    assert sockets
-    assert {socket.laddr.ip.removeprefix("::ffff:") for socket in sockets} <= {"127.0.0.1", "::1"}
-    os.killpg(process.pid, getattr(signal, name))
-    try:
-        _, told = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert process.returncode == status, told
-    assert f"stylus: {words}; nothing half-written is left behind\n" in told
-    assert names(clips / "results") == []
-    assert not psutil.wait_procs(started, 10)[1]
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,15 @@
 """What the core warns of, on standard error."""
 
-import logging
 from pathlib import Path
 
 import pytest
 
-from stylus_ops import __main__ as command_line
+from stylus_ops.__main__ import main
 from stylus_ops.audio.write import write_audio
 
 from ..signals import noise
 
 pytestmark = pytest.mark.usefixtures("one_engine")
-
-
-def test_a_warning_is_one_line_on_standard_error(capsys: pytest.CaptureFixture) -> None:
-    root = logging.StreamHandler()
-    logging.getLogger().addHandler(root)
-    try:
-        with command_line._warnings_shown():
-            logging.getLogger("stylus").warning("the content is silent: choose another")
-    finally:
-        logging.getLogger().removeHandler(root)
-    assert capsys.readouterr().err == "stylus: the content is silent: choose another\n"
-    assert not logging.getLogger("stylus").handlers
 
 
 @pytest.mark.parametrize(
@@ -41,7 +28,7 @@ def test_recordings_with_little_to_take_are_named_once_and_before_the_work(
     write_audio(paths[0], content * noise(1.0, 44100)[0], 44100)
     write_audio(paths[1], bool(style) * noise(style or 2.5, 44100)[0], 44100)
     first, second, output = map(str, paths)
-    assert command_line.main(["transfer", first, second, "-o", output, "--steps=2", f"--tone={1 - content}"]) == 0
+    assert main(["transfer", first, second, "-o", output, "--steps=2", f"--tone={1 - content}"]) == 0
     written = capsys.readouterr().err
     warnings = [line for line in written.splitlines() if line.startswith("stylus: ")]
     assert len(warnings) == bool(words)

@@ -10,12 +10,15 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from stylus_ops import tiny
 from stylus_ops.engine.ldm_keys import ldm_key
 from stylus_ops.engine.loading import tiny_unet
 from stylus_ops.tiny import UNET, WEIGHTS, TinyPrior, load, write_checksum
+
+with safe_open(WEIGHTS, "pt") as file:
+    METADATA = file.metadata()
 
 
 @pytest.fixture(scope="module")
@@ -74,22 +77,17 @@ def test_every_altered_byte_is_noticed(tmp_path: Path) -> None:
     copy.write_bytes(whole)
     write_checksum(copy)
     load(path=copy)
-    places = [*range(0, 4000, 800), *range(100_000, len(whole), len(whole) // 4)]
-    for place in places:
-        altered = bytearray(whole)
-        altered[place] ^= 1
-        copy.write_bytes(altered)
+    for place in (*range(0, 4000, 800), *range(100_000, len(whole), len(whole) // 4), len(whole)):
+        byte = whole[place] ^ 1 if place < len(whole) else 0
+        copy.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
         with pytest.raises(ValueError, match="damaged or altered"):
             load(path=copy)
-    copy.write_bytes(whole + b"more")
-    with pytest.raises(ValueError, match="damaged or altered"):
-        load(path=copy)
 
 
 def test_the_bundled_weights_are_never_read_unchecked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(WEIGHTS, tmp_path)
     monkeypatch.setattr(tiny, "WEIGHTS", tmp_path / WEIGHTS.name)
-    with pytest.raises(ValueError, match="checksum of Stylus Tiny's weights, is missing"):
+    with pytest.raises(ValueError, match="checksum"):
         load(path=tmp_path / WEIGHTS.name)
 
 
@@ -99,7 +97,7 @@ def test_the_bundled_weights_are_never_read_unchecked(tmp_path: Path, monkeypatc
         (lambda path: path.unlink(), "missing"),
         (lambda path: path.write_bytes(WEIGHTS.read_bytes()[:1_000_000]), "cut off"),
         (lambda path: save_file({f"{UNET}input_blocks.0.0.weight": torch.zeros(2, 2)}, path), "no Stylus Tiny prior"),
-        (lambda path: write_without(path, "first_stage_model.decoder.linear.weight"), "lacks"),
+        (lambda path: save_file({}, path, METADATA), "lacks"),
     ],
 )
 def test_a_file_that_is_no_whole_prior_is_refused(tmp_path: Path, damage: Callable[[Path], Any], words: str) -> None:
@@ -108,9 +106,3 @@ def test_a_file_that_is_no_whole_prior_is_refused(tmp_path: Path, damage: Callab
     damage(copy)
     with pytest.raises(ValueError, match=words):
         load(path=copy)
-
-
-def write_without(path: Path, key: str) -> None:
-    with safe_open(WEIGHTS, "pt") as file:
-        metadata = file.metadata()
-    save_file({name: weight for name, weight in load_file(WEIGHTS).items() if name != key}, path, metadata)
