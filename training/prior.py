@@ -13,7 +13,7 @@ import argparse
 import json
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from stylus_ops.tiny import AUTOENCODER, CONTEXT, FORMAT, UNET, load, write_chec
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
 from .autoencoder import write
-from .examples import KINDS
+from .examples import KINDS, Kinds
 from .network import UNET_CONFIG, WindowUNet
 from .objectives import (
     Batch,
@@ -43,7 +43,6 @@ from .objectives import (
     random_batch,
     random_gamma,
     random_nodes,
-    random_task,
     transfer,
     transfer_loss,
 )
@@ -66,14 +65,10 @@ REPORT, SAVE = 600.0, 300.0
 def losses(
     predict: Predict, autoencoder: TinyAutoencoder, recordings: Recordings, pairs: int, width: int, share: float
 ) -> Iterator[tuple[str, Tensor]]:
-    """Endless losses by name, each to be used before the next is asked for: of denoising, and of points of transfers.
-
-    Args:
-        share: of the losses that are of transfers, 0 to below 1.
-    """
+    """Endless losses by name, each to be used before the next is asked for: of denoising, and a share of points of transfers."""
     rng, kept = np.random.default_rng(), deque[Points](maxlen=KEPT)
 
-    def examples(kinds: dict[str, float]) -> Batch:
+    def examples(kinds: Kinds) -> Batch:
         return random_batch(autoencoder, recordings, rng, pairs, width, kinds)
 
     while True:
@@ -86,8 +81,7 @@ def losses(
             if rng.random() < share:
                 yield "transfer", transfer_loss(predict, autoencoder, kept[rng.integers(len(kept))]).mean()
             else:
-                task = random_task(pairs, recordings.device)
-                yield "denoising", denoising_loss(predict, examples(KINDS), task).mean()
+                yield "denoising", denoising_loss(predict, examples(KINDS)).mean()
 
 
 @torch.no_grad()
@@ -98,12 +92,11 @@ def report(predict: Predict, autoencoder: TinyAutoencoder, batches: dict[str, Ba
     for kind, batch in batches.items():
         gamma = torch.full((len(batch.content),), Steering.gamma, device=batch.content.device)
         _, result = transfer(predict, batch, 1 + 100 * torch.arange(10), gamma)
-        after, before = (
-            f"{(x - batch.target).square().mean().sqrt():.3f}, "
-            f"{envelope_distance(autoencoder, x, batch.target).mean():.2f} dB"
+        distances = [
+            f"{(x - batch.target).square().mean().sqrt():.3f}, {envelope_distance(autoencoder, x, batch.target).mean():.2f} dB"
             for x in (result, batch.content)
-        )
-        lines.append(f"  {kind}: {after} off, of {before}")
+        ]
+        lines.append(f"  {kind}: {distances[0]} off, of {distances[1]}")
     return "\n".join(lines)
 
 
@@ -114,22 +107,20 @@ def unpack_autoencoder(weights: Path, folder: Path) -> None:
     write(folder / "autoencoder.pt", load(path=weights).autoencoder.state_dict(), config)
 
 
-def write_weights(
-    path: Path, codec: dict[str, Any], names: Sequence[str], averages: Sequence[Tensor], step: int
-) -> None:
+def write_weights(path: Path, codec: dict[str, Any], weights: Mapping[str, Tensor], step: int) -> None:
     """Write the bundled format and its checksum: the UNet under latent diffusion's names, autoencoder and context, in fp16.
 
     Args:
         codec: as `training.autoencoder` leaves it.
-        names, averages: names of the UNet's weights, and their averages with the context's last.
+        weights: the UNet's and the context.
     """
-    *weights, context = averages
-    tensors = {UNET + ldm_key(name): weight for name, weight in zip(names, weights, strict=True)}
-    tensors |= {AUTOENCODER + name: weight for name, weight in codec["model"].items()} | {CONTEXT: context}
+    tensors = {CONTEXT: weights[CONTEXT]}
+    tensors |= {UNET + ldm_key(name): weight for name, weight in weights.items() if name != CONTEXT}
+    tensors |= {AUTOENCODER + name: weight for name, weight in codec["model"].items()}
     metadata = {
         "format": FORMAT,
         "licence": "MIT",
-        "unet_weights": str(len(names)),
+        "unet_weights": str(len(weights) - 1),
         "steps": str(step),
         "config": json.dumps({"autoencoder": codec["config"], "unet": UNET_CONFIG}),
     }
@@ -172,11 +163,10 @@ def main() -> None:
     unet: Any = WindowUNet()
     unet = unet.to(args.device, memory_format=torch.channels_last)
     context = torch.nn.Parameter(torch.randn(1, 1, UNET_CONFIG["context_dim"], device=args.device))
-    names = [name for name, _ in unet.named_parameters()]
-    parameters = [*unet.parameters(), context]
-    for name, parameter in zip([*names, ""], parameters, strict=True):
+    parameters = {**dict(unet.named_parameters()), CONTEXT: context}
+    for name, parameter in parameters.items():
         parameter.requires_grad_(name.startswith(tuple(args.trained)))
-    trained = [p for p in parameters if p.requires_grad]
+    trained = [p for p in parameters.values() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, args.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     step, seconds, path = 0, 0.0, args.folder / "prior.pt"
     if path.exists():
@@ -190,21 +180,15 @@ def main() -> None:
             bundled = load(path=args.start)
             unet.load_state_dict(tiny_unet(bundled).state_dict())
             context.data = bundled.context.to(args.device)
-        averages = [p.detach().clone() for p in parameters]
+        averages = {name: p.detach().clone() for name, p in parameters.items()}
     print(f"{sum(p.numel() for p in trained) / 1e6:.2f} M parameters, from step {step}", flush=True)
     compiled = torch.compile(unet, dynamic=False) if args.compile else unet
 
     def save() -> None:
-        state = {
-            "unet": unet.state_dict(),
-            "context": context.data,
-            "optimizer": optimizer.state_dict(),
-            "averages": averages,
-            "step": step,
-            "seconds": elapsed,
-        }
+        state = {"unet": unet.state_dict(), "context": context.data, "optimizer": optimizer.state_dict()}
+        state |= {"averages": averages, "step": step, "seconds": elapsed}
         write_atomically(path, lambda file: torch.save(state, file))
-        write_weights(path.with_suffix(".safetensors"), codec, names, averages, step)
+        write_weights(path.with_suffix(".safetensors"), codec, averages, step)
 
     begin = time.process_time() - seconds  # a machine that others use, too, must not end the schedule early
     elapsed, last_report, last_save = seconds, seconds, time.monotonic()
@@ -225,7 +209,7 @@ def main() -> None:
         recent[name].append(loss.detach())
         step += 1
         decay = min(EMA, (1 + step) / (10 + step))
-        torch._foreach_lerp_(averages, [p.detach() for p in parameters], 1 - decay)
+        torch._foreach_lerp_([*averages.values()], [p.detach() for p in parameters.values()], 1 - decay)
         if time.monotonic() - last_save > SAVE:
             last_save = time.monotonic()
             save()

@@ -3,14 +3,7 @@
 from itertools import pairwise
 
 from training.scores import CORPUS_COMPOSERS, Note, Voice
-from training.truth_triples import (
-    COMPOSERS,
-    FIDDLE_TUNES,
-    SCORE_SECONDS,
-    Instrument,
-    in_range,
-    paced,
-)
+from training.truth_triples import COMPOSERS, FIDDLE_TUNES, SCORE_SECONDS, Instrument, in_range, paced
 
 TUNE = (Voice(tuple(Note(0.5 * n, 0.4, 72 + n % 5, 90) for n in range(200))),)
 
