@@ -74,7 +74,6 @@ sampling, which reads them.
   `evaluation.command`   its arguments, and what it prints
   `evaluation.pairs`     the recordings that are evaluated
   `evaluation.methods`   every method that can be compared
-  `evaluation.baselines` restyling without a model
   `evaluation.evaluate`  every method on every pair: runs, goes on, sums up
   `evaluation.measure`   all numbers of one output
   `evaluation.notes`     onsets, pitch and tempo

@@ -1,12 +1,10 @@
-"""How the bundled prior is made. FOLDER is any folder outside the repository; every step goes on where it was stopped. The UNet
-wants a GPU. Today's weights were trained on from earlier ones (the model card gives their history): to improve them, begin with
-`--start stylus_ops/tiny/prior.safetensors` in a new folder, which needs no step of the autoencoder, and judge the result,
+"""How the bundled prior is trained on. FOLDER is any folder outside the repository; every step goes on where it was stopped. The
+UNet wants a GPU. It begins with today's weights, whose autoencoder stays (the model card gives their history). Judge the result,
 FOLDER/prior.safetensors, on triples with a known answer. What is better is copied to stylus_ops/tiny with its checksum.
 
 apt-get install fluidsynth fluid-soundfont-gm musescore-general-soundfont-small
 python -m pip install '.[training,evaluation]'
 python -m training.data --out FOLDER/data --workers 16
-python -m training.autoencoder --folder FOLDER --minutes 8
 python -m training.prior --folder FOLDER --minutes 9 --device cuda --bfloat16 --compile --pairs 256
 python -m training.truth_triples --out TRIPLES
 python -m stylus_ops evaluate TRIPLES/dev/triples.csv --out RESULTS --model FOLDER/prior.safetensors --steps 10 --sweep-pairs 0

@@ -35,7 +35,10 @@ HELD_OUT = json.loads(Path(__file__).with_name("held_out.json").read_text())
 PARAMS = PRESETS["tiny-256"]
 SECONDS = 26.0
 RENDERINGS, VOICES = 3, 4
-TRAIN_MUSIC, TRAIN_TEXTURES = 800, 54
+COUNTS = {
+    "held_out": {"music": HELD_OUT["music"], "texture": HELD_OUT["textures"]},
+    "train": {"music": 800, "texture": 54},
+}
 
 
 def render(score: Score, programs: list[int], folder: Path, wet: bool, soundfont: Path = SOUNDFONT) -> np.ndarray:
@@ -99,11 +102,6 @@ def performances(index: int, held_out: bool) -> Iterator[tuple[int, np.ndarray]]
             yield number + drums * len(choices), audio
 
 
-def texture_recording(index: int, held_out: bool) -> np.ndarray:
-    """One texture, float32 [1, samples]."""
-    return texture(HELD_OUT["first_seed"] + index if held_out else index, SECONDS)[None].astype(np.float32)
-
-
 def make(job: tuple[str, int, bool, Path]) -> None:
     """Write one file of the set, unless it is there."""
     kind, index, held_out, out = job
@@ -111,7 +109,11 @@ def make(job: tuple[str, int, bool, Path]) -> None:
     if path.exists():
         return
     torch.set_num_threads(1)
-    made = [(-1, texture_recording(index, held_out))] if kind == "texture" else list(performances(index, held_out))
+    if kind == "texture":
+        sound = texture(HELD_OUT["first_seed"] + index if held_out else index, SECONDS)
+        made = iter([(-1, sound[None].astype(np.float32))])
+    else:
+        made = performances(index, held_out)
     numbers, audio = zip(*made, strict=True)
     values = np.stack([quarter_power_mel(waveform) for waveform in audio])
     write_atomically(path, lambda file: np.savez(file, values=values, ensembles=numbers))
@@ -123,14 +125,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     jobs = []
-    for part, *counts in (
-        ("held_out", HELD_OUT["music"], HELD_OUT["textures"]),
-        ("train", TRAIN_MUSIC, TRAIN_TEXTURES),
-    ):
+    for part, counts in COUNTS.items():
         (args.out / part).mkdir(parents=True, exist_ok=True)
-        kinds = zip(("music", "texture"), counts, strict=True)
-        part_jobs = [(kind, i, part == "held_out", args.out) for kind, count in kinds for i in range(count)]
-        jobs += random.Random(0).sample(part_jobs, len(part_jobs))
+        own = [(kind, i, part == "held_out", args.out) for kind, count in counts.items() for i in range(count)]
+        jobs += random.Random(0).sample(own, len(own))
     with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
         for done, _ in enumerate(pool.imap_unordered(make, jobs), 1):
             print(f"{done}/{len(jobs)}", flush=True)

@@ -5,16 +5,11 @@
 writes 20 contents, 20 styles and FOLDER/pairs.csv, which names 40 pairs of them. Contents are the public-domain scores held
 out from training (half of them as one voice alone) and a few written by rule, played by the held-out instruments; styles are
 other music on those instruments, drums, and synthesised textures. Needs what `training.data` needs.
-
-Where Debian's wesnoth-music and warzone2100-music are installed, FOLDER/recorded.csv names the pairs of `training/pairs.csv`:
-excerpts of game soundtracks as content or style, some against held-out renderings and textures.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import itertools
 import random
 import tempfile
 from pathlib import Path
@@ -22,11 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.write import write_audio
 from stylus_ops.evaluation.results import write_table
 
-from .data import HELD_OUT, loudest_part, performances, render, texture_recording
+from .data import HELD_OUT, loudest_part, render
 from .scores import Score, corpus_paths, corpus_score, random_score
 from .textures import RATE, TEXTURES, texture
 
@@ -37,11 +31,6 @@ PROGRAMS: list[int] = HELD_OUT["programs"]
 FIRST_SEED: int = HELD_OUT["first_seed"] + 1000  # training.data takes its held-out music from the seeds before
 POLYPHONIC_BY_RULE, DRUMS, TEXTURE_STYLES = 3, 4, 6
 PEAK = 0.7
-RECORDED = Path(__file__).with_name("pairs.csv")
-MUSIC = {
-    "wesnoth": Path("/usr/share/games/wesnoth/1.16/data/core/music"),
-    "warzone2100": Path("/usr/share/games/warzone2100/music"),
-}
 COLUMNS = ("content", "style", "monophonic")
 
 
@@ -50,18 +39,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    contents = [
-        _music(args.out, f"content-{name}", score, index) for index, (name, score) in enumerate(content_scores())
-    ]
-    styles = [_music(args.out, f"style-{name}", score, index) for index, (name, score) in enumerate(style_scores())]
+    contents, styles = (
+        [_music(args.out, f"{part}-{name}", score, index) for index, (name, score) in enumerate(scores)]
+        for part, scores in (("content", content_scores()), ("style", style_scores()))
+    )
     for kind, number in enumerate(np.linspace(0, len(TEXTURES), TEXTURE_STYLES, endpoint=False, dtype=int)):
         seed = FIRST_SEED - FIRST_SEED % len(TEXTURES) + int(number)
         name = f"style-texture-{kind}-{TEXTURES[number].__name__}.flac"
         _write(args.out / name, texture(seed, SCORE_SECONDS)[None])
         styles.append((name, None))
-    write_table(args.out / "pairs.csv", COLUMNS, rendered_pairs(contents, styles))
-    if all(folder.is_dir() for folder in MUSIC.values()):
-        write_table(args.out / "recorded.csv", COLUMNS, recorded_pairs(args.out))
+    write_table(args.out / "pairs.csv", COLUMNS, drawn_pairs(contents, styles))
 
 
 def content_scores() -> list[tuple[str, Score]]:
@@ -73,24 +60,23 @@ def content_scores() -> list[tuple[str, Score]]:
     ]
     voices = [(f"voice-{name}-top", score[:1]) for name, score in pieces]
     voices += [(f"voice-{name}-bottom", score[-1:]) for name, score in pieces]
-    seeds = (FIRST_SEED + offset for offset in range(100))
-    ensembles = (
-        (seed, tuple(voice for voice in random_score(seed, SCORE_SECONDS) if not voice.drums)) for seed in seeds
-    )
-    by_rule = [(f"rule-{seed}", score) for seed, score in ensembles if len(score) > 1][:POLYPHONIC_BY_RULE]
-    return voices[: len(PROGRAMS)] + [(f"score-{name}", score) for name, score in pieces] + by_rule
+    by_rule = []
+    for seed in range(FIRST_SEED, FIRST_SEED + 100):
+        score = tuple(voice for voice in random_score(seed, SCORE_SECONDS) if not voice.drums)
+        if len(score) > 1:
+            by_rule.append((f"rule-{seed}", score))
+    return voices[: len(PROGRAMS)] + [(f"score-{name}", score) for name, score in pieces] + by_rule[:POLYPHONIC_BY_RULE]
 
 
 def style_scores() -> list[tuple[str, Score]]:
     """A piece for each held-out instrument, then drums."""
-    seeds = range(FIRST_SEED + 100, FIRST_SEED + 400)
-    scores = [(seed, random_score(seed, SCORE_SECONDS)) for seed in seeds]
-    music = [(f"rule-{seed}", score) for seed, score in scores if not any(voice.drums for voice in score)]
-    drums = [
-        (f"drums-{seed}", tuple(voice for voice in score if voice.drums))
-        for seed, score in scores
-        if any(voice.drums for voice in score)
-    ]
+    music, drums = [], []
+    for seed in range(FIRST_SEED + 100, FIRST_SEED + 400):
+        score = random_score(seed, SCORE_SECONDS)
+        if beaten := tuple(voice for voice in score if voice.drums):
+            drums.append((f"drums-{seed}", beaten))
+        else:
+            music.append((f"rule-{seed}", score))
     return music[: len(PROGRAMS)] + drums[:DRUMS]
 
 
@@ -104,7 +90,7 @@ def _music(out: Path, name: str, score: Score, index: int) -> tuple[str, int | N
 
 
 def _write(path: Path, waveform: np.ndarray) -> None:
-    """The part of the recording [channels, samples] whose quietest half second is loudest."""
+    """Write the part of the recording [channels, samples] whose quietest half second is loudest."""
     step, length = int(STEP * RATE), int(SECONDS * RATE)
     blocks = waveform[:, : waveform.shape[1] // step * step].reshape(len(waveform), -1, step)
     level = np.square(blocks).mean((0, 2))
@@ -113,9 +99,7 @@ def _write(path: Path, waveform: np.ndarray) -> None:
     write_audio(path, PEAK * part / part.abs().max(), RATE, bit_depth="16")
 
 
-def rendered_pairs(
-    contents: list[tuple[str, int | None]], styles: list[tuple[str, int | None]]
-) -> list[dict[str, str]]:
+def drawn_pairs(contents: list[tuple[str, int | None]], styles: list[tuple[str, int | None]]) -> list[dict[str, str]]:
     """Every content with two styles of other instruments, every style with two contents."""
     rng = random.Random(FIRST_SEED)
     while True:
@@ -127,37 +111,6 @@ def rendered_pairs(
         {"content": content, "style": style, "monophonic": "yes" if content.startswith("content-voice") else "no"}
         for (content, _), (style, _) in pairs
     ]
-
-
-def recorded_pairs(out: Path) -> list[dict[str, str]]:
-    """The pairs of RECORDED, whose excerpts are written to the folder."""
-    with RECORDED.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        {part: _excerpt(out, number, row, part) for part in ("content", "style")} | {"monophonic": "no"}
-        for number, row in enumerate(rows)
-    ]
-
-
-def _excerpt(out: Path, number: int, row: dict[str, str], part: str) -> str:
-    """Write the part of a row of RECORDED, which names music by its file and what is held out by its number."""
-    start, seconds = float(row[f"{part}_start"]), float(row["seconds"])
-    kind, _, rest = row[part].partition("/")
-    if kind in MUSIC:
-        waveform, rate = read_audio(MUSIC[kind] / rest, start, seconds)
-        excerpt = waveform[0]
-    else:
-        whole = texture_recording(int(rest), held_out=True) if kind == "texture" else _performance(rest)
-        excerpt, rate = torch.from_numpy(whole[:, int(start * RATE) : int((start + seconds) * RATE)]), RATE
-    name = f"recorded-{number:02d}-{part}-{Path(rest).stem}.flac"
-    write_audio(out / name, excerpt, rate, bit_depth="16")
-    return name
-
-
-def _performance(name: str) -> np.ndarray:
-    """A held-out rendering, written music/INDEX/RENDERING."""
-    _, index, rendering = name.split("/")
-    return next(itertools.islice(performances(int(index), held_out=True), int(rendering), None))[1]
 
 
 if __name__ == "__main__":

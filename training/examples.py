@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from .processing import random_processing
-from .windows import WIDTH, Integers, Places, Recordings, band_smoothing, equalisers, mix, on_device
+from .windows import WIDTH, Integers, Recordings, band_smoothing, equalisers, mix, on_device
 
 KINDS = {"same": 0.08, "equalised": 0.1, "processed": 0.12, "replayed": 0.25, "rolled": 0.25, "matched": 0.2}
 REPLAYED = ("replayed", "rolled")
+Kinds = Mapping[str, float]
+"""Probability of each kind of example."""
 OTHER_PIECE = 0.6
 """Share of styles that another piece of the same ensemble gives; others are of another place of the same piece."""
 SHUFFLED, CHUNKS = 0.25, (4, 8)
@@ -37,18 +39,13 @@ class Examples(NamedTuple):
     """Other notes as `target` sounds."""
 
 
-def random_examples(
-    recordings: Recordings, rng: np.random.Generator, count: int, kinds: Mapping[str, float]
-) -> Examples:
+def random_examples(recordings: Recordings, rng: np.random.Generator, count: int, kinds: Kinds) -> Examples:
     """Examples of random kinds.
 
     same: content is target. equalised: content went through another equaliser. processed: target and style, or the content,
     got other decays, valleys or dynamics. replayed: content was played by other instruments. rolled: the same, and the style is
     the target itself, rolled in time so that no place can be copied blindly. matched: target is a window of one recording
     given the spectral statistics of any other recording.
-
-    Args:
-        kinds: probability of each.
     """
     device = recordings.device
     drawn = rng.choice(list(kinds), size=count, p=list(kinds.values()))
@@ -60,32 +57,28 @@ def random_examples(
 
     pieces = recordings.pieces(rng, np.where(replayed, 0.0, 0.15), count)
     wanted = rng.integers(recordings.renderings, size=count)
-    given = np.where(
-        replayed, (wanted + rng.integers(1, recordings.renderings, size=count)) % recordings.renderings, wanted
-    )
+    another = (wanted + rng.integers(1, recordings.renderings, size=count)) % recordings.renderings
+    given = np.where(replayed, another, wanted)
     start, elsewhere = recordings.starts(rng, count)
-    content = recordings.windows(Places(pieces, given, start))
-    target = recordings.windows(Places(pieces, wanted, start))
+    content = recordings.windows(pieces, given, start)
+    target = recordings.windows(pieces, wanted, start)
     chosen, played = (
         np.where(rng.random(count) < OTHER_PIECE, other, own)
         for other, own in zip(recordings.alike(rng, pieces, wanted), (pieces, wanted), strict=True)
     )
-    style = where(kind["rolled"], target, recordings.windows(Places(chosen, played, elsewhere)))
+    style = where(kind["rolled"], target, recordings.windows(chosen, played, elsewhere))
     order = np.where(kind["rolled"], rng.integers(WIDTH, size=count), 0)[:, None] + np.arange(WIDTH)
     order = np.where(rng.random((count, 1)) < SHUFFLED, shuffled_frames(rng, count), order % WIDTH)
     style = style.gather(2, on_device(order, device)[:, None].expand(style.shape))
 
-    others = recordings.pieces(rng, 0.4, count)
-    other = recordings.windows(
-        Places(others, rng.integers(recordings.renderings, size=count), recordings.starts(rng, count)[0])
-    )
-    other = other * equalisers(rng, count, device)
+    others, rendering = recordings.pieces(rng, 0.4, count), rng.integers(recordings.renderings, size=count)
+    other = recordings.windows(others, rendering, recordings.starts(rng, count)[0]) * equalisers(rng, count, device)
     style = where(kind["matched"], other, style)
     target = where(kind["matched"], match_statistics(content, other), target)
 
     layered = (rng.random(count) < LAYERED) & ~kind["matched"] & ~kind["rolled"]
     layers, rendering = recordings.pieces(rng, 0.2, count), rng.integers(recordings.renderings, size=count)
-    under, under_style = (recordings.windows(Places(layers, rendering, at)) for at in recordings.starts(rng, count))
+    under, under_style = (recordings.windows(layers, rendering, at) for at in recordings.starts(rng, count))
     gains = on_device(rng.uniform(0.4, 1.0, count) * layered, device)[:, None, None]
     content, target, style = mix(content, under, gains), mix(target, under, gains), mix(style, under_style, gains)
 
@@ -94,12 +87,9 @@ def random_examples(
     content, target, style = dry(content), wet(target), wet(style)
 
     curve = equalisers(rng, count, device)
-    untouched = torch.ones((), device=device)
-    return Examples(
-        content * where(kind["equalised"], equalisers(rng, count, device), curve),
-        target * where(kind["matched"], untouched, curve),
-        style * where(kind["matched"], untouched, curve),
-    )
+    content = content * where(kind["equalised"], equalisers(rng, count, device), curve)
+    target, style = (where(kind["matched"], values, values * curve) for values in (target, style))
+    return Examples(content, target, style)
 
 
 def shuffled_frames(rng: np.random.Generator, count: int) -> Integers:

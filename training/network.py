@@ -11,22 +11,6 @@ from torch.nn.functional import scaled_dot_product_attention
 from stylus_ops.dials import Steering
 from stylus_ops.tiny.unet import Attention, TinyUNet
 
-UNET_CONFIG: dict[str, Any] = {
-    "image_size": 32,
-    "in_channels": 4,
-    "out_channels": 4,
-    "model_channels": 64,
-    "channel_mult": [1, 2, 2, 1],
-    "num_res_blocks": [2, 2, 2, 2],
-    "num_heads": -1,
-    "num_head_channels": 32,
-    "use_spatial_transformer": True,
-    "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
-    "transformer_depth_middle": 1,
-    "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
-    "context_dim": 64,
-    "legacy": False,
-}
 INJECTED = [(block, layer) for block in (2, 3) for layer in range(3)]
 """Decoder blocks 6 to 11, as levels of the decoder and their layers."""
 
@@ -57,8 +41,8 @@ OWN = Reading()
 class WindowUNet(TinyUNet):
     """`TinyUNet` with a `Reading`."""
 
-    def __init__(self) -> None:
-        super().__init__(UNET_CONFIG)
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
         self.reading = OWN
         for number, (block, layer) in enumerate(INJECTED):
             attention: Any = self.get_submodule(f"up_blocks.{block}.attentions.{layer}.transformer_blocks.0.attn1")

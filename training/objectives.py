@@ -22,7 +22,7 @@ from stylus_ops.diffusion.schedule import TRAIN_STEPS
 from stylus_ops.engine.model import sd_sigmas
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
-from .examples import random_examples
+from .examples import Kinds, random_examples
 from .network import Reading, Recorded
 from .windows import Recordings, band_smoothing, to_images
 
@@ -45,18 +45,9 @@ class Batch(NamedTuple):
 
 
 def random_batch(
-    autoencoder: TinyAutoencoder,
-    recordings: Recordings,
-    rng: np.random.Generator,
-    pairs: int,
-    width: int,
-    kinds: dict[str, float],
+    autoencoder: TinyAutoencoder, recordings: Recordings, rng: np.random.Generator, pairs: int, width: int, kinds: Kinds
 ) -> Batch:
-    """Latents of windows of `width` frames.
-
-    Args:
-        kinds: probability of each kind of example.
-    """
+    """Latents of windows of `width` frames."""
     images = to_images(torch.cat(random_examples(recordings, rng, pairs, kinds)))
     start = int(rng.integers(images.shape[-1] - width + 1))
     images = images[..., start : start + width].contiguous(memory_format=torch.channels_last)
@@ -88,60 +79,39 @@ class Predictor:
         inputs = noisy / (1 + sigma_at(timesteps) ** 2).sqrt()
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(noisy.device.type, torch.bfloat16, enabled=self.bfloat16):
-            eps = self.unet(
-                inputs,
-                timesteps,
-                self.context.expand(len(noisy), -1, -1),
-                reading=reading,
-            )[0]
+            eps = self.unet(inputs, timesteps, self.context.expand(len(noisy), -1, -1), reading=reading)[0]
         return eps.float()
 
 
-class Task(NamedTuple):
-    """What `denoising_loss` asks of a batch."""
+def denoising_loss(predict: Predict, batch: Batch) -> Tensor:
+    """Weighted squared error per row, [2P], of the noise that leads from noisy latents to the style and to the target.
 
-    timesteps: Tensor
-    """[P], shared by a window and its style."""
-    share: Tensor
-    """[P] how much of the content's own timbre enters, 0 to 1."""
-    sources: Tensor
-    """[2P] the row that each row's injected attention reads."""
-
-
-def random_task(pairs: int, device: torch.device | str = "cpu") -> Task:
-    """The share is 1 half of the time and anything below otherwise, at every noise level: in a transfer the sample still has the
-    content's timbre at low noise, as far as the steps before have left it."""
-    timesteps = torch.randint(1, TRAIN_STEPS, (pairs,), device=device)
+    The share of the content's own timbre that enters is 1 half of the time and anything below otherwise, at every noise level: in
+    a transfer the sample still has that timbre at low noise, as far as the steps before have left it. The weight is that of
+    v-prediction, fading below sigma 0.5 where nothing is left to learn.
+    """
+    pairs, device = len(batch.content), batch.content.device
+    timesteps = torch.randint(1, TRAIN_STEPS, (pairs,), device=device).repeat(2)
     share = torch.rand(pairs, device=device).mul(2).clamp(max=1)
     own = torch.rand(pairs, device=device) < OWN
     rows = torch.arange(pairs, device=device)
-    return Task(timesteps, torch.where(own, 0.0, share), torch.cat([rows, torch.where(own, rows + pairs, rows)]))
-
-
-def denoising_loss(predict: Predict, batch: Batch, task: Task) -> Tensor:
-    """Weighted squared error per row, [2P], of the noise that leads from noisy latents to the style and to the target."""
-    timesteps = task.timesteps.repeat(2)
+    sources = torch.cat([rows, torch.where(own, rows + pairs, rows)])
     sigma = sigma_at(timesteps)
-    clean = torch.cat([batch.style, torch.lerp(batch.target, batch.content, task.share[:, None, None, None])])
-    wanted = torch.cat([batch.style, batch.target])
+    entered = torch.lerp(batch.target, batch.content, torch.where(own, 0.0, share)[:, None, None, None])
+    clean, wanted = (torch.cat([batch.style, other]) for other in (entered, batch.target))
     noisy = clean + sigma * torch.randn_like(clean)
-    error = (predict(noisy, timesteps, Reading(task.sources)) - (noisy - wanted) / sigma).square().mean((1, 2, 3))
-    return denoising_weight(sigma.flatten()) * error
+    error = (predict(noisy, timesteps, Reading(sources)) - (noisy - wanted) / sigma).square().mean((1, 2, 3))
+    sigma = sigma.flatten()
+    return (1 + sigma**2) * sigma**2 / (sigma**2 + 0.25) * error
 
 
-def denoising_weight(sigma: Tensor) -> Tensor:
-    """Weight of the squared error of eps: that of v-prediction, fading below sigma 0.5 where nothing is left to learn."""
-    return (1 + sigma**2) * sigma**2 / (sigma**2 + 0.25)
-
-
-def random_nodes(generator: torch.Generator | None = None) -> Tensor:
+def random_nodes() -> Tensor:
     """Timesteps of a transfer's nodes, ascending, evenly spaced from a random first one."""
-    count = int(torch.randint(NODES[0], NODES[1] + 1, (), generator=generator))
-    offset = float(torch.rand((), generator=generator))
+    count, offset = int(torch.randint(NODES[0], NODES[1] + 1, ())), float(torch.rand(()))
     return 1 + ((TRAIN_STEPS - 2) * (torch.arange(count) + offset) / count).long()
 
 
-def random_gamma(pairs: int, device: torch.device | str = "cpu") -> Tensor:
+def random_gamma(pairs: int, device: torch.device) -> Tensor:
     """[P], mostly the default."""
     anything = torch.rand(pairs, device=device)
     return torch.where(torch.rand(pairs, device=device) < USUAL_GAMMA, Steering.gamma, anything)
@@ -202,13 +172,14 @@ def transfer_loss(predict: Predict, autoencoder: TinyAutoencoder, points: Points
 
     Noise that is drawn at random is independent of the content's timbre; that which inversion finds is not, and what the nodes
     above have left of that timbre is no fixed share. So the network is trained where transfers really lead it (the idea of
-    DAgger, Ross et al. 2011).
+    DAgger, Ross et al. 2011). The weight is 1 to 1.4, fading below sigma 0.3, where eps would have to be huge.
     """
     sigma = sigma_at(points.timesteps)
     denoised = points.sample - sigma * styled_eps(predict, points)
     envelopes = envelope_distance(autoencoder, denoised, points.target) / 10
     whole = (denoised - points.target).square().mean((1, 2, 3))
-    return transfer_weight(sigma.flatten()) * (envelopes + WHOLE * whole)
+    sigma = sigma.flatten()
+    return (1 + sigma**2) * sigma**2 / (sigma**2 + 0.25) ** 2 * (envelopes + WHOLE * whole)
 
 
 def envelope_distance(autoencoder: TinyAutoencoder, latents: Tensor, target: Tensor) -> Tensor:
@@ -224,8 +195,3 @@ def envelope_distance(autoencoder: TinyAutoencoder, latents: Tensor, target: Ten
         return 40 * torch.log10(root + 10 ** (-FLOOR_DB / 40))
 
     return (decibels(latents) - decibels(target)).square().mean(1).add(1e-4).sqrt().mean(1)
-
-
-def transfer_weight(sigma: Tensor) -> Tensor:
-    """Weight of the squared error of the denoised prediction: 1 to 1.4, fading below sigma 0.3, where eps would have to be huge."""
-    return (1 + sigma**2) * sigma**2 / (sigma**2 + 0.25) ** 2

@@ -1,19 +1,19 @@
 """Train the UNet on latents of the frozen autoencoder.
 
-    python -m training.prior --folder FOLDER --minutes 90 [--start stylus_ops/tiny/prior.safetensors]
+    python -m training.prior --folder FOLDER --minutes 90
 
-reads FOLDER/data and FOLDER/autoencoder.pt. Every five minutes it writes FOLDER/prior.pt, from which it goes on when started
-again, and FOLDER/prior.safetensors, the averaged weights in the bundled format, with their checksum. `--start WEIGHTS` begins
-with weights in that format, whose autoencoder it unpacks.
+reads FOLDER/data and begins with the bundled weights, or those of `--start`, which it copies to FOLDER/start.safetensors and whose
+autoencoder stays. Every five minutes it writes FOLDER/prior.pt, from which it goes on when started again, and
+FOLDER/prior.safetensors, the averaged weights in the bundled format, with their checksum.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import shutil
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,11 @@ from stylus_ops.dials import Steering
 from stylus_ops.disk import write_atomically
 from stylus_ops.engine.ldm_keys import ldm_key
 from stylus_ops.engine.loading import tiny_unet
-from stylus_ops.tiny import AUTOENCODER, CONTEXT, FORMAT, UNET, load, write_checksum
+from stylus_ops.tiny import AUTOENCODER, CONTEXT, UNET, WEIGHTS, load, write_checksum
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
-from .autoencoder import write
-from .examples import KINDS
-from .network import UNET_CONFIG, WindowUNet
+from .examples import KINDS, Kinds
+from .network import WindowUNet
 from .objectives import (
     Batch,
     Points,
@@ -43,7 +42,6 @@ from .objectives import (
     random_batch,
     random_gamma,
     random_nodes,
-    random_task,
     transfer,
     transfer_loss,
 )
@@ -66,14 +64,10 @@ REPORT, SAVE = 600.0, 300.0
 def losses(
     predict: Predict, autoencoder: TinyAutoencoder, recordings: Recordings, pairs: int, width: int, share: float
 ) -> Iterator[tuple[str, Tensor]]:
-    """Endless losses by name, each to be used before the next is asked for: of denoising, and of points of transfers.
-
-    Args:
-        share: of the losses that are of transfers, 0 to below 1.
-    """
+    """Endless losses by name, each to be used before the next is asked for: of denoising, and a share of points of transfers."""
     rng, kept = np.random.default_rng(), deque[Points](maxlen=KEPT)
 
-    def examples(kinds: dict[str, float]) -> Batch:
+    def examples(kinds: Kinds) -> Batch:
         return random_batch(autoencoder, recordings, rng, pairs, width, kinds)
 
     while True:
@@ -86,8 +80,7 @@ def losses(
             if rng.random() < share:
                 yield "transfer", transfer_loss(predict, autoencoder, kept[rng.integers(len(kept))]).mean()
             else:
-                task = random_task(pairs, recordings.device)
-                yield "denoising", denoising_loss(predict, examples(KINDS), task).mean()
+                yield "denoising", denoising_loss(predict, examples(KINDS)).mean()
 
 
 @torch.no_grad()
@@ -98,41 +91,25 @@ def report(predict: Predict, autoencoder: TinyAutoencoder, batches: dict[str, Ba
     for kind, batch in batches.items():
         gamma = torch.full((len(batch.content),), Steering.gamma, device=batch.content.device)
         _, result = transfer(predict, batch, 1 + 100 * torch.arange(10), gamma)
-        after, before = (
-            f"{(x - batch.target).square().mean().sqrt():.3f}, "
-            f"{envelope_distance(autoencoder, x, batch.target).mean():.2f} dB"
+        distances = [
+            f"{(x - batch.target).square().mean().sqrt():.3f}, {envelope_distance(autoencoder, x, batch.target).mean():.2f} dB"
             for x in (result, batch.content)
-        )
-        lines.append(f"  {kind}: {after} off, of {before}")
+        ]
+        lines.append(f"  {kind}: {distances[0]} off, of {distances[1]}")
     return "\n".join(lines)
 
 
-def unpack_autoencoder(weights: Path, folder: Path) -> None:
-    """Write FOLDER/autoencoder.pt, as `training.autoencoder` leaves it, from a file in the bundled format."""
-    with safe_open(weights, "pt") as file:
-        config = json.loads(file.metadata()["config"])["autoencoder"]
-    write(folder / "autoencoder.pt", load(path=weights).autoencoder.state_dict(), config)
-
-
-def write_weights(
-    path: Path, codec: dict[str, Any], names: Sequence[str], averages: Sequence[Tensor], step: int
-) -> None:
-    """Write the bundled format and its checksum: the UNet under latent diffusion's names, autoencoder and context, in fp16.
+def write_weights(path: Path, start: Path, weights: Mapping[str, Tensor], step: int) -> None:
+    """Write the bundled format and its checksum: the UNet under latent diffusion's names and the context, in fp16.
 
     Args:
-        codec: as `training.autoencoder` leaves it.
-        names, averages: names of the UNet's weights, and their averages with the context's last.
+        start: weights in that format, which give all else.
+        weights: the UNet's and the context.
     """
-    *weights, context = averages
-    tensors = {UNET + ldm_key(name): weight for name, weight in zip(names, weights, strict=True)}
-    tensors |= {AUTOENCODER + name: weight for name, weight in codec["model"].items()} | {CONTEXT: context}
-    metadata = {
-        "format": FORMAT,
-        "licence": "MIT",
-        "unet_weights": str(len(names)),
-        "steps": str(step),
-        "config": json.dumps({"autoencoder": codec["config"], "unet": UNET_CONFIG}),
-    }
+    with safe_open(start, "pt") as file:
+        metadata = {**file.metadata(), "steps": str(step)}
+        tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith(AUTOENCODER)}  # noqa: SIM118
+    tensors |= {name if name == CONTEXT else UNET + ldm_key(name): weight for name, weight in weights.items()}
     halves = {name: tensor.half().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomically(path, lambda file: save_file(halves, file, metadata))
     write_checksum(path)
@@ -146,7 +123,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--width", type=int, default=256, help="frames of a training window; fewer make faster steps")
-    parser.add_argument("--start", type=Path, help="weights in the bundled format to begin with")
+    parser.add_argument("--start", type=Path, default=WEIGHTS, help="weights in the bundled format to begin with")
     parser.add_argument("--rate", type=float, default=LEARNING_RATE)
     parser.add_argument(
         "--transfers", type=float, default=0.6, help="share of steps on transfer trajectories, 0 to 0.9"
@@ -157,54 +134,42 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.set_float32_matmul_precision("high")
-    if args.start is not None and not (args.folder / "prior.pt").exists():
-        unpack_autoencoder(args.start, args.folder)
-    codec = torch.load(args.folder / "autoencoder.pt")
-    autoencoder = TinyAutoencoder(**codec["config"])
-    autoencoder.load_state_dict(codec["model"])
-    autoencoder.to(args.device).requires_grad_(False)
+    path, first = args.folder / "prior.pt", args.folder / "start.safetensors"
+    if not path.exists():
+        write_atomically(first, lambda file: shutil.copyfile(args.start, file))
+    start = load(args.device, path=first)
+    autoencoder = start.autoencoder
     recordings, held_out = (Recordings(args.folder / "data" / part, args.device) for part in ("train", "held_out"))
     checks = {
         kind: random_batch(autoencoder, held_out, np.random.default_rng(1), args.pairs, args.width, {kind: 1.0})
         for kind in CHECKED
     }
 
-    unet: Any = WindowUNet()
+    unet: Any = WindowUNet(start.unet_config)
+    unet.load_state_dict(tiny_unet(start).state_dict())
     unet = unet.to(args.device, memory_format=torch.channels_last)
-    context = torch.nn.Parameter(torch.randn(1, 1, UNET_CONFIG["context_dim"], device=args.device))
-    names = [name for name, _ in unet.named_parameters()]
-    parameters = [*unet.parameters(), context]
-    for name, parameter in zip([*names, ""], parameters, strict=True):
+    context = torch.nn.Parameter(start.context)
+    parameters = {**dict(unet.named_parameters()), CONTEXT: context}
+    for name, parameter in parameters.items():
         parameter.requires_grad_(name.startswith(tuple(args.trained)))
-    trained = [p for p in parameters if p.requires_grad]
+    trained = [p for p in parameters.values() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, args.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    step, seconds, path = 0, 0.0, args.folder / "prior.pt"
+    averages = {name: p.detach().clone() for name, p in parameters.items()}
+    step, seconds = 0, 0.0
     if path.exists():
         state = torch.load(path, map_location=args.device)
         unet.load_state_dict(state["unet"])
         context.data = state["context"]
         optimizer.load_state_dict(state["optimizer"])
         averages, step, seconds = state["averages"], state["step"], state["seconds"]
-    else:
-        if args.start is not None:
-            bundled = load(path=args.start)
-            unet.load_state_dict(tiny_unet(bundled).state_dict())
-            context.data = bundled.context.to(args.device)
-        averages = [p.detach().clone() for p in parameters]
     print(f"{sum(p.numel() for p in trained) / 1e6:.2f} M parameters, from step {step}", flush=True)
     compiled = torch.compile(unet, dynamic=False) if args.compile else unet
 
     def save() -> None:
-        state = {
-            "unet": unet.state_dict(),
-            "context": context.data,
-            "optimizer": optimizer.state_dict(),
-            "averages": averages,
-            "step": step,
-            "seconds": elapsed,
-        }
+        state = {"unet": unet.state_dict(), "context": context.data, "optimizer": optimizer.state_dict()}
+        state |= {"averages": averages, "step": step, "seconds": elapsed}
         write_atomically(path, lambda file: torch.save(state, file))
-        write_weights(path.with_suffix(".safetensors"), codec, names, averages, step)
+        write_weights(path.with_suffix(".safetensors"), first, averages, step)
 
     begin = time.process_time() - seconds  # a machine that others use, too, must not end the schedule early
     elapsed, last_report, last_save = seconds, seconds, time.monotonic()
@@ -225,7 +190,7 @@ def main() -> None:
         recent[name].append(loss.detach())
         step += 1
         decay = min(EMA, (1 + step) / (10 + step))
-        torch._foreach_lerp_(averages, [p.detach() for p in parameters], 1 - decay)
+        torch._foreach_lerp_([*averages.values()], [p.detach() for p in parameters.values()], 1 - decay)
         if time.monotonic() - last_save > SAVE:
             last_save = time.monotonic()
             save()

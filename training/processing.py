@@ -55,9 +55,8 @@ class Processing:
         lengths = self.decays[:, None] * torch.linspace(1, 0.5, bands, device=power.device)
         ring = torch.exp(-1 / lengths.clamp(min=0.01))[:, :, None]
         power, reach = power * (1 - ring), 1
-        while (
-            reach < frames
-        ):  # the tails so far, once more behind themselves: exact where a Fourier transform would leave a floor
+        # The tails so far, once more behind themselves: exact where a Fourier transform would leave a floor.
+        while reach < frames:
             power = power + ring**reach * pad(power, (reach, 0))[:, :, :frames]
             reach *= 2
         return power
@@ -67,9 +66,7 @@ def random_processing(rng: np.random.Generator, chosen: np.ndarray, device: torc
     """A processing for each sound, of the sounds not `chosen` [P] one that leaves them alone."""
 
     def drawn(span: tuple[float, float], share: float, otherwise: float) -> Tensor:
-        low, high = np.log(span)
-        values = np.exp(rng.uniform(low, high, size=len(chosen)))
-        kept = np.where(chosen & (rng.random(len(chosen)) < share), values, otherwise)
-        return on_device(kept, device)
+        values = np.exp(rng.uniform(*np.log(span), size=len(chosen)))
+        return on_device(np.where(chosen & (rng.random(len(chosen)) < share), values, otherwise), device)
 
     return Processing(drawn(DECAYS, 0.5, 0.0), drawn(BLURS, 0.4, 0.0), drawn(EXPONENTS, 0.4, 1.0))

@@ -7,6 +7,7 @@ and Stylus make of them with the bundled prior and default dials.
 from __future__ import annotations
 
 import tempfile
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import soundfile
 import torch
 
 from stylus_ops.audio.read import read_audio
+from stylus_ops.audio.tone import Reference, match_tone
+from stylus_ops.dials import Tone
 from stylus_ops.engine.engine import Engine
-from stylus_ops.evaluation.baselines import eq_match
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.pipeline.transfer import Files, transfer_files
 from stylus_ops.tiny import RECORDINGS
@@ -34,14 +36,8 @@ BEAT = 0.36  # seconds
 SONG_TUNE = (74, 77, 76, 74, 72, 70, 69, 72, 77, 76, 74, 72, 74, 70, 74, 77, 74, 70, 73, 76, 79, 76, 74)
 SONG_LENGTHS = (2, 1, 1, 1.5, 0.5, 2, 1, 1, 2, 1.5, 0.5, 2, 1, 1, 2, 1.5, 0.5, 2, 1, 1, 1, 1, 4)  # beats
 SONG_CHORDS = (
-    (50, 53, 57),
-    (46, 50, 53),
-    (53, 57, 60),
-    (48, 52, 55),
-    (43, 46, 50),
-    (46, 50, 53),
-    (45, 49, 52),
-    (50, 53, 57),
+    *((50, 53, 57), (46, 50, 53), (53, 57, 60), (48, 52, 55)),
+    *((43, 46, 50), (46, 50, 53), (45, 49, 52), (50, 53, 57)),
 )
 BAR = 2.4  # seconds, of four beats
 ARPEGGIO, WATER = HELD_OUT["first_seed"] + 5, HELD_OUT["first_seed"] + 10
@@ -54,11 +50,8 @@ def played(voices: tuple[Voice, ...], *programs: int) -> np.ndarray:
 
 
 def tune(pitches: tuple[int, ...], lengths: tuple[float, ...], beat: float) -> Voice:
-    notes, now = [], 0.0
-    for pitch, length in zip(pitches, lengths, strict=True):
-        notes.append(Note(now * beat, 0.95 * length * beat, pitch, 96))
-        now += length
-    return Voice(tuple(notes))
+    placed = zip(accumulate(lengths, initial=0.0), lengths, pitches, strict=False)
+    return Voice(tuple(Note(start * beat, 0.95 * length * beat, pitch, 96) for start, length, pitch in placed))
 
 
 def song() -> tuple[Voice, Voice, Voice]:
@@ -115,7 +108,8 @@ def compared() -> None:
                 audio = levelled(audio, LISTEN_SECONDS, -6)
                 soundfile.write(paths[name], audio.T, RATE, subtype="FLOAT")
                 made[name] = torch.from_numpy(audio).float()
-            made["equaliser"] = eq_match(made["content"], made["style"], RATE).waveform
+            style = Reference(made["style"], RATE)
+            made["equaliser"] = match_tone(made["content"], RATE, [style], Tone(tone=1.0, tone_db=24.0)).waveform[:, :]
             transfer_files(engine, Files(paths["content"], [paths["style"]], paths["stylus"]), Settings())
             made["stylus"] = read_audio(paths["stylus"])[0][0]
         for name, waveform in made.items():

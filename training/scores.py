@@ -7,6 +7,7 @@ differ in timbre alone are what the prior learns style transfer from.
 from __future__ import annotations
 
 import random
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ SCALES = {
 }
 PROGRESSIONS = ((0, 3, 4, 0), (0, 5, 3, 4), (0, 4, 5, 3), (1, 4, 0, 0), (0, 2, 3, 4), (5, 3, 0, 4), (0, 6, 3, 4))
 CORPUS_COMPOSERS = ("bach", "haydn", "mozart", "beethoven", "palestrina", "monteverdi", "josquin", "airdsAirs")
+SUFFIXES = {".mxl", ".xml", ".krn", ".musicxml"}
 DRUM_CHANNEL = 9
 TICKS_PER_SECOND = 960  # at the file's fixed 120 beats a minute and 480 ticks a beat
 
@@ -129,12 +131,12 @@ def random_score(seed: int, seconds: float) -> Score:
     return tuple(voices)
 
 
-def corpus_paths() -> list[Path]:
+def corpus_paths(composers: Sequence[str] = CORPUS_COMPOSERS, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
     """The music21 files of composers long in the public domain, in a fixed order."""
     from music21 import corpus
 
-    paths = [Path(path) for composer in CORPUS_COMPOSERS for path in corpus.getComposer(composer)]
-    return sorted((p for p in paths if p.suffix in {".mxl", ".xml", ".krn", ".musicxml"}), key=lambda p: p.as_posix())
+    paths = [Path(path) for composer in composers for path in corpus.getComposer(composer)]
+    return sorted((path for path in paths if path.suffix in suffixes), key=lambda path: path.as_posix())
 
 
 def corpus_score(path: Path, seed: int, seconds: float) -> Score:

@@ -28,7 +28,8 @@ from stylus_ops.audio.write import write_audio
 from stylus_ops.evaluation.results import write_table
 
 from .data import loudest_part, render
-from .scores import Score, Voice, corpus_score
+from .evaluation_pairs import SCORE_SECONDS, SECONDS, STEP
+from .scores import SUFFIXES, Score, Voice, corpus_paths, corpus_score
 from .textures import RATE
 
 SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
@@ -40,11 +41,7 @@ COMPOSERS = (
     *("lusitano", "schubert", "schumann_clara", "schumann_robert", "trecento", "verdi", "weber"),
 )
 COLUMNS = ("content", "style", "truth", "monophonic")
-SUFFIXES = {".abc", ".krn", ".musicxml", ".mxl", ".xml"}
 
-SECONDS = 5.1  # one window of either preset
-SCORE_SECONDS = 20.0
-STEP = 0.5  # seconds
 LOUDNESS = -23.0  # LUFS
 CEILING = 10 ** (-1 / 20)
 QUIETEST = 10 ** (-30 / 10)  # power of a clip's quietest half second, of its loudest
@@ -117,15 +114,16 @@ def triple(number: int) -> Triple:
         scores = [paced(score, rng.uniform(*PACE)) for score in scores]
         for _ in range(INSTRUMENT_DRAWS):
             given, wanted = (rng.choice(FAMILIES[family]) for family in rng.sample(sorted(FAMILIES), 2))
-            fitting = in_range(scores[0], (given, wanted)), in_range(scores[1], (wanted,))
-            if (clips := _played(*fitting, given, wanted)) is not None:
+            aligned = _clips(scores[0], (given, wanted))
+            other = aligned and _clips(scores[1], (wanted,))
+            if aligned and other:
                 content, style = (path.stem for path in paths)
                 names = (
                     f"content-{content}-program-{given.program}",
                     f"style-{style}-program-{wanted.program}",
                     f"truth-{content}-program-{wanted.program}",
                 )
-                return Triple(*clips, names)
+                return Triple(aligned[0], other[0], aligned[1], names)
 
 
 def is_polyphonic(number: int) -> bool:
@@ -140,10 +138,7 @@ def tunes_of(number: int) -> list[Path]:
 
 @lru_cache
 def _shuffled_pieces(polyphonic: bool) -> list[Path]:
-    from music21 import corpus
-
-    paths = [Path(path) for name in (COMPOSERS if polyphonic else FIDDLE_TUNES) for path in corpus.getComposer(name)]
-    paths = sorted((path for path in paths if path.suffix in SUFFIXES), key=lambda path: path.as_posix())
+    paths = corpus_paths(COMPOSERS if polyphonic else FIDDLE_TUNES, {*SUFFIXES, ".abc"})
     random.Random(0).shuffle(paths)
     return paths
 
@@ -174,20 +169,14 @@ def in_range(score: Score, instruments: tuple[Instrument, ...]) -> Score | None:
     return None
 
 
-def _played(
-    tune: Score | None, style_tune: Score | None, given: Instrument, wanted: Instrument
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Content, style and truth; None if a tune is out of range or some part of a clip is silent or too loud."""
-    aligned = tune and style_tune and _clips(tune, (given, wanted))
-    style = aligned and style_tune and _clips(style_tune, (wanted,))
-    return (aligned[0], style[0], aligned[1]) if aligned and style else None
-
-
 def _clips(score: Score, instruments: tuple[Instrument, ...]) -> list[np.ndarray] | None:
-    """The score on each instrument, cut where the quietest half second of all is loudest."""
+    """The score on each instrument, [1, SECONDS * RATE] each at the common loudness, cut where the quietest half second of all
+    is loudest; None if it is out of their range, or some part of a clip is silent or too loud."""
+    if not (fitting := in_range(score, instruments)):
+        return None
     with tempfile.TemporaryDirectory() as folder:
         played = [
-            render(score, [i.program] * len(score), Path(folder), wet=False, soundfont=SOUNDFONT).mean(0)
+            render(fitting, [i.program] * len(fitting), Path(folder), wet=False, soundfont=SOUNDFONT).mean(0)
             for i in instruments
         ]
     step, length = int(STEP * RATE), int(SECONDS * RATE)
@@ -197,15 +186,11 @@ def _clips(score: Score, instruments: tuple[Instrument, ...]) -> list[np.ndarray
     width = -(-length // step)
     first = loudest_part(power, width)
     part = power[:, first : first + width]
-    clips = [_levelled(clip[first * step :][:length]) for clip in played]
+    clips = [clip[None, first * step :][:, :length].astype(np.float32) for clip in played]
+    levels = [integrated_loudness(torch.from_numpy(clip), RATE) for clip in clips]
+    clips = [clip * np.float32(10 ** ((LOUDNESS - level) / 20)) for clip, level in zip(clips, levels, strict=True)]
     sounds = (part.min(1) >= QUIETEST * part.max(1)).all() and max(np.abs(clip).max() for clip in clips) <= CEILING
     return clips if sounds else None
-
-
-def _levelled(clip: np.ndarray) -> np.ndarray:
-    """[samples] at the common loudness, [1, samples]."""
-    waveform = clip[None].astype(np.float32)
-    return waveform * np.float32(10 ** ((LOUDNESS - integrated_loudness(torch.from_numpy(waveform), RATE)) / 20))
 
 
 if __name__ == "__main__":

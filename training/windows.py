@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,14 +22,6 @@ WIDTH = PARAMS.width
 POWER = 2 / PARAMS.power
 """Values to this are powers."""
 Integers = NDArray[np.int64]
-
-
-class Places(NamedTuple):
-    """Where windows are, [P] each."""
-
-    pieces: Integers
-    renderings: Integers
-    starts: Integers
 
 
 class Recordings:
@@ -75,10 +67,10 @@ class Recordings:
         first, end = (np.searchsorted(numbers[order], wanted, side) for side in ("left", "right"))
         return np.divmod(order[rng.integers(first, end)], self.renderings)
 
-    def windows(self, places: Places) -> Tensor:
+    def windows(self, pieces: Integers, renderings: Integers, starts: Integers) -> Tensor:
         """[P, 256, WIDTH] float32."""
-        pieces, renderings, starts = (on_device(index, self.device) for index in places)
-        return self.values.unfold(-1, WIDTH, 1)[pieces, renderings, :, starts].float()
+        piece, rendering, start = (on_device(index, self.device) for index in (pieces, renderings, starts))
+        return self.values.unfold(-1, WIDTH, 1)[piece, rendering, :, start].float()
 
 
 @lru_cache

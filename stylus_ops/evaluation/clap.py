@@ -56,12 +56,9 @@ class Clap:
 def clap_similarities(content: Tensor, style: Tensor, output: Tensor) -> dict[str, float]:
     """Cosines of the output to content and style, and of the direction from content to output with that from content to style
     (StyleGAN-NADA's directional similarity, Gal et al. 2022, which the Stylus paper reports). Embeddings [D]."""
-
-    def cosine(a: Tensor, b: Tensor) -> float:
-        return float(cosine_similarity(a, b, dim=0))
-
-    return {
-        "clap_content": cosine(output, content),
-        "clap_style": cosine(output, style),
-        "clap_direction": cosine(output - content, style - content),
+    compared = {
+        "clap_content": (output, content),
+        "clap_style": (output, style),
+        "clap_direction": (output - content, style - content),
     }
+    return {column: float(cosine_similarity(*vectors, dim=0)) for column, vectors in compared.items()}

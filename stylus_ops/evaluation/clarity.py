@@ -13,7 +13,6 @@ from ..audio.backend import resample
 RATE = 44100
 N_FFT, HOP = 8192, 2048
 BLOCK = 60  # bins, 323 Hz
-BANDS = {"low": (300.0, 3000.0), "high": (3000.0, 9500.0)}  # Hz
 HEARD_DB = 50.0  # under the loudest block of the clip
 DEEPEST = 1e-6  # of the largest magnitude, -120 dB
 FRAME, STEP = 1024, 512
@@ -38,8 +37,7 @@ def clarity(waveform: Tensor, sample_rate: int) -> Clarity:
     samples = resample(waveform.detach().cpu().float().mean(0, keepdim=True), sample_rate, RATE)[0].numpy()
     magnitude = np.abs(librosa.stft(samples, n_fft=N_FFT, hop_length=HOP))
     decibels = 20 * np.log10(np.maximum(magnitude, max(DEEPEST * magnitude.max(), TINY)))
-    low, high = (_crest(decibels, *band) for band in BANDS.values())
-    return Clarity(low, high, _onset_sharpness(samples))
+    return Clarity(_crest(decibels, 300.0, 3000.0), _crest(decibels, 3000.0, 9500.0), _onset_sharpness(samples))
 
 
 def _crest(decibels: np.ndarray, lowest: float, highest: float) -> float:

@@ -7,7 +7,6 @@ import json
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +15,13 @@ from ..pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from .evaluate import Plan
+    from .clap import Clap
+    from .pairs import Pair
 
-METHODS = (
-    *("content", "autoencoder", "style", "eq-match", "cross-synthesis"),
-    *("adain", "stylus-paper", "stylus"),
-)
+METHODS = ("content", "autoencoder", "style", "eq-match", "adain", "stylus-paper", "stylus")
 TRUTH_METHODS = ("truth-decode", "truth-autoencoder")
-SWEPT = ("eq-match", "cross-synthesis", "adain", "stylus")
+SWEPT = ("eq-match", "adain", "stylus")
+"""Those whose `alpha` is a share from content to style."""
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 TRUTH_SHOWN = (
     *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_chroma_cosine"),
@@ -34,90 +32,54 @@ SHOWN = ("chroma_cosine", "onset_f1", "style_taken", "closed_mel_spectrum", "clo
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that the other commands do not have."""
-    parser.add_argument(
-        "pairs",
-        type=Path,
-        nargs="?",
-        metavar="PAIRS.csv",
-        help="table with the columns content and style and optionally truth and monophonic",
+    add = parser.add_argument
+    table = "table with the columns content and style and optionally truth and monophonic"
+    add("pairs", type=Path, nargs="?", metavar="PAIRS.csv", help=table)
+    add("--contents", type=Path, metavar="DIR", help="instead of a table: each recording in this folder")
+    add("--styles", type=Path, metavar="DIR", help="with each recording in this one")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder of the results, made if need be")
+    methods = (
+        f"what is compared; default: {' '.join(METHODS)}, after {' '.join(TRUTH_METHODS)} where every pair has a truth. "
+        "Settings may follow a name, as in stylus:gamma=0.5,sites=9-11"
     )
-    parser.add_argument(
-        "--contents", type=Path, metavar="DIR", help="instead of a table: each recording in this folder"
-    )
-    parser.add_argument("--styles", type=Path, metavar="DIR", help="with each recording in this one")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results, made if need be")
-    parser.add_argument(
-        "--methods",
-        nargs="+",
-        metavar="METHOD",
-        help="what is compared; default: "
-        f"{' '.join(METHODS)}, after {' '.join(TRUTH_METHODS)} where every pair has a truth. Settings may follow a name, as in "
-        "stylus:gamma=0.5,sites=9-11",
-    )
-    parser.add_argument(
-        "--sweep-pairs", type=int, default=8, help="first pairs that the trade-off curve is of; 0 for none (default: 8)"
-    )
-    parser.add_argument(
-        "--clap", default="", metavar="MODEL", help="CLAP model for more columns: a folder, or a Hub id"
-    )
+    add("--methods", nargs="+", metavar="METHOD", help=methods)
+    swept = "first pairs that the trade-off curve is of; 0 for none (default: 8)"
+    add("--sweep-pairs", type=int, default=8, help=swept)
+    add("--clap", default="", metavar="MODEL", help="CLAP model for more columns: a folder, or a Hub id")
 
 
-def plan_of(args: argparse.Namespace, settings: Settings) -> Plan:
-    """What the arguments ask for.
+def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], Engine]) -> bool:
+    """Run what the arguments ask for; returns whether all of it was done.
+
+    Args:
+        load: called only if a method needs a model.
 
     Raises:
         ValueError: a package of the extra `evaluation` is missing; neither or both of a table and folders are given; the table
             or a method can't be read.
     """
     try:
-        from .evaluate import AUDIO, Plan
+        from .evaluate import AUDIO, Plan, run_plan, write_results
+        from .methods import NEED_MODEL, parse_method
+        from .results import markdown
     except ModuleNotFoundError as error:
         if error.name not in ("matplotlib", "mir_eval"):
             raise
         raise ValueError(f"evaluate needs {error.name}: install the pack with pip install '.[evaluation]'") from error
-    from .methods import parse_method
-    from .pairs import every_pair, read_pairs
 
-    if args.pairs and not (args.contents or args.styles):
-        pairs, refused = read_pairs(args.pairs)
-    elif args.contents and args.styles and not args.pairs:
-        pairs, refused = every_pair(args.contents, args.styles), []
-    else:
-        raise ValueError("the pairs are not clear: name a table of pairs, or both --contents and --styles")
-    known_truths = all(pair.truth for pair in pairs)
-    chosen = args.methods or ((*TRUTH_METHODS, *METHODS) if known_truths else METHODS)
+    pairs, problems = _pairs(args)
+    has_truths = all(pair.truth for pair in pairs)
+    chosen = args.methods or ((*TRUTH_METHODS, *METHODS) if has_truths else METHODS)
     methods = [parse_method(text, settings) for text in dict.fromkeys(chosen)]
     swept = [kind for kind in SWEPT if any(method.kind == kind for method in methods)]
     sweep = [parse_method(f"{kind}:alpha={alpha}", settings) for kind in swept for alpha in ALPHAS]
     make_folder(args.out / AUDIO)
-    return Plan(pairs, methods, sweep, args.sweep_pairs, args.out, args.model, clap=args.clap, refused=refused)
-
-
-def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], Engine]) -> bool:
-    """Run the plan; returns whether all of it was done.
-
-    Args:
-        load: called only if a method needs a model.
-    """
-    plan = plan_of(args, settings)
-    from .clap import Clap
-    from .evaluate import run_plan, write_results
-    from .results import markdown
-
-    for problem in plan.refused:
+    for problem in problems:
         print(f"stylus: {problem}", file=sys.stderr)
-    clap, missing = None, "no weights were given with --clap"
-    if plan.clap:
-        try:
-            clap = Clap(plan.clap)
-        except (OSError, ValueError) as error:
-            missing = f"{plan.clap} can't be loaded ({str(error).splitlines()[0]})"
-    if clap is None:
-        print(f"stylus: no CLAP columns: {missing}", file=sys.stderr)
-        plan = replace(plan, clap="")
-    engine = load() if plan.needs_model else None
-    if engine:
-        plan = replace(plan, weights=engine.model.digest())
+    clap = _clap(args.clap)
+    engine = load() if any(method.kind in NEED_MODEL for method in methods) else None
+    weights = engine.model.digest() if engine else ""
+    plan = Plan(pairs, methods, sweep, args.sweep_pairs, args.out, args.model, weights, args.clap if clap else "")
     failures = run_plan(plan, engine, clap, args.quiet)
     for failure in failures:
         print(f"stylus: {failure}", file=sys.stderr)
@@ -130,11 +92,36 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
             }
             for method, medians in summary.items()
         }
-        head = {"out": str(plan.out), "model": plan.model, "pairs": len(plan.pairs)}
+        head = {"out": str(plan.out), "model": plan.model, "pairs": len(pairs)}
         print(json.dumps({**head, "summary": results}, indent=2))
     else:
         print(
-            f"{markdown(summary, TRUTH_SHOWN if plan.has_truth else SHOWN)}\n\nMedians over {len(plan.pairs)} pairs with "
+            f"{markdown(summary, TRUTH_SHOWN if plan.has_truth else SHOWN)}\n\nMedians over {len(pairs)} pairs with "
             f"bootstrap 95 % intervals. All columns, every pair and the trade-off curve are in {plan.out.resolve()}"
         )
-    return not (failures or plan.refused)
+    return not (failures or problems)
+
+
+def _clap(name: str) -> Clap | None:
+    """The model for the CLAP columns; None, with a line that says why, where there is none."""
+    from .clap import Clap
+
+    problem = "no weights were given with --clap"
+    if name:
+        try:
+            return Clap(name)
+        except (OSError, ValueError) as error:
+            problem = f"{name} can't be loaded ({str(error).splitlines()[0]})"
+    print(f"stylus: no CLAP columns: {problem}", file=sys.stderr)
+    return None
+
+
+def _pairs(args: argparse.Namespace) -> tuple[list[Pair], list[str]]:
+    """The pairs that are named, and what is wrong with the rows of a table that are no pairs."""
+    from .pairs import every_pair, read_pairs
+
+    if args.pairs and not (args.contents or args.styles):
+        return read_pairs(args.pairs)
+    if args.contents and args.styles and not args.pairs:
+        return every_pair(args.contents, args.styles), []
+    raise ValueError("the pairs are not clear: name a table of pairs, or both --contents and --styles")

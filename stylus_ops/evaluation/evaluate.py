@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,11 +39,9 @@ class Plan:
     sweep_pairs: int
     out: Path
     model: str
-    weights: str = ""
+    weights: str
     """Digest of the model's weights."""
-    clap: str = ""
-    refused: Sequence[str] = ()
-    """What is wrong with the rows of a table that are no pairs."""
+    clap: str
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -52,10 +50,6 @@ class Plan:
     @property
     def has_truth(self) -> bool:
         return any(pair.truth for pair in self.pairs)
-
-    @property
-    def needs_model(self) -> bool:
-        return any(method.kind in NEED_MODEL for method in self.methods)
 
     def jobs(self, pair: Pair) -> list[Job]:
         swept = self.sweep if pair in self.pairs[: self.sweep_pairs] else ()
@@ -89,13 +83,6 @@ class Job(NamedTuple):
             "clap": self.plan.clap,
         }
 
-    def numbers(self) -> Mapping[str, Any] | None:
-        """What an earlier run measured of this very job in all the columns of the plan; None where it failed or has not run."""
-        record = read_report(self.record)
-        numbers = record.get("numbers")
-        complete = isinstance(numbers, dict) and set(self.plan.columns) <= numbers.keys()
-        return numbers if complete and record.get("request") == self.request else None
-
     def run(self, recordings: Recordings, measure: Measure) -> None:
         restyled = KINDS[self.method.kind](recordings, self.method.settings)
         write_audio(self.sound, restyled.waveform, recordings.sample_rate)
@@ -104,11 +91,13 @@ class Job(NamedTuple):
         write_report(self.record, {"request": self.request, "numbers": numbers})
 
     def row(self) -> Row | None:
-        """The job's row of the result; None where it failed or has not run."""
-        if (numbers := self.numbers()) is None:
+        """The job's row of the result, with all the columns of the plan; None where it failed or has not run."""
+        record, columns = read_report(self.record), self.plan.columns
+        numbers = record.get("numbers")
+        if record.get("request") != self.request or not isinstance(numbers, dict) or not numbers.keys() >= {*columns}:
             return None
         named = {"pair": self.pair.name, "content": self.pair.content, "style": self.pair.style}
-        known = {column: math.nan if numbers[column] is None else numbers[column] for column in self.plan.columns}
+        known = {column: math.nan if numbers[column] is None else numbers[column] for column in columns}
         return {**named, "method": self.method.name, **known}
 
 
@@ -117,7 +106,7 @@ def run_plan(plan: Plan, engine: Engine | None, clap: Clap | None, quiet: bool =
 
     A pair that fails does not stop the others.
     """
-    todo = {pair: [job for job in plan.jobs(pair) if job.numbers() is None] for pair in plan.pairs}
+    todo = {pair: [job for job in plan.jobs(pair) if job.row() is None] for pair in plan.pairs}
     failures = []
     with tqdm(total=sum(map(len, todo.values())), desc="evaluate", file=sys.stderr, disable=quiet) as bar:
         for pair, jobs in todo.items():
@@ -128,8 +117,7 @@ def run_plan(plan: Plan, engine: Engine | None, clap: Clap | None, quiet: bool =
                     job.sound.parent.mkdir(parents=True, exist_ok=True)
                     if measure is None:
                         sounds = Recordings(pair, engine)
-                        clips = sounds.content, sounds.style, sounds.sample_rate
-                        measure = Measure(*clips, pair.monophonic, sounds.truth, clap)
+                        measure = Measure(sounds, pair.monophonic, clap)
                     job.run(sounds, measure)
                 except Exception as error:
                     problem = in_words(error)
@@ -142,10 +130,9 @@ def run_plan(plan: Plan, engine: Engine | None, clap: Clap | None, quiet: bool =
 
 def write_results(plan: Plan) -> dict[str, dict[str, Median]]:
     """Write tables and the figure of all jobs that were done; returns the summary: method -> column -> median."""
-    jobs = [job for pair in plan.pairs for job in plan.jobs(pair)]
-    swept = set(plan.pairs[: plan.sweep_pairs]) if plan.sweep else ()
-    rows = _rows(job for job in jobs if job.method in plan.methods)
-    sweep = _rows(job for job in jobs if job.pair in swept)
+    done = [(job, row) for pair in plan.pairs for job in plan.jobs(pair) if (row := job.row())]
+    swept = plan.pairs[: plan.sweep_pairs] if plan.sweep else ()
+    rows = [row for job, row in done if job.method in plan.methods]
     summary = summarise(rows, plan.columns)
     columns = ("pair", "content", "style", "method", *plan.columns)
     write_table(plan.out / "results.csv", columns, rows)
@@ -155,11 +142,7 @@ def write_results(plan: Plan) -> dict[str, dict[str, Median]]:
         for column, value in medians.items()
     ]
     write_table(plan.out / "summary.csv", ("method", "column", *Median._fields), flat)
-    if sweep:
+    if sweep := [row for job, row in done if job.pair in swept]:
         write_table(plan.out / "trade_off.csv", columns, sweep)
         write_trade_off(plan.out / "trade_off.png", sweep)
     return summary
-
-
-def _rows(jobs: Iterator[Job]) -> list[Row]:
-    return [row for job in jobs if (row := job.row())]

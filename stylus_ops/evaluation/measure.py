@@ -13,24 +13,25 @@ from ..audio.geometry import SpectrogramParams
 from ..audio.loudness import integrated_loudness
 from ..audio.mel import mel_amplitudes
 from ..audio.metrics import chroma_cosine, closed_shares, mfcc_frechet_distance, timbre
-from .baselines import Restyled
 from .clap import Clap, clap_similarities
 from .clarity import Clarity, clarity
+from .methods import Recordings, Restyled
 from .notes import Notes, onset_f1, raw_pitch_accuracy, tempo_difference
 from .texture import Texture, closed_textures, texture
-from .truth import Distances, Truth, closed_truth
+from .truth import closed_truth, distances_to_truth
 
-CONTENT_COLUMNS = ("chroma_cosine", "onset_f1", "raw_pitch_accuracy", "tempo_difference_bpm")
 CLOSED_COLUMNS = ("closed_mel_spectrum", "closed_mfcc_means", "closed_mfcc_deviations")
-STYLE_COLUMNS = ("style_taken", *CLOSED_COLUMNS, "closed_centroid", "closed_flatness", "mfcc_fd")
-TEXTURE_COLUMNS = tuple(f"closed_texture_{field}" for field in Texture._fields)
-FIDELITY_COLUMNS = ("onset_sharpness_db", "spectral_convergence", "clipped_share", "loudness_difference_lu")
+COLUMNS = (
+    *("chroma_cosine", "onset_f1", "raw_pitch_accuracy", "tempo_difference_bpm"),
+    *("style_taken", *CLOSED_COLUMNS, "closed_centroid", "closed_flatness", "mfcc_fd"),
+    *(f"closed_texture_{field}" for field in Texture._fields),
+    *("onset_sharpness_db", "spectral_convergence", "clipped_share", "loudness_difference_lu"),
+)
 TRUTH_COLUMNS = (
     *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_chroma_cosine", "truth_onset_f1"),
     *(f"truth_{name}_db" for name in Clarity._fields),
 )
 CLAP_COLUMNS = ("clap_content", "clap_style", "clap_direction")
-COLUMNS = CONTENT_COLUMNS + STYLE_COLUMNS + TEXTURE_COLUMNS + FIDELITY_COLUMNS
 FULL_SCALE = 0.999
 
 
@@ -47,39 +48,19 @@ class Sound:
 
 
 class Measure:
-    """Measures outputs against one content and style, whose own measurements are taken once.
+    """Measures outputs against one pair, whose own measurements are taken once.
 
     Args:
-        content, style: waveforms [C, T], both at `sample_rate` Hz.
+        pair: its content and style, and its truth if the columns of the truth are wanted.
         monophonic: whether the content is one voice; raw pitch accuracy is left out otherwise.
-        truth: what the output should be, [C, T], or None to leave out the columns of the truth.
         clap: a model for the CLAP columns, or None to leave them out.
     """
 
-    def __init__(
-        self,
-        content: Tensor,
-        style: Tensor,
-        sample_rate: int,
-        monophonic: bool,
-        truth: Tensor | None = None,
-        clap: Clap | None = None,
-    ):
-        self.content, self.style = Sound(content, sample_rate), Sound(style, sample_rate)
-        self.truth = None if truth is None else Sound(truth, sample_rate)
-        self.rate, self.monophonic, self.clap = sample_rate, monophonic, clap
-
-    @cached_property
-    def reference(self) -> tuple[Truth, Distances]:
-        """The truth, and how far the content is from it."""
-        assert self.truth is not None
-        truth = Truth(self.truth.waveform, self.rate)
-        return truth, truth.distances(self.content.waveform)
-
-    @cached_property
-    def embeddings(self) -> tuple[Tensor, Tensor]:
-        assert self.clap is not None
-        return self.clap.embed(self.content.waveform, self.rate), self.clap.embed(self.style.waveform, self.rate)
+    def __init__(self, pair: Recordings, monophonic: bool, clap: Clap | None):
+        self.rate, self.monophonic, self.clap = pair.sample_rate, monophonic, clap
+        self.content, self.style = (Sound(clip, self.rate) for clip in (pair.content, pair.style))
+        self.truth = None if pair.truth is None else Sound(pair.truth, self.rate)
+        self.embeddings = [clap.embed(clip, self.rate) for clip in (pair.content, pair.style)] if clap else []
 
     def __call__(self, output: Restyled) -> dict[str, float]:
         """Every column by name; NaN where it means nothing for this output.
@@ -97,21 +78,23 @@ class Measure:
             "style_taken": sum(columns[name] for name in CLOSED_COLUMNS) / len(CLOSED_COLUMNS),
             "mfcc_fd": mfcc_frechet_distance(sound.timbre, style.timbre),
             "onset_sharpness_db": sound.clarity.onset_sharpness,
-            "spectral_convergence": _convergence(output, self.rate),
+            "spectral_convergence": math.nan,
             "clipped_share": clipped_share(sound.waveform),
             "loudness_difference_lu": loudness_difference(content.waveform, sound.waveform, self.rate),
         }
+        if output.requested is not None and output.spectrogram is not None:
+            params = output.spectrogram.params
+            columns["spectral_convergence"] = spectral_convergence(output.requested, sound.waveform, self.rate, params)
         textured = closed_textures(content.texture, style.texture, sound.texture)
         columns |= {f"closed_texture_{field}": value for field, value in textured.items()}
         if self.truth is not None:
             columns |= self._to_truth(sound, self.truth)
         if self.clap is not None:
-            columns |= clap_similarities(*self.embeddings, self.clap.embed(sound.waveform, self.rate))
+            columns |= clap_similarities(*(*self.embeddings, self.clap.embed(sound.waveform, self.rate)))
         return columns
 
     def _to_truth(self, sound: Sound, truth: Sound) -> dict[str, float]:
-        reference, before = self.reference
-        after = reference.distances(sound.waveform)
+        before, after = (distances_to_truth(truth.waveform, clip.waveform, self.rate) for clip in (self.content, sound))
         clearer = zip(Clarity._fields, sound.clarity, truth.clarity, strict=True)
         return {
             "closed_truth": closed_truth(before, after),
@@ -122,20 +105,10 @@ class Measure:
         }
 
 
-def _convergence(output: Restyled, sample_rate: int) -> float:
-    if output.requested is None or output.spectrogram is None:
-        return math.nan
-    return spectral_convergence(output.requested, output.waveform, sample_rate, output.spectrogram.params)
-
-
 def spectral_convergence(requested: Tensor, waveform: Tensor, sample_rate: int, params: SpectrogramParams) -> float:
     """`|requested - realised| / |requested|` (Sturmel & Daudet 2011) over mel amplitudes, at the gain that fits best.
 
-    0 is a waveform with exactly the requested spectrum; 1 is no better than silence.
-
-    Args:
-        requested: mel amplitudes [n_mels, frames].
-        waveform: [C, T].
+    0 is a waveform [C, T] with exactly the requested spectrum [n_mels, frames]; 1 is no better than silence.
     """
     realised = mel_amplitudes(resample(waveform[None], sample_rate, params.sample_rate), params)[0]
     realised = realised * (requested * realised).sum() / realised.square().sum().clamp(min=torch.finfo().tiny)
@@ -150,4 +123,4 @@ def clipped_share(waveform: Tensor) -> float:
 def loudness_difference(content: Tensor, output: Tensor, sample_rate: int) -> float:
     """How much louder the output is, in LU (ITU-R BS.1770); waveforms [C, T] of at least 0.4 s. NaN for silence."""
     difference = integrated_loudness(output, sample_rate) - integrated_loudness(content, sample_rate)
-    return difference if abs(difference) < float("inf") else float("nan")
+    return difference if math.isfinite(difference) else math.nan

@@ -8,21 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from ..audio.backend import resample
 from ..audio.decode import decode
+from ..audio.geometry import PRESETS
+from ..audio.loudness import allowed_peak, limit_true_peak, loudness_gain
 from ..audio.read import read_audio
+from ..audio.tone import Reference, match_tone
 from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
 from ..dials import Clips, Decoding, Memory, Schedule, Tone, Windows, dials_of
 from ..diffusion.features import Inversion, Style
 from ..engine.engine import Engine
 from ..pipeline.settings import PAPER, Settings
 from ..pipeline.transfer import Clip, Transfer
-from .baselines import Restyled, cross_synthesis, eq_match, style_itself, truths_mel
 from .pairs import Pair
 
 LONGEST_DIFFERENCE = 0.01  # seconds, between content and truth
@@ -75,8 +78,7 @@ class Recordings:
         return self.truth
 
     def transfer(self, settings: Settings) -> Transfer:
-        if self.engine is None:
-            raise ValueError("no model is loaded and this method needs one: choose it with --model")
+        assert self.engine is not None
         return Transfer(self.engine, settings, quiet=True)
 
     def inverted(self, settings: Settings) -> tuple[list[Clip], list[Inversion]]:
@@ -89,21 +91,47 @@ class Recordings:
         return self._inversions[key]
 
 
+class Restyled(NamedTuple):
+    waveform: Tensor
+    """[C, T]"""
+    requested: Tensor | None = None
+    """The mel amplitudes [n_mels, frames] that the waveform should have; None if none were asked for."""
+    spectrogram: Spectrogram | None = None
+    """Of the content, in the geometry of `requested`."""
+
+
+def style_itself(pair: Recordings, settings: Settings) -> Restyled:
+    """The style's own recording, looped or cut to the content's length and at its loudness."""
+    content, rate = pair.content, pair.sample_rate
+    repeated = pair.style[:, torch.arange(content.shape[-1]) % pair.style.shape[-1]]
+    repeated = repeated * loudness_gain(repeated, content, rate)
+    return Restyled(limit_true_peak(repeated, rate, allowed_peak(content, rate))[:, :])
+
+
 def eq_matched(pair: Recordings, settings: Settings) -> Restyled:
-    """`eq_match`, alpha being its amount."""
-    return eq_match(pair.content, pair.style, pair.sample_rate, settings.alpha)
+    """The content through the equaliser of `match_tone`, bounded at 24 dB; alpha is the share of its curve in dB."""
+    style = Reference(pair.style, pair.sample_rate)
+    toned = match_tone(pair.content, pair.sample_rate, [style], Tone(settings.alpha, tone_db=24.0))
+    return Restyled(toned.waveform[:, :])
 
 
-def cross_synthesised(pair: Recordings, settings: Settings) -> Restyled:
-    """`cross_synthesis`, alpha being its amount."""
-    return cross_synthesis(pair.content, pair.style, pair.sample_rate, settings.alpha)
+def truths_mel(pair: Recordings, settings: Settings) -> Restyled:
+    """The truth's own mel with the content's phase, as one window of the bundled model's preset."""
+    rate, preset = pair.sample_rate, PRESETS["tiny-256"]
+    samples = resample(pair.content, rate, preset.sample_rate).shape[-1]
+    params = replace(preset, width=preset.count_frames(samples))
+    (_, content), (images, truth) = (
+        audio_to_windows(clip[None], rate, params, overlap=0) for clip in (pair.content, pair.known_truth)
+    )
+    return _decoded(images, content._replace(peak=truth.peak))
 
 
 def autoencoded(pair: Recordings, settings: Settings) -> Restyled:
     """The content through the autoencoder and the decoder alone."""
     run = pair.transfer(settings)
     content = run.read(pair.paths[0], [pair.paths[1]])[0].recording
-    return _round_trip(run, content.images(slice(None)), content.part(slice(None)))
+    images = run.engine.decode(run.engine.encode(content.images(slice(None))))
+    return _decoded(images, content.part(slice(None)))
 
 
 def truth_autoencoded(pair: Recordings, settings: Settings) -> Restyled:
@@ -111,12 +139,11 @@ def truth_autoencoded(pair: Recordings, settings: Settings) -> Restyled:
     run = pair.transfer(settings)
     content = run.read(pair.paths[0], [])[0].recording.part(slice(None))
     images, truth = audio_to_windows(pair.known_truth[None], pair.sample_rate, run.params, settings.overlap)
-    return _round_trip(run, images, content._replace(peak=truth.peak))
+    return _decoded(run.engine.decode(run.engine.encode(images)), content._replace(peak=truth.peak))
 
 
-def _round_trip(run: Transfer, images: Tensor, spectrogram: Spectrogram) -> Restyled:
-    images = run.engine.decode(run.engine.encode(images))
-    return Restyled(decode(images, spectrogram, Decoding())[0], windows_to_mel(images, spectrogram)[0], spectrogram)
+def _decoded(images: Tensor, content: Spectrogram) -> Restyled:
+    return Restyled(decode(images, content, Decoding())[0], windows_to_mel(images, content)[0], content)
 
 
 def transferred(pair: Recordings, settings: Settings) -> Restyled:
@@ -131,18 +158,21 @@ def transferred(pair: Recordings, settings: Settings) -> Restyled:
 KINDS: dict[str, Callable[[Recordings, Settings], Restyled]] = {
     "content": lambda pair, _: Restyled(pair.content),
     "autoencoder": autoencoded,
-    "style": lambda pair, _: style_itself(pair.content, pair.style, pair.sample_rate),
+    "style": style_itself,
     "eq-match": eq_matched,
-    "cross-synthesis": cross_synthesised,
-    "truth-decode": lambda pair, _: truths_mel(pair.content, pair.known_truth, pair.sample_rate),
+    "truth-decode": truths_mel,
     "truth-autoencoder": truth_autoencoded,
     "adain": transferred,
     "stylus-paper": transferred,
     "stylus": transferred,
 }
-NEED_MODEL = ("autoencoder", "truth-autoencoder", "adain", "stylus-paper", "stylus")
-ADJUSTABLE = ("eq-match", "cross-synthesis", "adain", "stylus-paper", "stylus")
-"""Those whose `alpha` is a share of the way from content to style."""
+TRANSFERS = ("adain", "stylus-paper", "stylus")
+NEED_MODEL = ("autoencoder", "truth-autoencoder", *TRANSFERS)
+CHANGED: dict[str, dict[str, Any]] = {
+    "adain": {"adain": 1.0, "adain_mode": "adain", "start_percent": 0.0, "end_percent": 0.0},
+    "stylus-paper": {name: value for name, value in PAPER.items() if name != "steps"},
+}
+"""What a method changes of the settings."""
 
 
 def parse_method(text: str, settings: Settings) -> Method:
@@ -157,8 +187,7 @@ def parse_method(text: str, settings: Settings) -> Method:
     kind, _, changes = text.partition(":")
     if kind not in KINDS:
         raise ValueError(f"method {kind!r} is not known: choose from {', '.join(KINDS)}")
-    known = [field.name for field in fields(Settings)] if kind in NEED_MODEL else ["alpha"]
-    known = known if kind in ADJUSTABLE else []
+    known = [field.name for field in fields(Settings)] if kind in TRANSFERS else ["alpha"] if kind == "eq-match" else []
     changed = {}
     for change in filter(None, changes.split(",")):
         name, _, value = change.partition("=")
@@ -168,18 +197,8 @@ def parse_method(text: str, settings: Settings) -> Method:
         changed[name] = value
     if kind == "adain" and "alpha" in changed:
         changed["adain"] = changed.pop("alpha")
+    base = replace(settings, **CHANGED.get(kind, {})) if kind in NEED_MODEL else Settings(alpha=1.0)
     try:
-        return Method(text, kind, _base(kind, settings).changed(changed))
+        return Method(text, kind, base.changed(changed))
     except ValueError as error:
         raise ValueError(f"method {text!r}: {error}") from error
-
-
-def _base(kind: str, settings: Settings) -> Settings:
-    if kind == "stylus":
-        return settings
-    if kind == "stylus-paper":
-        return replace(settings, **PAPER | {"steps": settings.steps})
-    if kind == "adain":
-        return replace(settings, adain=1.0, adain_mode="adain", start_percent=0.0, end_percent=0.0)
-    # EQ-match and cross-synthesis go all the way; what they do depends on nothing else.
-    return replace(settings if kind in NEED_MODEL else Settings(), alpha=1.0)

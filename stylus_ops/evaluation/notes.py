@@ -15,10 +15,9 @@ from torch import Tensor
 
 from ..audio.backend import resample
 
-RATE = 22050
-HOP = 512
+RATE, HOP = 22050, 512
 ONSET_TOLERANCE = 0.05  # seconds
-LOWEST, HIGHEST = librosa.note_to_hz("C2"), librosa.note_to_hz("G6")
+LOWEST, HIGHEST = (float(librosa.note_to_hz(name)) for name in ("C2", "G6"))
 PITCH_RESOLUTION = 0.25  # semitones; raw pitch accuracy allows half a semitone
 
 
@@ -36,15 +35,8 @@ class Notes:
     @cached_property
     def pitch(self) -> np.ndarray:
         """Hz of every frame (pYIN); negative where it is a guess about an unvoiced frame."""
-        hertz, voiced, _ = librosa.pyin(
-            self.samples,
-            fmin=float(LOWEST),
-            fmax=float(HIGHEST),
-            sr=RATE,
-            hop_length=HOP,
-            resolution=PITCH_RESOLUTION,
-            fill_na=None,
-        )
+        grid: dict = {"sr": RATE, "hop_length": HOP, "resolution": PITCH_RESOLUTION}
+        hertz, voiced, _ = librosa.pyin(self.samples, fmin=LOWEST, fmax=HIGHEST, fill_na=None, **grid)
         return np.where(voiced, hertz, -hertz)
 
     @cached_property
@@ -65,15 +57,13 @@ def raw_pitch_accuracy(content: Notes, output: Notes) -> float:
 
     NaN where the content has no voiced frame.
     """
-    times = np.arange(max(len(content.pitch), len(output.pitch))) * HOP / RATE
     if not (content.pitch > 0).any():
         return float("nan")
-    voicing, cents, out_voicing, out_cents = mir_eval.melody.to_cent_voicing(
-        times[: len(content.pitch)], content.pitch, times[: len(output.pitch)], output.pitch
-    )
+    times = [librosa.times_like(notes.pitch, sr=RATE, hop_length=HOP) for notes in (content, output)]
+    compared = mir_eval.melody.to_cent_voicing(times[0], content.pitch, times[1], output.pitch)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an output without any pitch is worth 0, not a warning
-        return float(mir_eval.melody.raw_pitch_accuracy(voicing, cents, out_voicing, out_cents))
+        return float(mir_eval.melody.raw_pitch_accuracy(*compared))
 
 
 def tempo_difference(content: Notes, output: Notes) -> float:

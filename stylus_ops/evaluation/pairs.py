@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from ..audio.write import FORMATS
 from ..pipeline.table import read_table
+from ..pipeline.transfer import AUDIO_SUFFIXES
 
 COLUMNS = ("content", "style", "truth", "monophonic")
 TRUE, FALSE = ("yes", "true", "1"), ("", "no", "false", "0")
+RECORDINGS = (*AUDIO_SUFFIXES, ".ogg", ".m4a")
 
 
 class Pair(NamedTuple):
@@ -18,7 +20,7 @@ class Pair(NamedTuple):
     name: str
     content: Path
     style: Path
-    monophonic: bool
+    monophonic: bool = False
     """Whether the content is one voice, whose pitch can be followed."""
     truth: Path | None = None
     """The content's notes, really played on the style's instrument, and cut where the content is."""
@@ -36,19 +38,25 @@ def read_pairs(table: Path) -> tuple[list[Pair], list[str]]:
     pairs, refused = [], []
     for line, cells in read_table("pairs", table, COLUMNS[:2], COLUMNS):
         try:
-            monophonic = cells.get("monophonic", "").lower()
-            if monophonic not in TRUE + FALSE:
-                raise ValueError(f"monophonic is {monophonic!r}: write yes or no")
-            if not (cells["content"] and cells["style"]):
-                raise ValueError("content or style is empty: name a recording")
-            content, style = (table.parent / cells[name] for name in ("content", "style"))
-            truth = table.parent / cells["truth"] if cells.get("truth") else None
-            pairs.append(_pair(content, style, monophonic in TRUE, truth))
+            pairs.append(_pair(table.parent, cells))
         except (ValueError, OSError) as error:
             refused.append(f"pairs {table}, line {line}: {error}")
     if refused and not pairs:
         raise ValueError("; ".join(refused))
     return _distinct(pairs, f"pairs {table}"), refused
+
+
+def _pair(folder: Path, cells: dict[str, str]) -> Pair:
+    monophonic = cells.get("monophonic", "").lower()
+    if monophonic not in TRUE + FALSE:
+        raise ValueError(f"monophonic is {monophonic!r}: write yes or no")
+    if not (cells["content"] and cells["style"]):
+        raise ValueError("content or style is empty: name a recording")
+    paths = {name: folder / cells[name] for name in COLUMNS[:3] if cells.get(name)}
+    for path in paths.values():
+        if not path.is_file():
+            raise ValueError(f"recording {path} does not exist: check its name and folder")
+    return Pair(f"{paths['content'].stem}--{paths['style'].stem}", **paths, monophonic=monophonic in TRUE)
 
 
 def every_pair(contents: Path, styles: Path) -> list[Pair]:
@@ -57,30 +65,26 @@ def every_pair(contents: Path, styles: Path) -> list[Pair]:
     Raises:
         ValueError: a folder has no recordings, or two pairs have one name.
     """
-    pairs = [_pair(content, style, False) for content in _recordings(contents) for style in _recordings(styles)]
+    of_styles = _recordings(styles)
+    pairs = [
+        Pair(f"{content.stem}--{style.stem}", content, style)
+        for content in _recordings(contents)
+        for style in of_styles
+    ]
     return _distinct(pairs, f"folders {contents} and {styles}")
 
 
-def _pair(content: Path, style: Path, monophonic: bool, truth: Path | None = None) -> Pair:
-    for recording in (content, style, *filter(None, [truth])):
-        if not recording.is_file():
-            raise ValueError(f"recording {recording} does not exist: check its name and folder")
-    return Pair(f"{content.stem}--{style.stem}", content, style, monophonic, truth)
-
-
 def _recordings(folder: Path) -> list[Path]:
-    suffixes = (*(f".{name}" for name in FORMATS), ".ogg", ".m4a")
-    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in suffixes)
+    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in RECORDINGS and path.is_file())
     if not found:
-        raise ValueError(f"folder {folder} holds no recordings: give one with {', '.join(suffixes)} files")
+        raise ValueError(f"folder {folder} holds no recordings: give one with {', '.join(RECORDINGS)} files")
     return found
 
 
 def _distinct(pairs: list[Pair], where: str) -> list[Pair]:
-    names = [pair.name for pair in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{where}: two pairs are called {name}: give each recording a file name of its own")
     if not pairs:
         raise ValueError(f"{where}: no pairs: add a line for each")
+    name, count = Counter(pair.name for pair in pairs).most_common(1)[0]
+    if count > 1:
+        raise ValueError(f"{where}: two pairs are called {name}: give each recording a file name of its own")
     return pairs

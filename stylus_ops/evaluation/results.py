@@ -86,18 +86,15 @@ def write_trade_off(path: Path, rows: Sequence[Row]) -> None:
     """Medians of `chroma_cosine` over those of `style_taken`: a line for each method with an alpha, a point for others."""
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.add_subplot()
-    lines: dict[str, list[tuple[float, float, str]]] = {}
-    for method in dict.fromkeys(row["method"] for row in rows):
-        own = [row for row in rows if row["method"] == method]
-        taken, kept = (float(np.nanmedian([row[name] for row in own])) for name in ("style_taken", "chroma_cosine"))
+    lines: dict[str, dict[str, tuple[float, float]]] = {}
+    for method, medians in summarise(rows, ("style_taken", "chroma_cosine")).items():
         kind, _, alpha = method.partition(":alpha=")
-        lines.setdefault(kind, []).append((taken, kept, alpha))
+        lines.setdefault(kind, {})[alpha] = medians["style_taken"].median, medians["chroma_cosine"].median
     for kind, points in lines.items():
-        swept = [point for point in points if point[2]]
-        for taken, kept, alpha in swept:
-            axes.annotate(alpha, (taken, kept), textcoords="offset points", xytext=(4, 4), fontsize=7)
-        x, y, _ = zip(*(swept or points), strict=True)
-        axes.plot(x, y, "o-", markersize=4, label=kind)
+        swept = {alpha: point for alpha, point in points.items() if alpha}
+        for alpha, point in swept.items():
+            axes.annotate(alpha, point, textcoords="offset points", xytext=(4, 4), fontsize=7)
+        axes.plot(*zip(*(swept or points).values(), strict=True), "o-", markersize=4, label=kind)
     axes.set_xlabel("style taken (mean closed distance of mel spectrum, MFCC means and deviations)")
     axes.set_ylabel("content kept (chroma cosine)")
     pairs = len({row["pair"] for row in rows})

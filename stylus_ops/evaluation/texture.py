@@ -24,7 +24,7 @@ NEIGHBOURS = (1, 2, 3, 5, 8, 11, 16, 21)
 
 
 class Texture(NamedTuple):
-    """Time averages of a clip; level counts for nothing."""
+    """Time averages of a clip, independent of its level."""
 
     envelopes: tuple[np.ndarray, ...]
     """Mean, deviation over mean, skewness and kurtosis of each band's envelope, each [30]."""
@@ -52,7 +52,7 @@ def texture(waveform: Tensor, sample_rate: int) -> Texture:
     shapes = tuple(np.nan_to_num(moment(envelopes, axis=1)) for moment in (skew, kurtosis))
     correlation = centred @ centred.T / centred.shape[1]
     neighbours = np.concatenate([np.diagonal(correlation, offset) for offset in NEIGHBOURS])
-    return Texture((*moments, shapes[0], 3 + shapes[1]), (modulation_power(centred),), (neighbours,))
+    return Texture((*moments, shapes[0], 3 + shapes[1]), (_modulation_power(centred),), (neighbours,))
 
 
 def cochlear_envelopes(samples: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ def cochlear_envelopes(samples: np.ndarray) -> np.ndarray:
     return np.array(envelopes)
 
 
-def modulation_power(envelopes: np.ndarray) -> np.ndarray:
+def _modulation_power(envelopes: np.ndarray) -> np.ndarray:
     """Power of envelopes [bands, frames] (mean 0, variance 1) within each modulation filter, [bands, 20]."""
     power = np.abs(np.fft.rfft(envelopes)) ** 2
     power[:, 1:] *= 2
@@ -85,12 +85,11 @@ def modulation_power(envelopes: np.ndarray) -> np.ndarray:
 def texture_distances(a: Texture, b: Texture) -> dict[str, float]:
     """Distance of `b` from `a` for each field of `Texture`: the size of the difference over the size of `a`, root mean square
     over the statistics of the field. 0 is the same texture; twice as far is twice the number."""
-
-    def apart(of_a: tuple[np.ndarray, ...], of_b: tuple[np.ndarray, ...]) -> float:
+    distances = {}
+    for field, of_a, of_b in zip(Texture._fields, a, b, strict=True):
         shares = [np.square(x - y).sum() / np.square(x).sum() for x, y in zip(of_a, of_b, strict=True)]
-        return float(np.sqrt(np.mean(shares)))
-
-    return {field: apart(getattr(a, field), getattr(b, field)) for field in Texture._fields}
+        distances[field] = float(np.sqrt(np.mean(shares)))
+    return distances
 
 
 def closed_textures(content: Texture, style: Texture, output: Texture) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """How far an output is from the truth: the content's notes, really played on the style's instrument.
 
 The artificial test of Cifka, Ozerov, Simsekli & Richard (ICASSP 2021). All distances are taken frame by frame on mel bands
-in dB, with the output at the truth's loudness (ITU-R BS.1770), so that level alone counts for nothing; whatever lies more
+in dB, with the output at the truth's loudness (ITU-R BS.1770), so that they are independent of level; whatever lies more
 than 60 dB under the truth's loudest value counts as that, in both, so that nobody is judged by what nobody hears.
 """
 
@@ -31,40 +31,23 @@ class Distances(NamedTuple):
     """Euclidean distance of the MFCCs' means over time."""
 
 
-class Truth:
-    """What outputs are measured against.
-
-    Args:
-        waveform: [C, T]; channels are averaged.
+def distances_to_truth(truth: Tensor, output: Tensor, sample_rate: int) -> Distances:
+    """Distances between waveforms [C, T]; channels are averaged.
 
     Raises:
-        ValueError: the truth is silent.
+        ValueError: the truth is silent, or the output has another length.
     """
-
-    def __init__(self, waveform: Tensor, sample_rate: int):
-        self.waveform, self.rate = waveform, sample_rate
-        power = mel_power(waveform, sample_rate)
-        if not power.any():
-            raise ValueError("the truth is silent: there is nothing to compare with")
-        self._floor = 10 ** (-FLOOR_DB / 10) * power.max()
-        self._decibels = self._floored(power)
-
-    def distances(self, output: Tensor) -> Distances:
-        """Distances of an output [C, T] at the truth's sample rate.
-
-        Raises:
-            ValueError: its length is not the truth's.
-        """
-        if output.shape[-1] != self.waveform.shape[-1]:
-            raise ValueError(
-                f"the truth has {self.waveform.shape[-1]} samples and the output {output.shape[-1]}: compare clips of "
-                "equal length, cut at the same place"
-            )
-        gain = loudness_gain(output, self.waveform, self.rate)
-        return distances(self._decibels, self._floored(gain**2 * mel_power(output, self.rate)))
-
-    def _floored(self, power: np.ndarray) -> np.ndarray:
-        return 10 * np.log10(np.maximum(power, self._floor))
+    if output.shape[-1] != truth.shape[-1]:
+        raise ValueError(
+            f"the truth has {truth.shape[-1]} samples and the output {output.shape[-1]}: compare clips of equal length, cut at "
+            "the same place"
+        )
+    wanted = _mel_power(truth, sample_rate)
+    if not wanted.any():
+        raise ValueError("the truth is silent: there is nothing to compare with")
+    power = loudness_gain(output, truth, sample_rate) ** 2 * _mel_power(output, sample_rate)
+    floor = 10 ** (-FLOOR_DB / 10) * wanted.max()
+    return distances(*(10 * np.log10(np.maximum(values, floor)) for values in (wanted, power)))
 
 
 def distances(truth: np.ndarray, output: np.ndarray) -> Distances:
@@ -83,7 +66,7 @@ def closed_truth(content: Distances, output: Distances) -> float:
     return 1 - output.lsd_db / content.lsd_db if content.lsd_db > 1e-6 else float("nan")
 
 
-def mel_power(waveform: Tensor, sample_rate: int) -> np.ndarray:
+def _mel_power(waveform: Tensor, sample_rate: int) -> np.ndarray:
     """Mel power up to 10 kHz, [128, frames]."""
     samples = waveform.detach().cpu().float().mean(0).numpy()
     power = np.abs(librosa.stft(samples, n_fft=N_FFT)) ** 2

@@ -6,15 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from stylus_ops.evaluation.texture import (
-    COMPRESSION,
-    MODULATIONS,
-    RATE,
-    closed_textures,
-    cochlear_envelopes,
-    texture,
-    texture_distances,
-)
+from stylus_ops.evaluation.texture import COMPRESSION, MODULATIONS, RATE, closed_textures, texture, texture_distances
 
 SECONDS = 4
 TIME = torch.arange(RATE * SECONDS) / RATE
@@ -33,14 +25,6 @@ def drops(seed: int) -> torch.Tensor:
     return (hits[: len(TIME)] * noise(seed + 1)[0])[None]
 
 
-def test_squares_of_neighbouring_filters_sum_to_one():
-    """So the envelopes of an impulse's spectrum hold all its power between the outermost centres."""
-    tone = np.sin(2 * np.pi * 1000 * TIME.numpy())
-    amplitudes = cochlear_envelopes(tone)[:, 200:-200] ** (1 / COMPRESSION)
-    assert np.square(amplitudes).sum(0).mean() == pytest.approx(1, rel=0.01)
-    assert (amplitudes.mean(1) > 0.01).sum() <= 2
-
-
 def test_envelopes_of_gaussian_noise_vary_as_rayleighs():
     """`r ** c` of a Rayleigh variable has moments Gamma(1 + c / 2); bands wider than the envelopes' rate are smoothed."""
     c = COMPRESSION
@@ -57,19 +41,11 @@ def test_modulation_is_found_at_its_rate_in_every_band(hertz: float):
     assert (np.abs(power.argmax(1) - nearest) <= 1).mean() > 0.9
 
 
-def test_level_counts_for_nothing_and_another_take_of_a_texture_is_nearer_than_another_texture():
-    rain = texture(drops(1), RATE)
-    assert max(texture_distances(rain, texture(0.01 * drops(1), RATE)).values()) < 1e-3
-    again, other = (texture_distances(rain, texture(sound, RATE)) for sound in (drops(7), noise()))
-    for field, distance in other.items():
-        assert again[field] < 0.5 * distance
-
-
-def test_another_take_closes_most_of_the_way_and_what_stands_still_closes_none():
+def test_another_take_closes_most_of_the_distance_at_any_level_and_the_content_none():
     content, style = texture(noise(), RATE), texture(drops(1), RATE)
+    assert max(texture_distances(style, texture(0.01 * drops(1), RATE)).values()) < 1e-3
     assert min(closed_textures(content, style, texture(drops(7), RATE)).values()) > 0.5
-    assert max(np.abs(list(closed_textures(content, style, content).values()))) == 0
-    assert set(closed_textures(content, style, style).values()) == {1.0}
+    assert set(closed_textures(content, style, content).values()) == {0}
     assert np.isnan(list(closed_textures(style, style, content).values())).all()
 
 

@@ -1,6 +1,5 @@
 """What the prior is trained on: the examples mean what they say."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from training.data import ensembles
-from training.examples import KINDS, Examples, envelopes, match_statistics, random_examples
+from training.examples import KINDS, Examples, random_examples
 from training.processing import random_processing
 from training.textures import TEXTURES, texture
 from training.windows import WIDTH, Recordings
@@ -39,14 +38,6 @@ def test_examples_are_three_windows(recordings: Recordings, kind: str) -> None:
         assert (windows >= 0).all()
 
 
-def test_equalised_differs_from_its_target_by_a_curve_over_frequency(recordings: Recordings) -> None:
-    drawn = examples(recordings, "equalised")
-    curves = drawn.content / drawn.target
-    assert torch.allclose(curves, curves[:, :, :1].expand_as(curves), rtol=1e-3)
-    for curve in curves:
-        assert not torch.allclose(curve, torch.ones(()), rtol=0.05)
-
-
 def test_rolled_reads_its_target_in_another_order(recordings: Recordings) -> None:
     for content, target, style in zip(*examples(recordings, "rolled"), strict=True):
         assert not torch.allclose(content, target)
@@ -69,15 +60,6 @@ def test_no_ensemble_of_training_plays_a_held_out_program() -> None:
     assert len(played | held_out) == 128
 
 
-def test_matched_takes_the_style_s_envelope_and_keeps_the_notes() -> None:
-    rng = np.random.default_rng(3)
-    content, style = (torch.from_numpy(rng.random((2, 256, WIDTH)) + level).float() for level in (1.0, 3.0))
-    matched = match_statistics(content, style)
-    assert (envelopes(matched) - envelopes(style)).mean(2).abs().max() < 0.1
-    notes = [(values - envelopes(values)).flatten() for values in (matched, content)]
-    assert torch.corrcoef(torch.stack(notes))[0, 1] > 0.99
-
-
 def test_windows_of_a_recording_do_not_overlap(recordings: Recordings) -> None:
     first, second = recordings.starts(np.random.default_rng(0), 500)
     assert (abs(first - second) >= WIDTH).all()
@@ -93,15 +75,6 @@ def test_what_is_not_chosen_is_not_processed() -> None:
     changed = (processed - values).abs().amax((1, 2)) > 0.01
     assert changed[:20].sum() >= 10
     assert torch.allclose(processed.amax((1, 2)), values.amax((1, 2)), rtol=1e-4)
-
-
-def test_a_tail_rings_on_exponentially() -> None:
-    values = torch.full((1, 256, 64), 1e-3)
-    values[:, :, 8] = 1.0
-    processing = random_processing(np.random.default_rng(0), np.array([False]), torch.device("cpu"))
-    tail = replace(processing, decays=torch.tensor([10.0]))(values)[0, 0].double() ** 8
-    assert float(tail[28] / tail[8]) == pytest.approx(np.exp(-2), rel=1e-3)
-    assert float(tail[7] / tail[8]) < 1e-6
 
 
 def test_textures_sound_and_are_the_same_every_time() -> None:

@@ -1,28 +1,23 @@
 """What training leaves is what the command line loads."""
 
-import json
 from pathlib import Path
 
-import torch
 from safetensors import safe_open
 
 from stylus_ops import tiny
 from stylus_ops.engine.engine import Engine
 from stylus_ops.engine.loading import tiny_unet
 from training.network import WindowUNet
-from training.prior import unpack_autoencoder, write_weights
+from training.prior import write_weights
 
 
 def test_weights_in_the_bundled_format_are_a_model_of_the_engine(tmp_path: Path) -> None:
-    unpack_autoencoder(tiny.WEIGHTS, tmp_path)
-    names = [name for name, _ in WindowUNet().named_parameters()]
-    trained = dict(tiny_unet(tiny.load()).named_parameters())
-    averages = [*(trained[name].data for name in names), tiny.load().context]
-    path = tmp_path / "prior.safetensors"
-    write_weights(path, torch.load(tmp_path / "autoencoder.pt"), names, averages, 7)
+    prior, path = tiny.load(), tmp_path / "prior.safetensors"
+    weights = tiny_unet(prior).state_dict()
+    assert weights.keys() == WindowUNet(prior.unet_config).state_dict().keys()
+    write_weights(path, tiny.WEIGHTS, weights | {"context": prior.context}, 7)
     loaded, bundled = (Engine.load(name, "cpu", "float32").model for name in (str(path), "tiny"))
     assert loaded.digest() == bundled.digest()
     assert loaded.preset == "tiny-256"
     with safe_open(path, "pt") as file:
         assert file.metadata()["steps"] == "7"
-        assert json.loads(file.metadata()["config"])["unet"]["model_channels"] == 64
