@@ -29,12 +29,6 @@ def upstream(prompt: Prompt | None, start: str, until: Collection[str] = ()) -> 
                 waiting.append(source)
 
 
-def upstream_values(prompt: Prompt | None, start: str, name: str) -> list[str]:
-    """The texts that nodes above `start` have in a widget called `name`, each once."""
-    found = [node["inputs"].get(name) for node in upstream(prompt, start)]
-    return list(dict.fromkeys(text for text in found if isinstance(text, str)))
-
-
 def linked(value: object) -> str | None:
     """The id of the node at the other end of a link; None for the value of a widget."""
     return value[0] if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) else None

@@ -75,7 +75,7 @@ def test_a_style_of_other_steps_is_refused_before_the_inversion(comfy: ComfyServ
     assert "steps is 4 for DDIM Invert and 3 for Load Style" in (run.error or "")
 
 
-@pytest.mark.parametrize(("lora", "words"), [(1.0, "other model weights"), (None, "another CONDITIONING")])
+@pytest.mark.parametrize(("lora", "words"), [(1.0, "other model weights"), (None, "another conditioning")])
 def test_a_style_that_does_not_fit_is_refused_in_words(comfy: ComfyServer, lora: float | None, words: str) -> None:
     saved_style(comfy, TransferGraph(comfy), "plain")
     graph = TransferGraph(comfy, lora_strength=lora)
