@@ -63,7 +63,7 @@ def invert_latent(
     window = feature_bytes(decoder, sites, dtype, *samples.shape[-2:])
     free = comfy.model_management.get_free_memory(torch.device("cpu"))
     recorder = Recorder(sigmas, sites, choose_policy(memory.features, len(sigmas) * len(samples) * window, free))
-    recording = wrapped(model, lambda *evaluation: recorder(*evaluation[:4]), memory)
+    recording = wrapped(model, lambda evaluate, x, sigma, per_pass, _: recorder(evaluate, x, sigma, per_pass), memory)
     recording.model_options.pop("disable_cfg1_optimization", None)
     inversions: list[Inversion] = []
 
