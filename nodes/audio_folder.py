@@ -1,7 +1,5 @@
 """Load Audio Folder: every recording of a folder, one after the other through the rest of the graph."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Load Audio to Mel and Audio to Mel: a recording as a batch of mel-spectrogram images."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

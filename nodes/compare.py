@@ -1,7 +1,5 @@
 """Compare: content, style and results in one figure and one player."""
 
-from __future__ import annotations
-
 import random
 import string
 from collections.abc import Sequence

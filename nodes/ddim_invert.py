@@ -1,7 +1,5 @@
 """DDIM Invert: a content latent to the noise that samples back to it, and the features recorded meanwhile."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher

@@ -1,7 +1,5 @@
 """What stands above a node in the prompt that is run."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Inject Attention Sampler and Apply Style to Model: the same patch, with and without a sampler of its own."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

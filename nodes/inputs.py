@@ -1,7 +1,5 @@
 """Inputs of several nodes: dials as widgets, and any number of styles with their weights."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from comfy_api.latest import io

@@ -1,7 +1,5 @@
 """Match Tone: a recording in the long-term spectrum of others, by an equaliser that shows its curve."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

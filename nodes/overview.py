@@ -1,7 +1,5 @@
 """What the browser draws below the player of Load Audio to Mel."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor

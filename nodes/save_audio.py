@@ -1,7 +1,5 @@
 """Save Audio: flac, wav, mp3 or opus in ComfyUI's output folder, with the workflow in the file's tags."""
 
-from __future__ import annotations
-
 import json
 import os
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Capture Style KV and Blend Styles."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from comfy_api.latest import io

@@ -1,7 +1,5 @@
 """Save Style and Load Style: captured styles in the models folder `stylus_styles`."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

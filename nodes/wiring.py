@@ -1,7 +1,5 @@
 """Mistakes that a graph shows before anything runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A MODEL as the core's `Evaluate`: our passes around the host's `apply_model`, the hook in its attention patches."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any

@@ -1,7 +1,5 @@
 """What a node shows while it runs: text, warnings, how far it is."""
 
-from __future__ import annotations
-
 import logging
 import textwrap
 import time

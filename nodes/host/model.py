@@ -1,7 +1,5 @@
 """What a MODEL, a LATENT and a CONDITIONING must be for Stylus, checked before any work."""
 
-from __future__ import annotations
-
 import torch
 from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel, Upsample

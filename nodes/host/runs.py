@@ -1,7 +1,5 @@
 """The core's loops inside the host's own sampling: inversion, and the restyled sampling."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
