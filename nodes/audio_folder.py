@@ -1,7 +1,5 @@
 """Load Audio Folder: every recording of a folder, one after the other through the rest of the graph."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path
@@ -53,25 +51,22 @@ class LoadAudioFolder(io.ComfyNode):
             check_interrupt()
             tell(f"{number} of {len(paths)}: {path.name}")
             try:
-                waveform, sample_rate = read_recording(path)
+                clips.append(read_recording(path))
+                names.append(path.stem)
             except ValueError as error:
                 warn(f"skipped: {error}")
-                continue
-            clips.append({"waveform": waveform, "sample_rate": sample_rate})
-            names.append(path.stem)
         if not clips:
             raise ValueError(f"no recording of folder {folder!r} can be read: choose another folder")
         return io.NodeOutput(clips, names)
 
     @classmethod
     def fingerprint_inputs(cls, folder: str, first: int | None, most: int | None) -> str:
-        paths = known_so_far(folder, first, most)
-        state = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
+        state = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in chosen(folder, first, most)]
         return hashlib.sha256(repr(state).encode()).hexdigest()
 
     @classmethod
     def validate_inputs(cls, folder: str, first: int | None, most: int | None) -> bool | str:
-        return answer(known_so_far, folder, first, most)
+        return answer(chosen, folder, first, most)
 
 
 def subfolders() -> list[str]:
@@ -84,18 +79,16 @@ def subfolders() -> list[str]:
     return found
 
 
-def known_so_far(folder: str, first: int | None, most: int | None) -> list[Path]:
-    """`chosen`, at the default of a number that comes out of another node and is not known yet (None)."""
-    return chosen(folder, Album.first if first is None else first, Album.most if most is None else most)
-
-
-def chosen(folder: str, first: int, most: int) -> list[Path]:
+def chosen(folder: str, first: int | None, most: int | None) -> list[Path]:
     """The recordings of a folder from the `first` on, at most `most` of them (0: all).
+
+    A number that comes out of another node is not known before the run (None); its default is taken.
 
     Raises:
         ValueError: no folder of ComfyUI's input folder, no recording left, one that is a link out of that folder, or a number
             outside its range.
     """
+    first, most = Album.first if first is None else first, Album.most if most is None else most
     Album(first, most)
     if folder not in subfolders():
         raise ValueError(f"folder {folder!r} is not in ComfyUI's input folder: make it there, or choose another")

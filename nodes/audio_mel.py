@@ -1,7 +1,5 @@
 """Load Audio to Mel and Audio to Mel: a recording as a batch of mel-spectrogram images."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path
@@ -13,7 +11,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stylus_ops.audio.geometry import PRESETS, SpectrogramParams, check_overlap
+from ..stylus_ops.audio.geometry import PRESETS
 from ..stylus_ops.audio.input_warnings import warn_of_silence
 from ..stylus_ops.audio.read import read_audio
 from ..stylus_ops.audio.stft import between_blocks
@@ -36,19 +34,6 @@ def window_inputs() -> list[io.Input]:
         *widgets(Images),
         io.Model.Input("model", optional=True, tooltip="For the preset auto: the MODEL whose images are wanted."),
     ]
-
-
-def params_of(preset: str, model: ModelPatcher | None) -> SpectrogramParams:
-    """The geometry of a preset; `auto` is that of the MODEL, or Stable Diffusion's without one.
-
-    Raises:
-        ValueError: the MODEL takes another preset.
-    """
-    require_wires(model=model)
-    fitting = preset_of(model) if model else "sd-512" if preset == "auto" else preset
-    if preset not in ("auto", fitting):
-        raise ValueError(f"preset is {preset} and the model takes {fitting}: choose auto or {fitting}")
-    return PRESETS[fitting]
 
 
 def window_outputs() -> list[io.Output]:
@@ -80,9 +65,7 @@ class AudioToMel(io.ComfyNode):
 
     @classmethod
     def execute(cls, audio: dict | None, model: ModelPatcher | None = None, **dials: Any) -> io.NodeOutput:
-        audio, images = require_audio(audio), Images(**dials)
-        params = params_of(images.preset, model)
-        return io.NodeOutput(*_windows(audio["waveform"], audio["sample_rate"], params, images))
+        return io.NodeOutput(*draw(require_audio(audio), Images(**dials), model))
 
 
 class LoadAudioMel(io.ComfyNode):
@@ -113,19 +96,11 @@ class LoadAudioMel(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls,
-        audio: str,
-        start: float,
-        duration: float,
-        model: ModelPatcher | None = None,
-        **dials: Any,
+        cls, audio: str, start: float, duration: float, model: ModelPatcher | None = None, **dials: Any
     ) -> io.NodeOutput:
-        drawn = Images(**dials)
-        params = params_of(drawn.preset, model)
-        check_overlap(drawn.overlap, params)
-        waveform, sample_rate = read_recording(recording_path(audio), start, duration)
-        images, spectrogram = _windows(waveform, sample_rate, params, drawn)
-        return io.NodeOutput(images, spectrogram, {"waveform": waveform, "sample_rate": sample_rate})
+        images = Images(**dials)
+        recording = read_recording(recording_path(audio), start, duration)
+        return io.NodeOutput(*draw(recording, images, model), recording)
 
     @classmethod
     def fingerprint_inputs(cls, audio: str, **kwargs: object) -> str:
@@ -140,25 +115,33 @@ class LoadAudioMel(io.ComfyNode):
         return answer(recording_path, audio)
 
 
-def _windows(
-    waveform: Tensor, sample_rate: int, params: SpectrogramParams, drawn: Images
-) -> tuple[Tensor, Spectrogram]:
-    """The clip in windows; silence, and a clip too short to hold a melody, are warned about on the node."""
+def draw(audio: dict, dials: Images, model: ModelPatcher | None) -> tuple[Tensor, Spectrogram]:
+    """A recording in windows; silence, and a clip too short to hold a melody, are warned about on the node.
+
+    Raises:
+        ValueError: the MODEL takes another preset, or as `audio_to_windows`.
+    """
+    require_wires(model=model)
+    fitting = preset_of(model) if model else "sd-512" if dials.preset == "auto" else dials.preset
+    if dials.preset not in ("auto", fitting):
+        raise ValueError(f"preset is {dials.preset} and the model takes {fitting}: choose auto or {fitting}")
+    waveform, rate = audio["waveform"], audio["sample_rate"]
     with between_blocks(check_interrupt):
-        images, spectrogram = audio_to_windows(waveform, sample_rate, params, drawn.overlap, drawn.short_clip)
+        images, spectrogram = audio_to_windows(waveform, rate, PRESETS[fitting], dials.overlap, dials.short_clip)
     if not spectrogram.peak.any():
         warn_of_silence("the recording")
-    if (seconds := waveform.shape[-1] / sample_rate) < SHORTEST:
+    if (seconds := waveform.shape[-1] / rate) < SHORTEST:
         warn(f"the recording lasts {seconds:.2g} s: check start and duration, and choose {SHORTEST:g} s or more")
     return images, spectrogram
 
 
-def read_recording(path: Path, start: float = 0.0, duration: float = 0.0) -> tuple[Tensor, int]:
-    """As `read_audio`; its refusals become plain ValueErrors, since ComfyUI shows a class with the path of its module."""
+def read_recording(path: Path, start: float = 0.0, duration: float = 0.0) -> dict:
+    """The AUDIO in a file; refusals become plain ValueErrors, since ComfyUI shows a class with the path of its module."""
     try:
-        return read_audio(path, start, duration)
+        waveform, sample_rate = read_audio(path, start, duration)
     except ValueError as error:
         raise ValueError(str(error)) from error
+    return {"waveform": waveform, "sample_rate": sample_rate}
 
 
 def recordings() -> list[str]:

@@ -1,13 +1,11 @@
 """Compare: content, style and results in one figure and one player."""
 
-from __future__ import annotations
-
 import random
 import string
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import folder_paths
 import numpy as np
@@ -30,21 +28,16 @@ SHOWN_DIALS = ("alpha", "gamma", "temperature", "adain", "steps", "decode")
 MOST_RESULTS = 12
 FURTHER_STYLES = [f"style_{number}" for number in range(2, MOST_STYLES + 1)]
 FLAC_CHANNELS = 8
+TEMPORARY = {"subfolder": "", "type": "temp"}  # of a file there, as ComfyUI's app mode shows files
 
 
-class Track:
-    """One clip of the comparison: `name` is on its button, `title` above its spectrogram."""
+class Track(NamedTuple):
+    """One clip of the comparison."""
 
-    def __init__(self, name: str, title: str, waveform: Tensor, sample_rate: int):
-        self.name, self.title, self.sample_rate = name, title, sample_rate
-        self.waveform = check_waveform(waveform[None], sample_rate)[0]
-
-    def save(self, folder: Path, stem: str, tags: dict[str, str]) -> str:
-        """Write the clip for the browser, with the tags if they fit; returns the file's name."""
-        suffix = "flac" if len(self.waveform) <= FLAC_CHANNELS else "wav"
-        file = f"{stem}_{self.name.replace(' ', '_')}.{suffix}"
-        write_audio(folder / file, self.waveform, self.sample_rate, "24", tags if tags_fit(suffix, tags) else {})
-        return file
+    name: str  # on its button
+    title: str  # above its spectrogram
+    waveform: Tensor  # [C, T]
+    sample_rate: int
 
 
 class Compare(io.ComfyNode):
@@ -103,10 +96,8 @@ class Compare(io.ComfyNode):
             *_tracks("style", [style, *(further_styles or {}).values()]),
             *_tracks("result", list(results.values()), differing),
         ]
-        panels = []
-        for track in tracks:
-            with between_blocks(check_interrupt):
-                panels.append(recording_panel(track.title, track.waveform, track.sample_rate))
+        with between_blocks(check_interrupt):
+            panels = [recording_panel(track.title, track.waveform, track.sample_rate) for track in tracks]
         figure = draw(panels, shared)
         gains = equal_loudness_gains([(track.waveform, track.sample_rate) for track in tracks])
 
@@ -115,34 +106,27 @@ class Compare(io.ComfyNode):
         tags = workflow_tags(cls.hidden)
         stem = "stylus_compare_" + "".join(random.choices(string.ascii_lowercase, k=8))
         figure.image.save(folder / f"{stem}.png", compress_level=1)
-        tracks_shown = [
-            {
-                **_temporary(track.save(folder, stem, tags)),
-                "name": track.name,
-                "title": track.title,
-                "seconds": track.waveform.shape[-1] / track.sample_rate,
-                "gain": gain,
-                "plot": plot,
-            }
-            for track, gain, plot in zip(tracks, gains, figure.plots, strict=True)
-        ]
-        figure_shown = {**_temporary(f"{stem}.png"), "size": figure.image.size}
+        shown = []
+        for (name, title, waveform, rate), gain, plot in zip(tracks, gains, figure.plots, strict=True):
+            suffix = "flac" if len(waveform) <= FLAC_CHANNELS else "wav"
+            file = f"{stem}_{name.replace(' ', '_')}.{suffix}"
+            write_audio(folder / file, waveform, rate, "24", tags if tags_fit(suffix, tags) else {})
+            seconds = waveform.shape[-1] / rate
+            about = {"name": name, "title": title, "seconds": seconds, "gain": gain, "plot": plot}
+            shown.append({"filename": file, **TEMPORARY, **about})
+        figure_shown = {"filename": f"{stem}.png", **TEMPORARY, "size": figure.image.size}
         pixels = torch.from_numpy(np.array(figure.image)).float()[None] / 255
-        return io.NodeOutput(pixels, ui={"stylus_compare": [figure_shown], "audio": tracks_shown})
-
-
-def _temporary(name: str) -> dict[str, Any]:
-    """A file of the temporary folder, as ComfyUI's app mode shows files."""
-    return {"filename": name, "subfolder": "", "type": "temp"}
+        return io.NodeOutput(pixels, ui={"stylus_compare": [figure_shown], "audio": shown})
 
 
 def _tracks(kind: str, audios: list[dict | None], dials: Sequence[str] = ()) -> list[Track]:
     """Every clip of some AUDIOs, numbered where there are several; `dials` are what each AUDIO's titles add to its name."""
     tracks = []
     for number, (audio, words) in enumerate(zip_longest(map(require_audio, audios), dials), 1):
-        for place, clip in enumerate(audio["waveform"], 1):
-            name = _numbered(_numbered(kind, number, len(audios)), place, len(audio["waveform"]))
-            tracks.append(Track(name, f"{name}: {words}" if words else name, clip, audio["sample_rate"]))
+        rate = audio["sample_rate"]
+        for place, clip in enumerate(clips := check_waveform(audio["waveform"], rate), 1):
+            name = _numbered(_numbered(kind, number, len(audios)), place, len(clips))
+            tracks.append(Track(name, f"{name}: {words}" if words else name, clip, rate))
     return tracks
 
 
@@ -171,6 +155,4 @@ def _dials(prompt: Prompt | None, start: str | None) -> dict[str, Any]:
 
 
 def _words(dials: dict[str, Any]) -> str:
-    return " · ".join(
-        f"{dial} {value:g}" if isinstance(value, float) else f"{dial} {value}" for dial, value in dials.items()
-    )
+    return " · ".join(f"{dial} {value if isinstance(value, str) else f'{value:g}'}" for dial, value in dials.items())

@@ -1,7 +1,5 @@
 """DDIM Invert: a content latent to the noise that samples back to it, and the features recorded meanwhile."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
@@ -47,28 +45,27 @@ def invert(
     latent: dict,
     schedule: Schedule,
     spectrogram: Spectrogram | None = None,
+    windows: int | None = None,
     **dials: Any,
 ) -> Inversion:
-    """Invert with the inputs of `inversion_inputs`; see `runs.invert_latent`.
+    """As `runs.invert_latent`, with the inputs of `inversion_inputs`.
+
+    Args:
+        windows: at most as many are inverted; None for all.
 
     Raises:
-        ValueError: the spectrogram is another clip's than the latent, or as `runs.invert_latent` does.
+        ValueError: the spectrogram is another clip's than the latent, or as `runs.invert_latent`.
     """
     require_wires(model=model, conditioning=conditioning, latent=latent, schedule=schedule, spectrogram=spectrogram)
-    valid_width = None
+    samples, valid_width = latent["samples"], None
     if spectrogram is not None:
-        check_same_clip(spectrogram, latent)
-        valid_width = spectrogram.valid_columns(latent["samples"].shape[-1])
-    return runs.invert_latent(model, conditioning, latent, schedule, Memory(**dials), valid_width)
-
-
-def check_same_clip(spectrogram: Spectrogram, latent: dict) -> None:
-    """Raises ValueError unless there is one latent for each window of the spectrogram."""
-    if spectrogram.windows != len(latent["samples"]):
-        raise ValueError(
-            f"spectrogram has {spectrogram.windows} windows and latent {len(latent['samples'])}: "
-            "wire both from the same Audio to Mel"
-        )
+        if spectrogram.windows != len(samples):
+            raise ValueError(
+                f"spectrogram has {spectrogram.windows} windows and latent {len(samples)}: wire both from the same Audio to Mel"
+            )
+        valid_width = spectrogram.valid_columns(samples.shape[-1])
+    first = {**latent, "samples": samples[:windows]}
+    return runs.invert_latent(model, conditioning, first, schedule, Memory(**dials), valid_width)
 
 
 class DDIMInvert(io.ComfyNode):
@@ -93,4 +90,4 @@ class DDIMInvert(io.ComfyNode):
     def execute(cls, model: ModelPatcher, **shared: Any) -> io.NodeOutput:
         check_wiring(cls.hidden.prompt, kept_steps)
         result = invert(model, **shared)
-        return io.NodeOutput(result, runs.noise_latent(model, result), sampling_sigmas(result.sigmas))
+        return io.NodeOutput(result, runs.as_latent(model, result.noise), sampling_sigmas(result.sigmas))

@@ -1,7 +1,5 @@
 """What stands above a node in the prompt that is run."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -27,12 +25,6 @@ def upstream(prompt: Prompt | None, start: str, until: Collection[str] = ()) -> 
             if (source := linked(value)) and source not in seen:
                 seen.add(source)
                 waiting.append(source)
-
-
-def upstream_values(prompt: Prompt | None, start: str, name: str) -> list[str]:
-    """The texts that nodes above `start` have in a widget called `name`, each once."""
-    found = [node["inputs"].get(name) for node in upstream(prompt, start)]
-    return list(dict.fromkeys(text for text in found if isinstance(text, str)))
 
 
 def linked(value: object) -> str | None:

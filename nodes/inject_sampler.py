@@ -1,7 +1,5 @@
 """Inject Attention Sampler and Apply Style to Model: the same patch, with and without a sampler of its own."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -14,7 +12,6 @@ from ..stylus_ops.diffusion.features import Inversion, Style
 from ..stylus_ops.diffusion.stylizer import Stylizer
 from . import sockets
 from .host import runs
-from .host.identity import check_same_conditioning
 from .host.messages import warn
 from .inputs import answer, require_wires, widget, widgets
 
@@ -42,15 +39,15 @@ def apply_style(
     windows_per_pass: int,
     mask: Tensor | None = None,
     **dials: Any,
-) -> tuple[ModelPatcher, dict, Stylizer]:
-    """Apply the inputs of `style_inputs`: the styled MODEL, the LATENT to start from, and the MODEL's Stylizer; see `runs.apply_style`."""
+) -> tuple[ModelPatcher, dict]:
+    """As `runs.apply_style`, with the inputs of `style_inputs`."""
     require_wires(model=model, inversion=inversion, style=style, mask=mask)
     stylizer = Stylizer(inversion, style, Steering(**dials), mask)
     for capture in style.captures:
         content = inversion.noise[: len(capture.noise)]
         if content.shape == capture.noise.shape and torch.allclose(content, capture.noise, atol=0.1):
             warn("style is the content itself: wire the style's VAE Encode into Capture Style KV")
-    return *runs.apply_style(model, stylizer, Memory(windows_per_pass=windows_per_pass)), stylizer
+    return runs.apply_style(model, stylizer, Memory(windows_per_pass=windows_per_pass))
 
 
 class StyleNode(io.ComfyNode):
@@ -58,9 +55,9 @@ class StyleNode(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, start_percent: float | None, end_percent: float | None) -> bool | str:
-        known: dict[str, Any] = {"start_percent": start_percent, "end_percent": end_percent}
-        # A number that comes out of another node is not known yet: None.
-        return answer(lambda: Steering(**{name: value for name, value in known.items() if value is not None}))
+        if start_percent is None or end_percent is None:  # it comes out of another node
+            return True
+        return answer(lambda: Steering(start_percent=start_percent, end_percent=end_percent))
 
 
 class InjectAttentionSampler(StyleNode):
@@ -97,11 +94,10 @@ class InjectAttentionSampler(StyleNode):
         )
 
     @classmethod
-    def execute(cls, conditioning: list, inversion: Inversion, style: Style, **shared: Any) -> io.NodeOutput:
-        require_wires(inversion=inversion, conditioning=conditioning)
-        check_same_conditioning(inversion, conditioning)
-        styled, start, stylizer = apply_style(inversion=inversion, style=style, **shared)
-        return io.NodeOutput(runs.sample_latent(styled, conditioning, start, stylizer))
+    def execute(cls, conditioning: list, inversion: Inversion, **shared: Any) -> io.NodeOutput:
+        require_wires(conditioning=conditioning)
+        styled, start = apply_style(inversion=inversion, **shared)
+        return io.NodeOutput(runs.sample_latent(styled, conditioning, start, inversion))
 
 
 class ApplyStyleToModel(StyleNode):
@@ -128,5 +124,4 @@ class ApplyStyleToModel(StyleNode):
 
     @classmethod
     def execute(cls, **shared: Any) -> io.NodeOutput:
-        styled, start, _ = apply_style(**shared)
-        return io.NodeOutput(styled, start)
+        return io.NodeOutput(*apply_style(**shared))

@@ -1,8 +1,6 @@
 """Inputs of several nodes: dials as widgets, and any number of styles with their weights."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from comfy_api.latest import io
 
@@ -56,13 +54,7 @@ def require_audio(audio: dict | None) -> dict:
 
 
 def weighted_styles(one: io.Input, least: int, styles: str, weights: str) -> list[io.Input]:
-    """Inputs for any number of styles, and for a weight of each.
-
-    Args:
-        one: the input that a style is wired to.
-        least: number of styles that must be wired.
-        styles, weights: tooltips.
-    """
+    """Inputs for any number of styles, each wired to one like `one`, and for their weights; `styles`, `weights`: tooltips."""
     template = io.Autogrow.TemplatePrefix(one, prefix="style_", min=least, max=MOST_STYLES)
     return [
         io.Autogrow.Input("styles", template=template, tooltip=styles),
@@ -70,11 +62,11 @@ def weighted_styles(one: io.Input, least: int, styles: str, weights: str) -> lis
     ]
 
 
-def validate_weights(weights: str | None, styles: Collection[str]) -> bool | str:
-    """As a node's `validate_inputs` answers: True, or why the weights don't fit the styles that are wired.
+class WeightedStyles(io.ComfyNode):
+    """A node with the inputs of `weighted_styles`."""
 
-    Weights that come out of another node are not known yet (None).
-    """
-    if weights is None or not styles:
-        return True
-    return answer(lambda: normalised(parse_weights(weights), len(styles)))
+    @classmethod
+    def validate_inputs(cls, weights: str | None, styles: dict[str, None]) -> bool | str:
+        if weights is None or not styles:  # weights of another node are not known yet
+            return True
+        return answer(lambda: normalised(parse_weights(weights), len(styles)))

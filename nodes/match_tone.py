@@ -1,7 +1,5 @@
 """Match Tone: a recording in the long-term spectrum of others, by an equaliser that shows its curve."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -15,10 +13,10 @@ from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.dials import Tone
 from ..stylus_ops.style_weights import normalised, parse_weights
 from .host.runs import check_interrupt
-from .inputs import require_audio, validate_weights, weighted_styles, widgets
+from .inputs import WeightedStyles, require_audio, weighted_styles, widgets
 
 
-class MatchTone(io.ComfyNode):
+class MatchTone(WeightedStyles):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -47,31 +45,17 @@ class MatchTone(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls,
-        audio: dict | None,
-        styles: dict[str, dict],
-        weights: str,
-        **dials: Any,
-    ) -> io.NodeOutput:
-        audio = require_audio(audio)
-        rate = audio["sample_rate"]
+    def execute(cls, audio: dict | None, styles: dict[str, dict | None], weights: str, **dials: Any) -> io.NodeOutput:
+        audio, tone = require_audio(audio), Tone(**dials)
+        rate, shares = audio["sample_rate"], normalised(parse_weights(weights), len(styles))
         references = [
             Reference(clip, style["sample_rate"], share)
-            for style, share in zip(
-                map(require_audio, styles.values()), normalised(parse_weights(weights), len(styles)), strict=True
-            )
+            for style, share in zip(map(require_audio, styles.values()), shares, strict=True)
             for clip in check_waveform(style["waveform"], style["sample_rate"])
         ]
         with between_blocks(check_interrupt):
-            tones = [
-                match_tone(clip, rate, references, Tone(**dials)) for clip in check_waveform(audio["waveform"], rate)
-            ]
+            tones = [match_tone(clip, rate, references, tone) for clip in check_waveform(audio["waveform"], rate)]
         curves = [np.asarray(draw_curve(matched.frequencies, matched.decibels)) for matched in tones]
         curve = torch.from_numpy(np.stack(curves)).float() / 255
         matched = {"waveform": torch.stack([matched.waveform[:, :] for matched in tones]), "sample_rate": rate}
         return io.NodeOutput(matched, curve)
-
-    @classmethod
-    def validate_inputs(cls, weights: str | None, styles: dict[str, None]) -> bool | str:
-        return validate_weights(weights, styles)

@@ -1,7 +1,5 @@
 """What the browser draws below the player of Load Audio to Mel."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +19,6 @@ WORKER = ThreadPoolExecutor(1, thread_name_prefix="stylus-overview")
 """One thread of its own: the event loop's own executor serves the rest of ComfyUI."""
 
 
-class Stopped(Exception):
-    """Nobody waits for the overview."""
-
-
 class Job:
     """The overview of one recording, computed once for all requests."""
 
@@ -36,9 +30,7 @@ class Job:
         began = time.monotonic()
 
         def check() -> None:
-            if not self.waiting:
-                raise Stopped
-            if time.monotonic() - began > LONGEST:
+            if not self.waiting or time.monotonic() - began > LONGEST:
                 raise ValueError(f"{self.path.name!r} is too long to be drawn here; its start and duration still count")
 
         seconds, levels = overview(self.path, COLUMNS, check)

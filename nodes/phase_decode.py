@@ -1,7 +1,5 @@
 """Phase-Preserving Decode: mel-spectrogram images back to sound."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from comfy_api.latest import io

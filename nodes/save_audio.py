@@ -1,7 +1,5 @@
 """Save Audio: flac, wav, mp3 or opus in ComfyUI's output folder, with the workflow in the file's tags."""
 
-from __future__ import annotations
-
 import json
 import os
 from contextlib import suppress
@@ -15,9 +13,7 @@ from ..stylus_ops.audio.loudness import MINUS_1_DBFS, limit_true_peak
 from ..stylus_ops.audio.write import FORMATS, check_format, tags_fit, write_audio
 from ..stylus_ops.disk import check_name
 from .host.messages import warn
-from .inputs import require_audio
-
-BIT_DEPTHS = ("24", "16", "float")
+from .inputs import answer, require_audio
 
 
 class SaveAudio(io.ComfyNode):
@@ -45,7 +41,7 @@ class SaveAudio(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "bit_depth",
-                    options=list(BIT_DEPTHS),
+                    options=["24", "16", "float"],
                     default="24",
                     advanced=True,
                     tooltip="For flac (24, 16) and wav (24, 16, float). Float alone keeps what is louder than full scale.",
@@ -63,9 +59,7 @@ class SaveAudio(io.ComfyNode):
         check_format(f"audio.{format}", audio["waveform"].shape[1], bit_depth)
         tags = workflow_tags(cls.hidden)
         if not tags_fit(format, tags):
-            warn(
-                f"the workflow is too large for the tags of a {format} and was left out: save as wav to keep it with it"
-            )
+            warn(f"the workflow is too large for the tags of a {format} and was left out: save as wav to keep it")
             tags = {}
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
             filename_prefix.rstrip("/\\"), folder_paths.get_output_directory()
@@ -92,15 +86,13 @@ class SaveAudio(io.ComfyNode):
     def validate_inputs(
         cls, filename_prefix: str | None = None, format: str | None = None, bit_depth: str | None = None
     ) -> bool | str:
-        try:
-            check_prefix("linked" if filename_prefix is None else filename_prefix)
-            if bit_depth is not None and bit_depth not in BIT_DEPTHS:
-                raise ValueError(f"bit_depth is {bit_depth!r}: choose {', '.join(BIT_DEPTHS)}")
+        def check() -> None:
+            if filename_prefix is not None:
+                check_prefix(filename_prefix)
             if format is not None and bit_depth is not None:
                 check_format(f"audio.{format}", 1, bit_depth)
-        except ValueError as error:
-            return str(error)
-        return True
+
+        return answer(check)
 
 
 def workflow_tags(hidden: io.HiddenHolder) -> dict[str, str]:
@@ -115,17 +107,15 @@ def workflow_tags(hidden: io.HiddenHolder) -> dict[str, str]:
 
 def check_prefix(prefix: str) -> None:
     """Raises ValueError unless files named after `prefix` can lie in ComfyUI's output folder."""
-    output = os.path.realpath(folder_paths.get_output_directory())
+    output = Path(os.path.realpath(folder_paths.get_output_directory()))
     relative = PurePath(prefix.replace("\\", "/") if isinstance(prefix, str) else "")
     if not relative.name:
         raise ValueError(f"filename_prefix is {prefix!r}: name the file, with a folder before it if you like")
-    path = os.path.join(output, f"{relative}_00001_.flac")
+    path = output / f"{relative}_00001_.flac"
     try:
-        inside = Path(os.path.realpath(path)).is_relative_to(output)
-        if inside:
-            check_name(Path(path))
+        if ".." in relative.parts or not Path(os.path.realpath(path)).is_relative_to(output):
+            raise ValueError("it leaves the output folder")
+        check_name(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", error)
         raise ValueError(f"filename_prefix {prefix!r} can't be used ({reason}): choose another") from error
-    if ".." in relative.parts or not inside:
-        raise ValueError(f"filename_prefix {prefix!r} leaves the output folder: name a folder and a file inside it")

@@ -1,7 +1,5 @@
 """Stylus Schedule: what all the inversions of a graph have in common, set once."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from comfy_api.latest import io

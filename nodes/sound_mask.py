@@ -1,7 +1,5 @@
 """Mask from Sound: where the style goes, read off a recording instead of painted."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from comfy_api.latest import io

@@ -1,7 +1,5 @@
 """Capture Style KV and Blend Styles."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from comfy_api.latest import io
@@ -12,8 +10,8 @@ from ..stylus_ops.dials import DIALS, Clips
 from ..stylus_ops.diffusion.features import Style, blend
 from ..stylus_ops.style_weights import parse_weights
 from . import sockets
-from .ddim_invert import check_same_clip, inversion_inputs, invert
-from .inputs import require_wires, validate_weights, weighted_styles, widget
+from .ddim_invert import inversion_inputs, invert
+from .inputs import WeightedStyles, require_wires, weighted_styles, widget
 from .style_library import kept_steps
 from .wiring import check_wiring
 
@@ -27,10 +25,7 @@ class CaptureStyle(io.ComfyNode):
             category="audio/stylus",
             description="Inverts the style clip and keeps what its self-attention keys and values are made of.",
             search_aliases=["style reference", "attention features", "style timbre", "stylus"],
-            inputs=[
-                *inversion_inputs(),
-                widget(DIALS["style_windows"]),
-            ],
+            inputs=[*inversion_inputs(), widget(DIALS["style_windows"])],
             outputs=[
                 sockets.Style.Output(
                     "style", tooltip="For Blend Styles, Inject Attention Sampler or Apply Style to Model."
@@ -40,32 +35,25 @@ class CaptureStyle(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, latent: dict, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
-    ) -> io.NodeOutput:
+    def execute(cls, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any) -> io.NodeOutput:
         check_wiring(cls.hidden.prompt, kept_steps)
-        require_wires(latent=latent, spectrogram=spectrogram)
+        require_wires(spectrogram=spectrogram)
         Clips(style_windows=style_windows)
         if spectrogram is not None:
-            check_same_clip(spectrogram, latent)
             if not spectrogram.peak.any():
                 raise ValueError("the style is silent: choose a recording, or a part of it, with sound")
             warn_if_short("the style", spectrogram.waveform.shape[-1] / spectrogram.sample_rate)
             clips = len(spectrogram.waveform)
             if clips > 1 and spectrogram.windows > style_windows:
                 raise ValueError(
-                    f"spectrogram holds {clips} clips of {len(spectrogram.starts)} windows and style_windows is "
-                    f"{style_windows}, which would leave clips out: capture one clip a node and join them with Blend "
-                    f"Styles, or choose {spectrogram.windows} for style_windows"
+                    f"style_windows is {style_windows} and would leave clips out: choose {spectrogram.windows}, or capture one "
+                    "clip a node and join them with Blend Styles"
                 )
-            spectrogram = spectrogram.first(style_windows)
-        capture = invert(
-            latent={**latent, "samples": latent["samples"][:style_windows]}, spectrogram=spectrogram, **shared
-        )
+        capture = invert(spectrogram=spectrogram, windows=style_windows, **shared)
         return io.NodeOutput(Style((capture,), (1.0,)))
 
 
-class BlendStyles(io.ComfyNode):
+class BlendStyles(WeightedStyles):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -90,7 +78,3 @@ class BlendStyles(io.ComfyNode):
     def execute(cls, styles: dict[str, Style], weights: str) -> io.NodeOutput:
         require_wires(**styles)
         return io.NodeOutput(blend(list(styles.values()), parse_weights(weights)))
-
-    @classmethod
-    def validate_inputs(cls, weights: str | None, styles: dict[str, None]) -> bool | str:
-        return validate_weights(weights, styles)

@@ -1,7 +1,5 @@
 """Save Style and Load Style: captured styles in the models folder `stylus_styles`."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path
@@ -14,9 +12,9 @@ from ..stylus_ops.diffusion.features import Style
 from ..stylus_ops.diffusion.style_file import SUFFIX, read_style, steps_of, write_style
 from ..stylus_ops.disk import check_name
 from . import sockets
-from .graph import upstream_values
+from .graph import upstream
 from .host.identity import Weights
-from .host.messages import tell
+from .host.messages import count_windows, tell
 from .inputs import answer, require_wires
 
 FOLDER = "stylus_styles"
@@ -56,10 +54,9 @@ class SaveStyle(io.ComfyNode):
         require_wires(style=style)
         path = style_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        recordings = upstream_values(cls.hidden.prompt, cls.hidden.unique_id, "audio")
-        write_style(
-            path, style, ", ".join(recordings), lambda weights: weights.values, lambda conditioning: conditioning
-        )
+        found = [node["inputs"].get("audio") for node in upstream(cls.hidden.prompt, cls.hidden.unique_id)]
+        recordings = ", ".join(dict.fromkeys(name for name in found if isinstance(name, str)))
+        write_style(path, style, recordings, lambda weights: weights.values, lambda conditioning: conditioning)
         tell(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
         return io.NodeOutput(style)
 
@@ -95,11 +92,9 @@ class LoadStyle(io.ComfyNode):
     def execute(cls, name: str) -> io.NodeOutput:
         style, recording = read_style(saved_path(name), Weights.restored)
         clip = style.captures[0]
-        windows = sum(len(capture.noise) for capture in style.captures)
-        tell(
-            f"{recording or 'a style'}\n{len(clip.sigmas)} steps, sites {', '.join(str(block) for block in dict(clip.sites))}, "
-            f"{windows} {'window' if windows == 1 else 'windows'}"
-        )
+        sites = ", ".join(map(str, dict(clip.sites)))
+        windows = count_windows(sum(len(capture.noise) for capture in style.captures))
+        tell(f"{recording or 'a style'}\n{len(clip.sigmas)} steps, sites {sites}, {windows}")
         return io.NodeOutput(style)
 
     @classmethod
@@ -128,13 +123,9 @@ def style_path(name: str) -> Path:
 
 def saved_path(name: str) -> Path:
     """The file of a saved style; ValueError if there is none in ComfyUI's folders."""
-    if name not in folder_paths.get_filename_list(FOLDER):
-        raise ValueError(
-            f"style {name!r} is not in models/{FOLDER}: save it there, or refresh the list and choose another"
-        )
-    path = folder_paths.get_full_path(FOLDER, name)
+    path = folder_paths.get_full_path(FOLDER, name) if name in folder_paths.get_filename_list(FOLDER) else None
     if path is None:
-        raise ValueError(f"style {name!r} can't be read: refresh the list and choose another")
+        raise ValueError(f"style {name!r} is not in models/{FOLDER}: refresh the list and choose another")
     return Path(path)
 
 

@@ -1,7 +1,5 @@
 """Load Stylus Tiny: the bundled prior on the sockets of an ordinary checkpoint."""
 
-from __future__ import annotations
-
 from comfy_api.latest import io
 
 from ..stylus_ops.tiny import load

@@ -1,40 +1,25 @@
 """Mistakes that a graph shows before anything runs."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .graph import Prompt, linked, upstream
 
-Node = Mapping[str, Any]
-
 INVERTING = {"StylusDDIMInvert": "DDIM Invert", "StylusCaptureStyle": "Capture Style KV"}
-ENCODING = {"VAEEncode", "VAEEncodeTiled"}
 DRAWING = {"StylusAudioToMel", "StylusLoadAudioMel"}
-TINY, SAVED = "StylusLoadTiny", "StylusLoadStyle"
-
-KeptSteps = Callable[[str], int | None]
-"""The steps of a saved style by its name; None if they can't be read."""
-
-OTHER_STYLE = "choose the style's steps in Stylus Schedule, or another style"
-ONE_SCHEDULE = "wire one Stylus Schedule to both"
-REMEDIES = {
-    "steps": ONE_SCHEDULE,
-    "sites": ONE_SCHEDULE,
-    "preset": "choose the model's in every Audio to Mel, or auto with the MODEL wired to it",
-}
-"""By dial: what a content, its styles and their model can't differ in, and what then helps."""
+SAVED = "StylusLoadStyle"
 
 
-def check_wiring(prompt: Prompt, kept_steps: KeptSteps) -> None:
-    """Compare the inversion and the styles that meet in a node.
+def check_wiring(prompt: Prompt, kept_steps: Callable[[str], int | None]) -> None:
+    """Compare the schedules of the inversion and the styles that meet in a node.
 
-    A value that comes out of another node, and the geometry of a checkpoint, are not known yet; they are compared when the
-    inversions are done.
+    A value that comes out of another node is not known yet; it is compared when the inversions are done.
+
+    Args:
+        kept_steps: the steps of a saved style by its name; None if they can't be read.
 
     Raises:
-        ValueError: their steps, sites or presets differ, or a preset is not that of their model, Stylus Tiny.
+        ValueError: their steps or sites differ.
     """
     for node in prompt.values():
         ends = [linked(node["inputs"].get(name)) for name in ("inversion", "style")]
@@ -45,7 +30,8 @@ def check_wiring(prompt: Prompt, kept_steps: KeptSteps) -> None:
             for dial, name, value in _known(prompt, end, kept_steps):
                 other_name, other = first.setdefault(dial, (name, value))
                 if value != other:
-                    remedy = OTHER_STYLE if "Load Style" in (name, other_name) else REMEDIES[dial]
+                    saved = "Load Style" in (name, other_name)
+                    remedy = "choose the style's, or another style" if saved else "wire one Stylus Schedule to both"
                     raise ValueError(f"{dial} is {other} for {other_name} and {value} for {name}: {remedy}")
 
 
@@ -59,52 +45,14 @@ def other_recording(prompt: Prompt, decoding: str) -> bool:
     return bool(images and spectrogram) and not any(node in images for node in spectrogram)
 
 
-def _known(prompt: Prompt, end: str, kept_steps: KeptSteps) -> Iterator[tuple[str, str, Any]]:
+def _known(prompt: Prompt, end: str, kept_steps: Callable[[str], int | None]) -> Iterator[tuple[str, str, Any]]:
     """Of the inversions above a node, each dial that is known, for whom, and its value."""
     for node in upstream(prompt, end, until=INVERTING):
-        saved = node["inputs"].get("name") if node["class_type"] == SAVED else None
-        if isinstance(saved, str) and (steps := kept_steps(saved)):
+        kind, inputs = node["class_type"], node["inputs"]
+        if kind == SAVED and isinstance(inputs.get("name"), str) and (steps := kept_steps(inputs["name"])):
             yield "steps", "Load Style", steps
-        if node["class_type"] not in INVERTING:
-            continue
-        name = INVERTING[node["class_type"]]
-        schedule = _source(prompt, node, "schedule")
-        if schedule and schedule["class_type"] == "StylusSchedule":
+        schedule = prompt.get(linked(inputs.get("schedule")) or "")
+        if kind in INVERTING and schedule and schedule["class_type"] == "StylusSchedule":
             for dial in ("steps", "sites"):
-                value = schedule["inputs"].get(dial)
-                if not linked(value):
-                    yield dial, name, value
-        if preset := _preset(prompt, node):
-            yield "preset", name, preset
-        if _is_tiny(prompt, node):
-            yield "preset", "Load Stylus Tiny", "tiny-256"
-
-
-def _preset(prompt: Prompt, inverting: Node) -> str | None:
-    """The preset of the images that are inverted; None if it is not known."""
-    encoding = _source(prompt, inverting, "latent")
-    drawing = encoding and encoding["class_type"] in ENCODING and _source(prompt, encoding, "pixels")
-    if not drawing or drawing["class_type"] not in DRAWING:
-        return None
-    preset = drawing["inputs"].get("preset")
-    if preset == "auto":
-        if drawing["inputs"].get("model") is None:
-            return "sd-512"
-        return "tiny-256" if _is_tiny(prompt, drawing) else None
-    return preset if isinstance(preset, str) else None
-
-
-def _is_tiny(prompt: Prompt, node: Node) -> bool:
-    """Whether a node's MODEL is Stylus Tiny, with whatever patches on its way."""
-    source, passed = linked(node["inputs"].get("model")), set[str]()
-    while source and source not in passed and source in prompt:
-        if prompt[source]["class_type"] == TINY:
-            return True
-        passed.add(source)
-        source = linked(prompt[source]["inputs"].get("model"))
-    return False
-
-
-def _source(prompt: Prompt, node: Node, name: str) -> Node | None:
-    """The node at the other end of an input's link."""
-    return prompt.get(linked(node["inputs"].get(name)) or "")
+                if not linked(value := schedule["inputs"].get(dial)):
+                    yield dial, INVERTING[kind], value

@@ -1,9 +1,7 @@
 """A MODEL as the core's `Evaluate`: our passes around the host's `apply_model`, the hook in its attention patches."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import comfy.model_management
@@ -15,7 +13,7 @@ from comfy_api.torch_helpers.torch_compile import COMPILE_KEY
 from torch import Tensor
 
 from ...stylus_ops.dials import Memory
-from ...stylus_ops.diffusion.host import Evaluate, Hook
+from ...stylus_ops.diffusion.host import Hook
 from .model import check_evaluated
 
 WRAPPER_KEY = "stylus"
@@ -23,67 +21,44 @@ MOST_WINDOWS_PER_PASS = 64
 TOKEN_CHANGING_PATCHES = {"tomesd": "Token Merging (ToMe)", "hypertile": "HyperTile"}
 
 
-def unstyled(model: ModelPatcher) -> ModelPatcher:
-    """A clone of a MODEL that carries no style yet.
+def wrapped(model: ModelPatcher, step: Callable[..., Tensor], memory: Memory) -> ModelPatcher:
+    """A clone of a MODEL with `step` around the host's `apply_model`. Nothing is written into the model's own modules.
+
+    Args:
+        step: `step(evaluate, x, sigma, per_pass, chunks)`, one evaluation of the whole batch.
+        memory: its `windows_per_pass` is the windows that one evaluation may hold; 0 for as many as fit in memory.
 
     Raises:
-        ValueError: it carries one, or some of its evaluations are skipped.
+        ValueError: the MODEL carries a style already, or some of its evaluations are skipped.
     """
     if model.get_wrappers(WrappersMP.APPLY_MODEL, WRAPPER_KEY):
         raise ValueError("model already carries a style: wire the MODEL from before Apply Style to Model")
     check_evaluated(model)
-    return model.clone()
-
-
-Step = Callable[[Evaluate, Tensor, Tensor, int, int], Tensor]
-"""`step(evaluate, x, sigma, per_pass, chunks)`: one evaluation of the whole batch."""
-
-
-def wrap(patcher: ModelPatcher, step: Step, memory: Memory) -> None:
-    """Put `step` around the host's `apply_model`. Nothing is written into the model's own modules.
-
-    Args:
-        memory: its `windows_per_pass` is the windows that one evaluation may hold; 0 for as many as fit in memory.
-    """
 
     def wrapper(
-        executor: Any,
-        x: Tensor,
-        t: Tensor,
-        c_concat: Any,
-        c_crossattn: Any,
-        control: Any,
-        transformer_options: dict,
-        **kwargs: Any,
+        executor: Any, x: Tensor, t: Tensor, concat: Any, context: Any, control: Any, options: dict, **more: Any
     ) -> Tensor:
-        base = executor.class_obj
-        chunks = transformer_options["cond_or_uncond"]
+        chunks = options["cond_or_uncond"]
         windows = len(x) // len(chunks)
         conditional_row = chunks.index(0) * windows if 0 in chunks else 0
 
         def evaluate(latents: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
             own = torch.arange(len(x))[rows] if rows else torch.arange(0)
             index = torch.cat([own.new_full((len(latents) - len(own),), conditional_row), own])
-            inputs = [_rows(value, index, len(x)) for value in (c_concat, c_crossattn, control)]
-            extra = {name: _rows(value, index, len(x)) for name, value in kwargs.items()}
-            options = _hooked(transformer_options, hook)
-            with nullcontext() if hook is None else _uncompiled(transformer_options):
-                return executor(
-                    latents, sigma.to(latents.device).reshape(1).expand(len(latents)), *inputs, options, **extra
-                )
+            levels = sigma.to(latents.device).reshape(1).expand(len(latents))
+            inputs, extra = _rows((concat, context, control), index, len(x)), _rows(more, index, len(x))
+            # Where the host compiles the model it drops torch.compile's guards on the options, which carry the hook: one graph
+            # would then serve for every hook and for none.
+            compiled = hook is not None and COMPILE_KEY in options["wrappers"][WrappersMP.APPLY_MODEL]
+            with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+                return executor(latents, levels, *inputs, _hooked(options, hook), **extra)
 
-        per_pass = memory.windows_per_pass or _windows_that_fit(base, x)
+        per_pass = memory.windows_per_pass or _windows_that_fit(executor.class_obj, x)
         return step(evaluate, x, t[0], per_pass, len(chunks))
 
+    patcher = model.clone()
     patcher.add_wrapper_with_key(WrappersMP.APPLY_MODEL, WRAPPER_KEY, wrapper)
-
-
-def _uncompiled(transformer_options: dict) -> AbstractContextManager:
-    """Where the host compiles the model it drops torch.compile's guards on the transformer options, which carry the hook: one
-    graph would then serve for every hook and for none. Evaluations with a hook leave such graphs aside."""
-    if COMPILE_KEY not in transformer_options["wrappers"][WrappersMP.APPLY_MODEL]:
-        return nullcontext()
-    return torch.compiler.set_stance("force_eager")
+    return patcher
 
 
 def _rows(value: Any, index: Tensor, batch: int) -> Any:
@@ -143,7 +118,7 @@ def _hooked(transformer_options: dict, hook: Hook | None) -> dict:
     for block, index in hook.sites:
         if ("output", block) in attn1 or ("output", block, index) in attn1:
             raise ValueError(
-                f"another patch already replaces self-attention of decoder block {block}: remove it, or choose other sites"
+                f"another patch replaces self-attention of block {block}: remove it, or choose other sites"
             )
         attn1["output", block, index] = attend
     return {

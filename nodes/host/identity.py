@@ -65,29 +65,29 @@ def _patch_tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
         yield from _patch_tensors(f"{name}.{type(value).__name__}", value.weights)
 
 
-def same_conditioning(a: Any, b: Any) -> bool:
-    """Whether two CONDITIONINGs hold equal values."""
+def _equal(a: Any, b: Any) -> bool:
+    """Whether two CONDITIONINGs, or parts of them, hold equal values."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return a.shape == b.shape and torch.equal(a.cpu(), b.cpu())
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same_conditioning(a[k], b[k]) for k in a)
+        return a.keys() == b.keys() and all(_equal(a[k], b[k]) for k in a)
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(map(same_conditioning, a, b))
+        return len(a) == len(b) and all(map(_equal, a, b))
     return a is b or (type(a) is type(b) and bool(a == b))
 
 
-def check_same_conditioning(inversion: Inversion, conditioning: list) -> None:
+def check_same_conditioning(name: str, conditioning: object, inversion: Inversion) -> None:
     """Raises ValueError unless the CONDITIONING is the one that the inversion was made with."""
-    if not same_conditioning(inversion.conditioning, conditioning):
+    if not _equal(inversion.conditioning, conditioning):
         raise ValueError(
-            "conditioning is not the one that the inversion was made with: wire the same prompt into DDIM Invert, "
-            "Capture Style KV and the sampler"
+            f"{name} has another conditioning than the inversion: wire the same prompt into DDIM Invert, Capture Style KV "
+            "and the sampler"
         )
 
 
 def check_weights(patcher: ModelPatcher, stylizer: Stylizer) -> None:
     """Raises ValueError unless content and styles were recorded with the weights of this MODEL."""
-    for name, clip in [("the inversion", stylizer.content)] + [("style", c) for c in stylizer.style.captures]:
+    for name, clip in (("the inversion", stylizer.content), *(("style", c) for c in stylizer.style.captures)):
         if not (isinstance(clip.weights, Weights) and clip.weights.match(patcher)):
             raise ValueError(
                 f"{name} was made with other model weights than the sampler's: put the same checkpoint and LoRA in front "

@@ -1,7 +1,5 @@
 """What a MODEL, a LATENT and a CONDITIONING must be for Stylus, checked before any work."""
 
-from __future__ import annotations
-
 import torch
 from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel, Upsample
@@ -27,10 +25,7 @@ def check_evaluated(model: ModelPatcher) -> None:
         if key in keys:
             raise ValueError(f"model carries {name}, which skips evaluations that Stylus records and reads: remove it")
     if model.model_options.get("context_handler") is not None:
-        raise ValueError(
-            "model carries Context Windows, which cut the batch that Stylus works on: remove them; Stylus cuts recordings of "
-            "any length itself"
-        )
+        raise ValueError("model carries Context Windows: remove them, Stylus cuts recordings of any length itself")
 
 
 def check_unguided(model: ModelPatcher) -> None:
@@ -40,8 +35,8 @@ def check_unguided(model: ModelPatcher) -> None:
         for function in functions if isinstance(functions, list) else [functions]:
             name = getattr(function, "__qualname__", type(function).__qualname__).split(".")[0]
             raise ValueError(
-                f"model carries {name}, which changes guidance, and this node runs without guidance: wire the MODEL from before "
-                f"it, and put {name} after Apply Style to Model"
+                f"model carries {name}, and this node runs without guidance: wire the MODEL from before it, and put {name} "
+                "after Apply Style to Model"
             )
 
 
@@ -57,11 +52,6 @@ def decoder_of(model: ModelPatcher) -> Decoder:
         for layer in block
         if isinstance(layer, SpatialTransformer)
     }
-
-
-def feature_dtype(model: ModelPatcher) -> torch.dtype:
-    """What the U-Net computes in, whatever its weights are stored in."""
-    return model.model.manual_cast_dtype or model.model_dtype()
 
 
 def unet_of(model: ModelPatcher) -> UNetModel:
@@ -102,15 +92,11 @@ def plain_latent(model: ModelPatcher, latent: dict) -> Tensor:
         raise ValueError("latent has a noise mask, which an inversion can't honour: wire a plain VAE Encode")
     samples = latent["samples"]
     if samples.ndim != 4:
-        raise ValueError(
-            f"latent has {samples.ndim} dimensions, where images' have 4: wire VAE Encode of the mel images"
-        )
+        raise ValueError(f"latent has {samples.ndim} dimensions and not 4: wire VAE Encode of the mel images")
     channels = model.get_model_object("latent_format").latent_channels
     if samples.shape[1] != channels:
-        raise ValueError(
-            f"latent has {samples.shape[1]} channels and the model works on {channels}: wire VAE Encode with the VAE of the "
-            "model's own checkpoint"
-        )
+        given = samples.shape[1]
+        raise ValueError(f"latent has {given} channels and the model works on {channels}: take the model's own VAE")
     if not torch.isfinite(samples).all():
         raise ValueError("latent has NaN or infinite values: check the audio, or run the VAE in fp32")
     return samples
@@ -125,13 +111,12 @@ def preset_of(model: ModelPatcher) -> str:
 def check_geometry(model: ModelPatcher, samples: Tensor) -> None:
     """Raises ValueError if the latents have the height of a preset that is another model's."""
     wanted = preset_of(model)
-    given = next(
-        (name for name, params in PRESETS.items() if params.n_mels == LATENT_PIXELS * samples.shape[-2]), wanted
-    )
+    height = LATENT_PIXELS * samples.shape[-2]
+    given = next((name for name, params in PRESETS.items() if params.n_mels == height), wanted)
     if given != wanted:
         raise ValueError(
-            f"latent is of {given} images and the model takes {wanted}: choose {wanted} as preset where the recording "
-            "becomes images, or auto with this MODEL wired to it"
+            f"latent is of {given} images and the model takes {wanted}: choose that preset in every Audio to Mel, or auto with "
+            "this MODEL wired to it"
         )
 
 

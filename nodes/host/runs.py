@@ -1,7 +1,5 @@
 """The core's loops inside the host's own sampling: inversion, and the restyled sampling."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -20,18 +18,17 @@ from ...stylus_ops.diffusion.sampling import sample
 from ...stylus_ops.diffusion.schedule import ddim_sigmas
 from ...stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from ...stylus_ops.diffusion.stylizer import Stylizer
-from .evaluate import WRAPPER_KEY, denoise, unstyled, wrap
-from .identity import Weights, check_weights, same_conditioning
+from .evaluate import WRAPPER_KEY, denoise, wrapped
+from .identity import Weights, check_same_conditioning, check_weights
+from .messages import count_windows, progress
 from .model import (
     check_conditioning,
     check_geometry,
     check_unguided,
     decoder_of,
-    feature_dtype,
     plain_latent,
     sigma_table,
 )
-from .progress import Progress
 
 check_interrupt = comfy.model_management.throw_exception_if_processing_interrupted
 
@@ -53,44 +50,34 @@ def invert_latent(
         ValueError: the model has no Stable Diffusion U-Net, noise schedule or decoder block of that number; the latent or
             the conditioning is not of this model's kind, or limited to a part of the image.
     """
-    table = sigma_table(model)
+    sigmas = ddim_sigmas(sigma_table(model), schedule.steps)
     samples = plain_latent(model, latent)
     check_geometry(model, samples)
     decoder = decoder_of(model)
-    steps = schedule.steps
-    chosen = resolve_sites(schedule.sites, decoder)
+    sites = resolve_sites(schedule.sites, decoder)
     check_conditioning(model, conditioning)
     check_unguided(model)
-    sigmas = ddim_sigmas(table, steps)
-    needed = steps * len(samples) * feature_bytes(decoder, chosen, feature_dtype(model), *samples.shape[-2:])
-    policy = choose_policy(memory.features, needed, comfy.model_management.get_free_memory(torch.device("cpu")))
-    recorder = Recorder(sigmas, chosen, policy)
-    recording = unstyled(model)
+    dtype = model.model.manual_cast_dtype or model.model_dtype()  # in which it computes
+    window = feature_bytes(decoder, sites, dtype, *samples.shape[-2:])
+    free = comfy.model_management.get_free_memory(torch.device("cpu"))
+    recorder = Recorder(sigmas, sites, choose_policy(memory.features, len(sigmas) * len(samples) * window, free))
+    recording = wrapped(model, lambda evaluate, x, sigma, per_pass, _: recorder(evaluate, x, sigma, per_pass), memory)
     recording.model_options.pop("disable_cfg1_optimization", None)
-    wrap(recording, lambda evaluate, x, sigma, per_pass, chunks: recorder(evaluate, x, sigma, per_pass), memory)
-
-    what = f"analysing {_windows(samples)}"
     inversions: list[Inversion] = []
 
     def sampler(denoiser: Callable, x: Tensor, ascending: Tensor, extra_args: dict, **_: Any) -> Tensor:
-        inversion = record(
-            recorder,
-            denoise(denoiser, extra_args),
-            x,
-            schedule,
-            valid_width=valid_width,
-            on_step=Progress(recording, steps, what),
-        )
-        inversions.append(inversion)
+        shown = progress(recording, schedule.steps, f"analysing {count_windows(len(samples))}")
+        inverted = denoise(denoiser, extra_args)
+        inversions.append(record(recorder, inverted, x, schedule, valid_width=valid_width, on_step=shown))
         return x
 
     _run(recording, sampler, sigmas, conditioning, samples)
     return inversions[0]._replace(conditioning=conditioning, weights=Weights.of(model))
 
 
-def noise_latent(model: ModelPatcher, inversion: Inversion) -> dict:
-    """The inverted noise as a LATENT in the scale of the host's sockets."""
-    return {"samples": model.model.process_latent_out(inversion.noise)}
+def as_latent(model: ModelPatcher, samples: Tensor) -> dict:
+    """Latents of the model's own scale as a LATENT in that of the host's sockets."""
+    return {"samples": model.model.process_latent_out(samples)}
 
 
 def apply_style(model: ModelPatcher, stylizer: Stylizer, memory: Memory) -> tuple[ModelPatcher, dict]:
@@ -100,16 +87,10 @@ def apply_style(model: ModelPatcher, stylizer: Stylizer, memory: Memory) -> tupl
         ValueError: the features were taken with other weights or another conditioning.
     """
     sigma_table(model)
-    content = stylizer.content
     for capture in stylizer.style.captures:
-        if not same_conditioning(content.conditioning, capture.conditioning):
-            raise ValueError(
-                "style was captured with another CONDITIONING than the inversion: wire the same prompt into DDIM Invert "
-                "and Capture Style KV"
-            )
+        check_same_conditioning("style", capture.conditioning, stylizer.content)
     check_weights(model, stylizer)
-    styled = unstyled(model)
-    wrap(styled, stylizer, memory)
+    styled = wrapped(model, stylizer, memory)
 
     def run(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
         check_weights(executor.class_obj.model_patcher, stylizer)
@@ -119,40 +100,28 @@ def apply_style(model: ModelPatcher, stylizer: Stylizer, memory: Memory) -> tupl
             stylizer.release()
 
     styled.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY, run)
-    start = stylizer.start_latents()
-    return styled, {"samples": model.model.process_latent_out(start)}
+    return styled, as_latent(model, stylizer.start_latents())
 
 
-def sample_latent(styled: ModelPatcher, conditioning: list, start: dict, stylizer: Stylizer) -> dict:
+def sample_latent(styled: ModelPatcher, conditioning: list, start: dict, content: Inversion) -> dict:
     """Deterministic DDIM of a styled MODEL over the content's nodes, without noise or guidance.
 
     Raises:
-        ValueError: the MODEL changes guidance.
+        ValueError: the MODEL changes guidance, or the conditioning is another one than the content's.
     """
+    check_same_conditioning("the sampler", conditioning, content)
     check_unguided(styled)
-    what = f"restyling {_windows(start['samples'])}"
 
     def sampler(denoiser: Callable, x: Tensor, ascending: Tensor, extra_args: dict, **_: Any) -> Tensor:
-        return sample(denoise(denoiser, extra_args), x, ascending, on_step=Progress(styled, len(ascending), what))
+        shown = progress(styled, len(ascending), f"restyling {count_windows(len(x))}")
+        return sample(denoise(denoiser, extra_args), x, ascending, on_step=shown)
 
-    return {"samples": _run(styled, sampler, stylizer.content.sigmas, conditioning, start["samples"])}
-
-
-def _windows(samples: Tensor) -> str:
-    return "1 window" if len(samples) == 1 else f"{len(samples)} windows"
+    return {"samples": _run(styled, sampler, content.sigmas, conditioning, start["samples"])}
 
 
 def _run(model: ModelPatcher, sampler: Callable, sigmas: Tensor, conditioning: list, samples: Tensor) -> Tensor:
     """The host's own sampling (devices, LoRA, hooks, interrupts) around a loop of ours; no noise is added."""
+    noise, loop = torch.zeros_like(samples, device="cpu"), comfy.samplers.KSAMPLER(sampler)
     return comfy.sample.sample_custom(
-        model,
-        torch.zeros_like(samples, device="cpu"),
-        1.0,
-        comfy.samplers.KSAMPLER(sampler),
-        sigmas,
-        conditioning,
-        conditioning,
-        samples,
-        disable_pbar=True,
-        seed=0,
+        model, noise, 1.0, loop, sigmas, conditioning, conditioning, samples, disable_pbar=True, seed=0
     )

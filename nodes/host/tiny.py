@@ -1,7 +1,5 @@
 """The bundled prior as ComfyUI's own MODEL and VAE."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import comfy.latent_formats

@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NoReturn
 
 import psutil
@@ -26,8 +25,7 @@ import websocket
 
 PACK = Path(__file__).resolve().parents[2]
 TEXT_EVENT = 3
-TEST_NODES = Path(__file__).with_name("test_nodes")
-LINKED = MappingProxyType({"stylus": PACK, "stylus_test_nodes": TEST_NODES})
+PACKS = {"stylus": PACK, "stylus_test_nodes": Path(__file__).with_name("test_nodes")}
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,7 @@ def _is_comfyui(path: Path) -> bool:
 
 
 def _python_of(comfyui: Path) -> Path:
+    """That of a venv in or beside the ComfyUI, else the running one."""
     folders = ("venv", ".venv", "../venv", "../python_embeded")
     names = ("bin/python", "Scripts/python.exe", "python.exe")
     candidates = (comfyui / folder / name for folder in folders for name in names)
@@ -56,8 +55,7 @@ def _python_of(comfyui: Path) -> Path:
 def find_installs() -> list[ComfyInstall]:
     """Those of COMFYUI_PATH, else the one whose custom_nodes holds this pack, else ~/comfy/ComfyUI.
 
-    COMFYUI_PATH may name several, and COMFYUI_PYTHON the interpreter of each in the same order.
-    Without it: a venv in or beside the ComfyUI, else the running interpreter.
+    COMFYUI_PYTHON names the interpreter of all, or of each in the same order.
     """
     if named := os.environ.get("COMFYUI_PATH"):
         paths = [Path(path).expanduser() for path in named.split(os.pathsep)]
@@ -66,13 +64,10 @@ def find_installs() -> list[ComfyInstall]:
     else:
         around = [PACK.parent.parent] if PACK.parent.name == "custom_nodes" else []
         paths = [path for path in [*around, Path.home() / "comfy" / "ComfyUI"] if _is_comfyui(path)][:1]
-    pythons = os.environ.get("COMFYUI_PYTHON", "")
-    if not pythons:
-        return [ComfyInstall(path, _python_of(path)) for path in paths]
-    interpreters = [Path(python).expanduser() for python in pythons.split(os.pathsep)]
-    if len(interpreters) == 1:
-        interpreters *= len(paths)
-    return [ComfyInstall(path, python) for path, python in zip(paths, interpreters, strict=True)]
+    named_pythons = filter(None, os.environ.get("COMFYUI_PYTHON", "").split(os.pathsep))
+    pythons = [Path(python).expanduser() for python in named_pythons] or [_python_of(path) for path in paths]
+    pythons *= len(paths) if len(pythons) == 1 else 1
+    return [ComfyInstall(path, python) for path, python in zip(paths, pythons, strict=True)]
 
 
 class ComfyUnavailable(Exception):
@@ -86,30 +81,24 @@ def unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-class PromptRefused(Exception):
-    """ComfyUI's validation turned the graph down; the message holds the words of every node."""
-
-
 @dataclass
 class Run:
     """What one prompt did."""
 
     executed: list[str] = field(default_factory=list)
     cached: set[str] = field(default_factory=set)
-    progress: list[tuple[str, int, int]] = field(default_factory=list)
-    """(node, value, max) of each progress message."""
-    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What a node showed in the browser: saved files, text."""
-    error: str | None = None
-    """The message of the exception that ended it."""
-    failed_node: str | None = None
-    interrupted: bool = False
+    progress: list[tuple[str, int]] = field(default_factory=list)
+    """(node, value) of each progress message."""
     texts: list[tuple[str, str]] = field(default_factory=list)
     """(node, words) of each message shown on a node."""
-
-    def steps(self, node: str) -> list[int]:
-        """Values of the node's progress messages, in order."""
-        return [value for name, value, _ in self.progress if name == node]
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What a node showed in the browser: saved files, text."""
+    refused: bool = False
+    """ComfyUI's validation turned the graph down before it ran."""
+    error: str = ""
+    """The words of every node that refused it, or the message of the exception that ended it."""
+    failed_node: str | None = None
+    interrupted: bool = False
 
     def words(self, node: str) -> list[str]:
         """The texts that were shown on a node, in order, each as one line."""
@@ -125,6 +114,10 @@ class Graph(dict[str, dict[str, Any]]):
         self[node] = {"class_type": class_type, "inputs": inputs}
         return node
 
+    def set(self, node: str, **inputs: Any) -> None:
+        """Change inputs of a node."""
+        self[node]["inputs"].update(inputs)
+
 
 class ComfyServer:
     """A ComfyUI process that reads and writes nothing of the user's: its base directory is a folder of its own.
@@ -136,23 +129,18 @@ class ComfyServer:
     """
 
     def __init__(
-        self, install: ComfyInstall, base: Path, models: Path, packs: Mapping[str, Path] = LINKED, frontend: str = ""
+        self, install: ComfyInstall, base: Path, models: Path, packs: Mapping[str, Path] = PACKS, frontend: str = ""
     ):
-        self.install = install
-        self.base = base
-        self.input = base / "input"
-        self.output = base / "output"
-        self._models = models
-        self._packs = packs
-        self._frontend = frontend
-        self._log = base / "server.log"
+        self.install, self.base = install, base
+        self.input, self.output, self._log = base / "input", base / "output", base / "server.log"
+        self._models, self._packs, self._frontend = models, packs, frontend
         self._client = uuid.uuid4().hex
         self._default_inputs: dict[str, dict[str, Any]] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: websocket.WebSocket | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self._address = f"127.0.0.1:{free.getsockname()[1]}"
+            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
 
     def __enter__(self) -> ComfyServer:
         self._lay_out_base()
@@ -174,10 +162,6 @@ class ComfyServer:
                 self._process.kill()
 
     @property
-    def url(self) -> str:
-        return f"http://{self._address}"
-
-    @property
     def log(self) -> str:
         """Everything the server has printed so far."""
         return self._log.read_text(errors="replace")
@@ -197,7 +181,7 @@ class ComfyServer:
     def _start(self) -> None:
         options = {
             "--listen": "127.0.0.1",
-            "--port": self._address.rpartition(":")[2],
+            "--port": self.url.rpartition(":")[2],
             "--base-directory": str(self.base),
             "--extra-model-paths-config": str(self.base / "models.yaml"),
             "--database-url": "sqlite:///:memory:",
@@ -222,44 +206,43 @@ class ComfyServer:
             time.sleep(0.5)
         else:
             raise TimeoutError(f"ComfyUI did not answer within 600 s:\n{self.log[-2000:]}")
-        self._socket = websocket.create_connection(f"ws://{self._address}/ws?clientId={self._client}")
+        self._socket = websocket.create_connection(f"{self.url.replace('http', 'ws')}/ws?clientId={self._client}")
 
     def read(self, route: str) -> bytes:
-        with urllib.request.urlopen(f"http://{self._address}{route}", timeout=60) as response:
+        with urllib.request.urlopen(f"{self.url}{route}", timeout=60) as response:
             return response.read()
 
     def get(self, route: str) -> Any:
         return json.loads(self.read(route))
 
-    def _post(self, route: str, body: bytes, content_type: str = "application/json") -> Any:
+    def _post(self, route: str, body: Any) -> Any:
         request = urllib.request.Request(
-            f"http://{self._address}{route}", body, {"Content-Type": content_type}, method="POST"
+            f"{self.url}{route}", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
         )
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.loads(response.read() or "null")
 
-    def upload(self, name: str, content: bytes) -> str:
-        """Put a file into the input folder as the browser's upload button does; returns its name there."""
-        boundary = uuid.uuid4().hex
-        head = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n"
-        )
-        body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
-        return self._post("/upload/image", body, f"multipart/form-data; boundary={boundary}")["name"]
+    def put(self, name: str, content: bytes) -> str:
+        """Write a file to the input folder; returns its name there."""
+        (self.input / name).write_bytes(content)
+        return name
+
+    @property
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """The pack's nodes, as the browser gets them."""
+        return {name: node for name, node in self.get("/object_info").items() if name.startswith("Stylus")}
 
     def interrupt(self) -> None:
-        self._post("/interrupt", b"{}")
+        self._post("/interrupt", {})
 
     def forget_outputs(self) -> None:
         """Drop every cached output, as the Manager's "Free model and node cache" does.
 
         ComfyUI does it between prompts, and may have begun one that it was told of later: a small one goes first.
         """
-        self._post("/free", b'{"free_memory": true}')
+        self._post("/free", {"free_memory": True})
         small = Graph()
-        image = small.add("EmptyImage", width=8, height=8, batch_size=1, color=0)
-        small.add("PreviewImage", images=[image, 0])
+        small.add("PreviewImage", images=[small.add("EmptyImage", width=8, height=8, batch_size=1, color=0), 0])
         self.run(small)
 
     @property
@@ -268,61 +251,66 @@ class ComfyServer:
         assert self._process is not None
         return psutil.Process(self._process.pid).memory_info().rss
 
-    def run(
-        self,
-        graph: Graph,
-        on_progress: Callable[[str, int, int], None] | None = None,
-        timeout: float = 600,
-    ) -> Run:
+    def run(self, graph: Graph, on_progress: Callable[[str, int], None] | None = None) -> Run:
         """Queue the graph and follow it to its end. Inputs that it leaves out take the value that the browser would show.
 
         Args:
-            on_progress: called with (node, value, max) as each progress message arrives.
-
-        Raises:
-            PromptRefused: the graph did not pass ComfyUI's validation.
+            on_progress: called with the node and the value as each progress message arrives.
         """
         assert self._socket is not None
-        prompt = {"prompt": self._with_defaults(graph), "client_id": self._client}
+        nodes = {
+            id: {**node, "inputs": self._defaults(node["class_type"]) | node["inputs"]} for id, node in graph.items()
+        }
+        prompt = {"prompt": nodes, "client_id": self._client}
         try:
-            prompt_id = self._post("/prompt", json.dumps(prompt).encode())["prompt_id"]
+            prompt_id = self._post("/prompt", prompt)["prompt_id"]
         except urllib.error.HTTPError as refusal:
-            raise PromptRefused(_words_of(json.loads(refusal.read()))) from None
+            return Run(refused=True, error=_words_of(json.loads(refusal.read())))
 
         run = Run()
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + 600
         while True:
             self._socket.settimeout(max(deadline - time.monotonic(), 0.01))
             message = self._socket.recv()
-            if isinstance(message, bytes):
-                self._record_binary(run, message)
+            if isinstance(message, bytes):  # a preview, or text led by the length of its node's id
+                kind, length = struct.unpack_from(">II", message)
+                if kind == TEXT_EVENT:
+                    run.texts.append((message[8 : 8 + length].decode(), message[8 + length :].decode()))
                 continue
             event = json.loads(message)
-            kind, data = event["type"], event["data"]
+            data = event["data"]
             if data.get("prompt_id") != prompt_id:
                 continue
-            if kind == "executing" and data["node"] is None:
-                return run
-            self._record(run, kind, data)
-            if kind == "progress" and on_progress:
-                on_progress(data["node"], data["value"], data["max"])
+            match event["type"]:
+                case "executing" if data["node"] is None:
+                    return run
+                case "executing":
+                    run.executed.append(data["node"])
+                case "execution_cached":
+                    run.cached.update(data["nodes"])
+                case "progress":
+                    run.progress.append((data["node"], data["value"]))
+                    if on_progress:
+                        on_progress(data["node"], data["value"])
+                case "executed":
+                    run.outputs[data["node"]] = data["output"] or {}
+                case "execution_error":
+                    run.error, run.failed_node = data["exception_message"], data["node_id"]
+                case "execution_interrupted":
+                    run.interrupted = True
 
     def finish(self, graph: Graph) -> Run:
         """Run a graph that ends without an error."""
         run = self.run(graph)
-        assert run.error is None, run.error
+        assert not run.error, run.error
         return run
 
-    def refusal(self, graph: Graph) -> str:
-        """The words in which ComfyUI's validation refuses the graph before it runs."""
-        with pytest.raises(PromptRefused) as refusal:
-            self.run(graph)
-        return str(refusal.value)
-
-    def _with_defaults(self, graph: Graph) -> Graph:
-        return Graph(
-            {id: {**node, "inputs": self._defaults(node["class_type"]) | node["inputs"]} for id, node in graph.items()}
-        )
+    def failure(self, graph: Graph, refused: bool | None = None) -> str:
+        """The sentence in which a graph is refused: before it runs (`refused`), while it runs, or either."""
+        run = self.run(graph)
+        assert run.error
+        assert refused in (None, run.refused), run.error
+        return run.error
 
     def _defaults(self, class_type: str) -> dict[str, Any]:
         if class_type not in self._default_inputs:
@@ -334,47 +322,11 @@ class ComfyServer:
             }
         return self._default_inputs[class_type]
 
-    @staticmethod
-    def _record_binary(run: Run, message: bytes) -> None:
-        """A preview, or text led by the length of its node's id (ComfyUI's `send_progress_text`)."""
-        kind, length = struct.unpack_from(">II", message)
-        if kind == TEXT_EVENT:
-            end = 8 + length
-            run.texts.append((message[8:end].decode(), message[end:].decode()))
-
-    @staticmethod
-    def _record(run: Run, kind: str, data: dict[str, Any]) -> None:
-        match kind:
-            case "execution_cached":
-                run.cached.update(data["nodes"])
-            case "executing":
-                run.executed.append(data["node"])
-            case "progress":
-                run.progress.append((data["node"], data["value"], data["max"]))
-            case "executed":
-                run.outputs[data["node"]] = data["output"] or {}
-            case "execution_error":
-                run.error, run.failed_node = data["exception_message"], data["node_id"]
-            case "execution_interrupted":
-                run.interrupted = True
-
     def files(self, run: Run, node: str, kind: str) -> list[Path]:
         """The files that an output node wrote: `kind` is "images", "audio" or "latents"."""
         return [self.output / file["subfolder"] / file["filename"] for file in run.outputs[node][kind]]
 
 
-def words(comfy: ComfyServer, graph: Graph) -> str:
-    """The sentence that refuses a graph, before or while it runs."""
-    try:
-        run = comfy.run(graph)
-    except PromptRefused as refusal:
-        return str(refusal)
-    assert run.error is not None
-    return run.error
-
-
 def _words_of(refusal: dict[str, Any]) -> str:
-    words = [refusal["error"]["message"]]
-    for node in refusal.get("node_errors", {}).values():
-        words += [f"{error['message']}: {error['details']}" for error in node["errors"]]
-    return "; ".join(words)
+    errors = [error for node in refusal.get("node_errors", {}).values() for error in node["errors"]]
+    return "; ".join([refusal["error"]["message"], *(f"{error['message']}: {error['details']}" for error in errors)])

@@ -6,76 +6,60 @@ import pytest
 import torch
 
 from .comfy_server import ComfyServer
-from .graphs import STEPS, TransferGraph, saved_latent, upload_latent
+from .graphs import STEPS, TransferGraph, add_stock_sampler, relative, result, saved_latent, upload_latent
 
 
 def test_another_alpha_runs_only_the_sampler_and_what_follows(comfy: ComfyServer) -> None:
     graph = TransferGraph(comfy)
-    first = comfy.run(graph)
-    assert first.error is None
-
+    first = result(comfy, graph)
     graph.set(graph.sampler, alpha=0.4)
-    second = comfy.run(graph)
-
-    assert second.executed == [graph.sampler, graph.saved]
-    assert second.cached >= {graph.loader, graph.invert, graph.capture}
-    assert second.steps(graph.sampler) == list(range(1, STEPS + 1))
-    assert not torch.equal(saved_latent(comfy, first, graph.saved), saved_latent(comfy, second, graph.saved))
-
-
-def test_patch_with_stock_euler_equals_the_sampler(comfy: ComfyServer) -> None:
-    graph = TransferGraph(comfy)
-    patched = graph.add_patched_sampler()
     run = comfy.finish(graph)
-    ours, stock = (saved_latent(comfy, run, node) for node in (graph.saved, patched))
+    assert run.executed == [graph.sampler, graph.saved]
+    assert run.cached >= {graph.loader, graph.invert, graph.capture}
+    assert run.progress == [(graph.sampler, step) for step in range(1, STEPS + 1)]
+    assert not torch.equal(saved_latent(comfy, run, graph.saved), first)
+
+
+def test_a_patch_with_stock_euler_equals_the_sampler(comfy: ComfyServer) -> None:
+    """Under guidance, too: with the prompt on both sides its strength must not matter."""
+    graph = TransferGraph(comfy)
+    patched, guided = graph.add_patched_sampler(), graph.add_patched_sampler(cfg=3.0)
+    run = comfy.finish(graph)
+    ours, stock, strong = (saved_latent(comfy, run, node) for node in (graph.saved, patched, guided))
     torch.testing.assert_close(stock, ours, rtol=0, atol=1e-5 * float(ours.abs().max()))
-
-
-def test_guidance_uses_the_same_features_for_every_prompt(comfy: ComfyServer) -> None:
-    """With the prompt on both sides of guidance its strength must not matter."""
-    graph = TransferGraph(comfy)
-    plain = graph.add_patched_sampler()
-    guided = graph.add_patched_sampler(cfg=3.0)
-    run = comfy.finish(graph)
-    expected, actual = (saved_latent(comfy, run, node) for node in (plain, guided))
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+    torch.testing.assert_close(strong, ours, rtol=0, atol=1e-4 * float(ours.abs().max()))
 
 
 def test_stock_sampling_is_untouched_by_a_transfer(comfy: ComfyServer) -> None:
     """The same latent under other file names, so that no run finds the earlier one's result in the cache."""
-    latents = {}
+    latents = []
     for name in ("before", "beside", "after"):
         graph = TransferGraph(comfy)
         if name == "beside":
             graph.set(graph.sampler, alpha=0.6)
             graph.add_patched_sampler()
-        stock = graph.add_stock_sampler(upload_latent(comfy, name, seed=9))
-        run = comfy.run(graph)
+        source = graph.add("LoadLatent", latent=upload_latent(comfy, name, seed=9))
+        stock = add_stock_sampler(graph, graph.model, graph.prompt, source)
+        run = comfy.finish(graph)
         assert stock in run.executed
-        latents[name] = saved_latent(comfy, run, stock)
-    assert torch.equal(latents["beside"], latents["before"])
-    assert torch.equal(latents["after"], latents["before"])
+        latents.append(saved_latent(comfy, run, stock))
+    assert torch.equal(latents[1], latents[0])
+    assert torch.equal(latents[2], latents[0])
 
 
 def test_windows_are_a_batch(comfy: ComfyServer) -> None:
     """Three windows at once and one at a time agree."""
-    windows = upload_latent(comfy, "three", seed=3, batch=3)
-    graph = TransferGraph(comfy, content=windows)
-    together = saved_latent(comfy, comfy.run(graph), graph.saved)
+    graph = TransferGraph(comfy, content=upload_latent(comfy, "three", seed=3, batch=3))
+    together = result(comfy, graph)
     for node in (graph.invert, graph.capture, graph.sampler):
         graph.set(node, windows_per_pass=1)
-    apart = saved_latent(comfy, comfy.run(graph), graph.saved)
     assert together.shape == (3, 4, 16, 16)
-    torch.testing.assert_close(apart, together, rtol=0, atol=1e-4 * float(together.abs().max()))
+    assert relative(result(comfy, graph), together) < 1e-4
 
 
 def test_a_lora_in_front_of_the_model_is_heard(comfy: ComfyServer) -> None:
-    plain, with_lora = TransferGraph(comfy), TransferGraph(comfy, lora_strength=1.0)
-    results = []
-    for graph in (plain, with_lora):
-        run = comfy.finish(graph)
-        results.append(saved_latent(comfy, run, graph.saved))
-    assert (results[1] - results[0]).norm() > 1e-3 * results[0].norm()
+    plain, with_lora = (result(comfy, TransferGraph(comfy, lora_strength=strength)) for strength in (None, 1.0))
+    assert relative(with_lora, plain) > 1e-3
 
 
 def test_a_checkpoint_loaded_again_is_the_same_model(comfy: ComfyServer, models: dict[str, Path]) -> None:
@@ -84,7 +68,7 @@ def test_a_checkpoint_loaded_again_is_the_same_model(comfy: ComfyServer, models:
     again.parent.mkdir(parents=True, exist_ok=True)
     again.symlink_to(models["sd15-small"])
     graph = TransferGraph(comfy)
-    expected = saved_latent(comfy, comfy.run(graph), graph.saved)
+    expected = result(comfy, graph)
     graph.set(graph.sampler, model=[graph.add("CheckpointLoaderSimple", ckpt_name=again.name), 0])
     run = comfy.finish(graph)
     assert graph.sampler in run.executed
@@ -95,17 +79,15 @@ def test_a_compiled_model_gives_the_same_result(comfy: ComfyServer) -> None:
     """Compiled in front of every node, and after the patch."""
     graph = TransferGraph(comfy)
     patched = graph.add_patched_sampler()
-    expected = saved_latent(comfy, comfy.run(graph), graph.saved)
-    late = graph.add("TorchCompileModel", model=[graph.patch, 0], backend="inductor")
-    graph.set(graph.euler, model=[late, 0])
+    expected = result(comfy, graph)
+    graph.set(graph.euler, model=[graph.add("TorchCompileModel", model=[graph.patch, 0], backend="inductor"), 0])
     early = graph.add("TorchCompileModel", model=graph.model, backend="inductor")
     for node in (graph.invert, graph.capture, graph.sampler):
         graph.set(node, model=[early, 0])
     run = comfy.finish(graph)
     assert {graph.invert, graph.capture, graph.sampler, graph.euler} <= {*run.executed}
     for node in (graph.saved, patched):
-        result = saved_latent(comfy, run, node)
-        assert (result - expected).norm() < 1e-3 * expected.norm()
+        assert relative(saved_latent(comfy, run, node), expected) < 1e-3
 
 
 @pytest.mark.parametrize(("checkpoint", "context", "pooled"), [("sd21-small", 1024, 0), ("sdxl-small", 2048, 1280)])
@@ -113,19 +95,13 @@ def test_other_families(comfy: ComfyServer, checkpoint: str, context: int, poole
     """SD 2.x predicting velocity, and SDXL with its pooled conditioning."""
     graph = TransferGraph(comfy, checkpoint=checkpoint, context=context)
     graph.set(str(graph.prompt[0]), pooled=pooled)
-    run = comfy.finish(graph)
-    assert saved_latent(comfy, run, graph.saved).isfinite().all()
+    assert result(comfy, graph).isfinite().all()
 
 
 def test_an_interrupt_ends_an_inversion_within_a_step(comfy: ComfyServer) -> None:
     graph = TransferGraph(comfy, steps=40)
-
-    def interrupt_third_step(node: str, value: int, _: int) -> None:
-        if value == 3:
-            comfy.interrupt()
-
-    run = comfy.run(graph, on_progress=interrupt_third_step)
+    run = comfy.run(graph, on_progress=lambda node, value: comfy.interrupt() if value == 3 else None)
     assert run.interrupted
     assert len(run.progress) <= 5
     assert run.progress[0][0] in (graph.invert, graph.capture)
-    assert comfy.run(TransferGraph(comfy)).error is None
+    comfy.finish(TransferGraph(comfy))

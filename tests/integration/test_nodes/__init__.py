@@ -10,17 +10,20 @@ import torch
 from comfy_api.latest import ComfyExtension, io
 
 
+def schema(name: str, inputs: list[io.Input], outputs: list[io.Output]) -> io.Schema:
+    """Of a node that ends a graph where it has no outputs."""
+    return io.Schema(
+        node_id=f"Test{name}", category="testing", inputs=inputs, outputs=outputs, is_output_node=not outputs
+    )
+
+
 class RandomConditioning(io.ComfyNode):
     """What a text encoder of any width would give."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TestRandomConditioning",
-            category="testing",
-            inputs=[io.Int.Input("width", max=16384), io.Int.Input("seed"), io.Int.Input("pooled", default=0)],
-            outputs=[io.Conditioning.Output()],
-        )
+        inputs = [io.Int.Input("width", max=16384), io.Int.Input("seed"), io.Int.Input("pooled", default=0)]
+        return schema("RandomConditioning", inputs, [io.Conditioning.Output()])
 
     @classmethod
     def execute(cls, width: int, seed: int, pooled: int) -> io.NodeOutput:
@@ -29,33 +32,24 @@ class RandomConditioning(io.ComfyNode):
         return io.NodeOutput([[torch.randn(1, 77, width, generator=generator), extra]])
 
 
-class SpoiltAudio(io.ComfyNode):
-    """Audio that no file holds: silence, NaN, one sample, many channels, any rate."""
+class NoiseAudio(io.ComfyNode):
+    """Clips of any length, rate and number of channels; of loudness 0 they are silent."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TestAudio",
-            category="testing",
-            inputs=[
-                io.Combo.Input("content", options=["noise", "silence", "nan", "infinity"], default="noise"),
-                io.Int.Input("samples", max=2**31),
-                io.Int.Input("channels", default=1),
-                io.Int.Input("sample_rate", default=44100, max=192000),
-                io.Int.Input("batch", default=1),
-            ],
-            outputs=[io.Audio.Output()],
-        )
+        inputs = [
+            io.Int.Input("samples", max=2**31),
+            io.Int.Input("channels", default=1),
+            io.Int.Input("sample_rate", default=44100, max=192000),
+            io.Int.Input("batch", default=1),
+            io.Float.Input("loudness", default=0.1),
+        ]
+        return schema("Audio", inputs, [io.Audio.Output()])
 
     @classmethod
-    def execute(cls, content: str, samples: int, channels: int, sample_rate: int, batch: int = 1) -> io.NodeOutput:
-        shape = (batch, channels, samples)
-        if content == "noise":
-            waveform = 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
-        else:
-            waveform = torch.zeros(shape)
-            waveform[..., samples // 2 :] = {"silence": 0.0, "nan": torch.nan, "infinity": torch.inf}[content]
-        return io.NodeOutput({"waveform": waveform, "sample_rate": sample_rate})
+    def execute(cls, samples: int, channels: int, sample_rate: int, batch: int, loudness: float) -> io.NodeOutput:
+        waveform = torch.randn(batch, channels, samples, generator=torch.Generator().manual_seed(0))
+        return io.NodeOutput({"waveform": loudness * waveform, "sample_rate": sample_rate})
 
 
 SEEN: list[weakref.ref[torch.Tensor]] = []
@@ -66,17 +60,12 @@ class FeatureWatch(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TestFeatureWatch",
-            category="testing",
-            inputs=[io.Custom("STYLUS_INVERSION").Input("inversion", optional=True), io.Int.Input("run")],
-            is_output_node=True,
-        )
+        inputs = [io.Custom("STYLUS_INVERSION").Input("inversion", optional=True), io.Int.Input("run")]
+        return schema("FeatureWatch", inputs, [])
 
     @classmethod
     def execute(cls, run: int, inversion: Any = None) -> io.NodeOutput:
-        bank = inversion.bank or () if inversion else ()
-        shown = [features for step in bank for features in step]
+        shown = list(tensors(inversion.bank if inversion else None))
         SEEN.extend(map(weakref.ref, shown))
         gc.collect()
         alive = sum(features() is not None for features in SEEN)
@@ -88,12 +77,7 @@ class AnyValue(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TestValue",
-            category="testing",
-            inputs=[io.String.Input("json")],
-            outputs=[io.AnyType.Output()],
-        )
+        return schema("Value", [io.String.Input("json")], [io.AnyType.Output()])
 
     @classmethod
     def execute(cls, json: str) -> io.NodeOutput:
@@ -105,27 +89,26 @@ class Finite(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TestFinite", category="testing", inputs=[io.AnyType.Input("value")], is_output_node=True
-        )
+        return schema("Finite", [io.AnyType.Input("value")], [])
 
     @classmethod
     def execute(cls, value: Any) -> io.NodeOutput:
-        tensors = list(_tensors(value))
-        return io.NodeOutput(ui={"finite": [bool(tensors) and all(bool(t.isfinite().all()) for t in tensors)]})
+        found = [bool(tensor.isfinite().all()) for tensor in tensors(value)]
+        return io.NodeOutput(ui={"finite": [bool(found) and all(found)]})
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
+def tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Those in nested dicts, lists and tuples."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, (dict, list, tuple)):
         for part in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(part)
+            yield from tensors(part)
 
 
 class TestNodes(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [RandomConditioning, SpoiltAudio, FeatureWatch, AnyValue, Finite]
+        return [RandomConditioning, NoiseAudio, FeatureWatch, AnyValue, Finite]
 
 
 async def comfy_entrypoint() -> TestNodes:
