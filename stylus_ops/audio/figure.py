@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..disk import write_atomically
-from .backend import hz_to_mel, resample
+from .backend import resample
 from .geometry import PRESETS, SpectrogramParams
-from .mel import mel_amplitudes
+from .mel import hz_to_mel, mel_amplitudes
 
 FIGURE_SUFFIXES = (".png", ".jpg", ".webp")
 RANGE_DB = 80.0

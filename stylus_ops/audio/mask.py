@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..dials import SoundMask
-from .backend import hz_to_mel, resample
+from .backend import resample
 from .geometry import SpectrogramParams
-from .mel import mel_amplitudes
+from .mel import hz_to_mel, mel_amplitudes
 from .windows import Spectrogram
 
 LOUD_RANGE_DB = 40.0  # below the loudest frame: from black to white

@@ -141,7 +141,7 @@ def _encode(
         if form.bit_rate:
             stream.bit_rate = form.bit_rate
         for first in range(0, waveform.shape[1], SAMPLES_PER_PIECE):
-            samples = waveform[:, first : first + SAMPLES_PER_PIECE].t().reshape(1, -1).numpy()
+            samples = waveform[:, first : first + SAMPLES_PER_PIECE].numpy().T.reshape(1, -1)
             frame = av.AudioFrame.from_ndarray(samples, format="flt", layout=layout)
             frame.sample_rate = rate
             frame.pts = first

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylus_ops.audio.backend import hz_to_mel
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mask import band, image_mask, read_image
 from stylus_ops.audio.mask import sound_mask as mask_of
+from stylus_ops.audio.mel import hz_to_mel
 from stylus_ops.audio.windows import Spectrogram, audio_to_windows
 from stylus_ops.dials import DIALS, SoundMask
 from tests.unit.signals import clicks, noise, seconds, tones
