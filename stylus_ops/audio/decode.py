@@ -38,10 +38,8 @@ def decode(
 
     Args:
         images: `[B * windows, n_mels, width, 3]` in 0..1, cut like the images of `spectrogram`.
-        decoding: its method "phase" keeps the content's phase and takes the images' magnitudes, with the content's own detail
-            where a mel band has no say. "phase_pinv" takes the smallest magnitudes that have the images' mel, as the paper
-            does (Stylus, arXiv 2411.15913). "gain" filters the content by the ratio of the images to the reference; it
-            adds no energy where the content has none. "griffin_lim" starts from random phase (Griffin & Lim 1984).
+        decoding: its method "gain" filters the content by the ratio of the images to the reference; it adds no energy where the
+            content has none. The others are those of `magnitude_change`.
         reference: images that stand for the unchanged content, such as its VAE round trip; only "gain" uses them.
             Without them the content itself is the reference. Shaped as `images`.
         residual: of the styles, which plays what the content can't supply; without one nothing does.
@@ -67,49 +65,35 @@ def decode_band(
     reference: Tensor | None = None,
     residual: Residual | None = None,
 ) -> Tensor:
-    """`decode` without what depends on the whole clip: its levels are those that the images ask for.
-
-    Args:
-        images, spectrogram, decoding, reference, residual: as for `decode`.
-
-    Returns:
-        `[B, C, T]` float32 at `spectrogram.sample_rate`.
-
-    Raises:
-        ValueError: as `decode` does.
-    """
+    """`decode` without what depends on the whole clip: its levels are those that the images ask for."""
     params, rate = spectrogram.params, spectrogram.sample_rate
     mel = windows_to_mel(images, spectrogram)
     if decoding.decode == "gain":
-        mel = bounded_gain(mel, _reference_mel(reference, spectrogram), spectrogram.peak, decoding.gain_db)
+        if reference is None:
+            own = mel_amplitudes(resample(spectrogram.waveform, rate, params.sample_rate), params)
+        else:
+            own = windows_to_mel(reference, spectrogram)
+        mel = bounded_gain(mel, own, spectrogram.peak[:, None, None], decoding.gain_db)
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
         content = scale_above_band(original, rate, decoding.above_band_db, params)
-        in_band = resample(content, rate, params.sample_rate)
+        in_band, asked = resample(content, rate, params.sample_rate), mel[clip]
         if decoding.decode == "gain":
-            changed = gain_change(in_band, mel[clip], params)
+            change = gain_change(in_band, asked, params)
         else:
-            changed = magnitude_change(in_band, mel[clip], spectrogram, spectrogram.peak[clip], decoding, residual)
-        output = resample(changed, params.sample_rate, rate)[:, : content.shape[-1]]
+            change = magnitude_change(in_band, asked, spectrogram, spectrogram.peak[clip], decoding, residual)
+        output = resample(change, params.sample_rate, rate)[:, : content.shape[-1]]
         output += content
         decoded[clip] = keep_edges(output, content, rate)[:, :]
     return decoded
 
 
-def _reference_mel(reference: Tensor | None, spectrogram: Spectrogram) -> Tensor:
-    if reference is not None:
-        return windows_to_mel(reference, spectrogram)
-    params = spectrogram.params
-    waveform = resample(spectrogram.waveform, spectrogram.sample_rate, params.sample_rate)
-    return mel_amplitudes(waveform, params)
-
-
 def bounded_gain(mel: Tensor, reference: Tensor, peak: Tensor, gain_db: float) -> Tensor:
-    """`mel / reference` as a factor between -`gain_db` and `gain_db` in dB; 1 where both are silent.
+    """`mel / reference` as a factor between -`gain_db` and `gain_db` in dB; 1 where both are far below the clip's peak.
 
-    Shape: mel, reference `[B, n_mels, frames]`, peak `[B]` -> `[B, n_mels, frames]`
+    Shape: mel, reference `[..., n_mels, frames]`, peak that broadcasts to it.
     """
-    floor = (GAIN_FLOOR * peak).clamp(min=torch.finfo(torch.float32).tiny)[:, None, None]
+    floor = (GAIN_FLOOR * peak).clamp(min=torch.finfo(torch.float32).tiny)
     limit = 10 ** (gain_db / 20)
     return ((mel + floor) / (reference + floor)).clamp(1 / limit, limit)
 
@@ -119,7 +103,6 @@ def gain_change(waveform: Tensor, gain: Tensor, params: SpectrogramParams) -> Te
 
     Shape: waveform `[C, T]` at `params.sample_rate`, gain `[n_mels, frames]` -> `[C, T]`
     """
-
     scale = mel_scale(params)
     return filter_stft(waveform, lambda spectrum, frames: spectrum * scale.spread(gain[:, frames] - 1), params)
 
@@ -135,19 +118,18 @@ def magnitude_change(
     """What is added to a waveform to give it the magnitudes of `mel`, with `decoding`'s share of its own detail.
 
     A mel does not fix the magnitudes: 4000 bins have 512 mel bands. Of all that have it, "phase" takes those nearest to
-    the content's own after the gain of `gain_change`, so that an unchanged mel gives back the very waveform; "phase_pinv"
-    and "griffin_lim" take the smallest, `relu(pinv(filters) @ mel)`. They become the root mean square over the channels;
-    each channel keeps its phase ("griffin_lim": a random one) and its proportion.
+    the content's own after the gain of `gain_change`, so that an unchanged mel gives back the very waveform. "phase_pinv" (the
+    paper's, arXiv 2411.15913) and "griffin_lim" take the smallest, `relu(pinv(filters) @ mel)`. They become the root mean
+    square over the channels; each channel keeps its phase ("griffin_lim": a random one) and its proportion.
 
     An iteration takes the spectrum that the last one really had and imposes the magnitudes nearest to its own that have
     the requested mel. Griffin & Lim impose the first magnitudes again and again; to leave free what the mel leaves free
     brings the sound far closer to it.
 
     Args:
-        spectrogram: of the waveform. Random phases are drawn by its first frame's place in the recording, so that a section
-            gets those of the whole.
+        spectrogram: of the waveform. A frame's random phases are drawn by its place in the recording, so that a section gets
+            those of the whole.
         peak: scalar, the largest mel amplitude of the whole recording.
-        residual: plays its part of what the content can't supply.
 
     Shape: waveform `[C, T]` at the mel's sample rate, mel `[n_mels, frames]` -> `[C, T]`
     """
@@ -180,13 +162,14 @@ def magnitude_change(
             target[:, frames] *= grain.split(asked, own, frames)
         start = torch.zeros_like(magnitude)
         if method == "phase":
-            start = magnitude * scale.spread(
-                bounded_gain(target[None, :, frames], own[None], peak[None], DETAIL_GAIN)[0]
-            )
+            start = magnitude * scale.spread(bounded_gain(target[:, frames], own, peak, DETAIL_GAIN))
         by = factor(magnitude, start, frames)
         if method == "griffin_lim":
-            phase = random_phase(slice(first_frame + frames.start, first_frame + frames.stop), by.shape[-1])
-            by = torch.polar(by, phase * scale.covered)
+            generators = (
+                torch.Generator().manual_seed(first_frame + frame) for frame in range(frames.start, frames.stop)
+            )
+            turns = torch.stack([torch.rand(by.shape[-1], generator=generator) for generator in generators])
+            by = torch.polar(by, 2 * torch.pi * turns * scale.covered)
         return spectrum * (by - 1)
 
     def again(spectrum: Tensor, frames: slice) -> Tensor:
@@ -201,14 +184,6 @@ def magnitude_change(
             spectra = grain.added(spectra)
         changed += inverse_stft(spectra, waveform, params)
     return changed
-
-
-def random_phase(frames: slice, bins: int) -> Tensor:
-    """Phases in radians `[frames, bins]`, each frame's own whatever frames are drawn with it."""
-    rows = [
-        torch.rand(bins, generator=torch.Generator().manual_seed(frame)) for frame in range(frames.start, frames.stop)
-    ]
-    return 2 * torch.pi * torch.stack(rows)
 
 
 def scale_above_band(waveform: Tensor, sample_rate: int, decibels: float, params: SpectrogramParams) -> Tensor:

@@ -88,19 +88,16 @@ class Grain:
         self.least = (PAUSE * (self.blur @ residual.level)).clamp(min=QUIET)[:, None]
 
     def split(self, wanted: Tensor, own: Tensor, frames: slice) -> Tensor:
-        """The part of what the images ask for that the content plays, as a factor; the residual plays the rest.
+        """The part of what the images ask for that the content plays, as a factor `[n_mels, frames]`; the residual plays the rest.
 
-        The content's envelope is amplified by the residual's reach at most, the share of what lies beyond left out. The powers
-        of both parts sum to that of `wanted`.
+        The content's envelope is amplified by at most the residual's reach, where all the share is taken of what lies beyond. The
+        powers of both parts sum to that of `wanted`.
 
         Args:
             wanted, own: mel amplitudes of the images and of the content at these frames, `[n_mels, frames]`.
-
-        Returns:
-            `[n_mels, frames]`
         """
-        reach = 10 ** (self.residual.reach_db / 20)
-        within = (reach * envelope(own) / envelope(wanted).clamp(min=EMPTY)).clamp(max=1)
+        most = 10 ** (self.residual.reach_db / 20)
+        within = (most * envelope(own) / envelope(wanted).clamp(min=EMPTY)).clamp(max=1)
         surplus = self.share * (1 - within.square())
         self.wanted[:, frames] = surplus.sqrt() * wanted
         return (1 - surplus).sqrt()

@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 from .backend import resample
 
 SAMPLES_PER_BLOCK = 1 << 20
+FILTERED_AT_ONCE = 100_000  # with what a filter's response adds, a transform that fits into the processor's cache
 
 
 class Waveform(Protocol):
@@ -125,8 +126,8 @@ class Filtered:
     def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
         first, last = bounds(index[1], self.shape[-1])
         filtered, half = torch.empty(self.shape[0], last - first), len(self.taps) // 2
-        for start in range(first, last, SAMPLES_PER_BLOCK):
-            end = min(start + SAMPLES_PER_BLOCK, last)
+        for start in range(first, last, FILTERED_AT_ONCE):
+            end = min(start + FILTERED_AT_ONCE, last)
             before, after = max(start - half, 0), min(end + half, self.shape[-1])
             piece = pad(self.waveform[:, before:after], (before - start + half, end + half - after))
             size = 1 << (piece.shape[1] - 1).bit_length()

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .backend import resample_with_soxr
-from .lazy import Scaled, Waveform, blocks
+from .lazy import FILTERED_AT_ONCE, Scaled, Waveform, blocks
 
 MINUS_1_DBFS = 10 ** (-1 / 20)
 GATING_BLOCK, STEP = 0.4, 0.25  # seconds, and share of a block from one to the next; BS.1770 measures nothing shorter
 CHANNEL_WEIGHTS = (1.0, 1.0, 1.0, 1.41, 1.41)  # BS.1770 has them for no more channels
 ABSOLUTE_GATE, RELATIVE_GATE = -70.0, -10.0  # LUFS, LU
-SAMPLES_AT_ONCE = 100_000  # with what decays, a transform that fits into the processor's cache
 DECAY = 0.15  # seconds after which the filters' impulse response is below -280 dB
 OFFSET = -0.691  # dB: a sine of 997 Hz at full scale has -3.01 LUFS
 PEAK_BLOCK = 1 << 18
@@ -57,7 +56,7 @@ def loudness(waveform: Waveform, sample_rate: int) -> float:
     return 10 * math.log10(power) if power > 0 else -math.inf
 
 
-def integrated_loudness(waveform: Waveform, sample_rate: int, at_once: int = SAMPLES_AT_ONCE) -> float:
+def integrated_loudness(waveform: Waveform, sample_rate: int, at_once: int = FILTERED_AT_ONCE) -> float:
     """LUFS of `[C, T]`, 1 to 5 channels of at least 0.4 s; minus infinity below the absolute gate of -70 LUFS.
 
     These are pyloudnorm's readings (`tests/unit/audio/test_loudness.py`). It filters the whole clip at once, in float64: 2.5 GB
