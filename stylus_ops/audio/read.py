@@ -233,7 +233,7 @@ def _is_joined(path: Path, form: str) -> bool:
     if form not in HEADS:
         return False
     heads, block = 0, b""
-    with path.open("rb") as content:
+    with suppress(FileNotFoundError), path.open("rb") as content:  # one deleted meanwhile is read from its open file
         while more := content.read(SCANNED_BYTES):
             block = block[1 - HEAD_BYTES :] + more
             heads += len(HEADS[form].findall(block))
