@@ -9,7 +9,7 @@ sampling, which reads them.
 `disk`                   files that are there in full or not at all, and a lock
 
 `audio`                  sound
-  `audio.backend`        resampling and the mel filterbank, torchaudio's or soxr's and librosa's
+  `audio.backend`        resampling, torchaudio's or soxr's
   `audio.geometry`       the geometry of an image: presets, units, what follows from them
   `audio.read`           reading recordings and the sound of videos, within what a file of its size can hold
   `audio.write`          writing wav, flac, mp3 and opus

@@ -1,4 +1,4 @@
-"""Resampling, torchaudio's or soxr's where torchaudio cannot load, and the mel filterbank.
+"""Resampling, torchaudio's or soxr's where torchaudio cannot load.
 
 A CPU-only or ROCm torch, or a torchaudio built for another torch, raises on import. Both backends are tested equal.
 """
@@ -9,6 +9,7 @@ import math
 import sys
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,28 +55,7 @@ def resample_with_soxr(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor
     import soxr
 
     length = -(-waveform.shape[-1] * to_rate // from_rate)
-    channels_last = waveform.reshape(-1, waveform.shape[-1]).t().contiguous().numpy()
+    channels_last = np.ascontiguousarray(waveform.reshape(-1, waveform.shape[-1]).numpy().T)
     resampled = torch.from_numpy(soxr.resample(channels_last, from_rate, to_rate, quality="VHQ")).t()[:, :length]
     padded = torch.nn.functional.pad(resampled, (0, length - resampled.shape[-1]))
     return padded.reshape(*waveform.shape[:-1], length)
-
-
-def hz_to_mel(hertz: float) -> float:
-    """HTK's mel scale."""
-    return 2595 * math.log10(1 + hertz / 700)
-
-
-def mel_filterbank(n_freqs: int, f_min: float, f_max: float, n_mels: int, sample_rate: int) -> Tensor:
-    """Triangular filters on the HTK mel scale from `f_min` to `f_max` Hz, each of peak 1 (no area normalisation).
-
-    Written out because torchaudio may be missing and librosa's takes a second to import; both are tested equal.
-
-    Shape: `[n_freqs, n_mels]` over the frequencies `linspace(0, sample_rate / 2, n_freqs)`.
-    """
-    edges = 700 * (
-        10 ** (torch.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2, dtype=torch.float64) / 2595) - 1
-    )
-    frequencies = torch.linspace(0, sample_rate / 2, n_freqs, dtype=torch.float64)[:, None]
-    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    rising, falling = (frequencies - left) / (centre - left), (right - frequencies) / (right - centre)
-    return torch.minimum(rising, falling).clamp(min=0).float()

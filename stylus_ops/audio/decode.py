@@ -15,9 +15,9 @@ from .detail import with_own_detail
 from .edges import keep_edges
 from .finish import finish
 from .geometry import SpectrogramParams
-from .grain import Residual, panning, shaped, split
-from .mel import band_filters, channel_rms, covered_bins, interpolation, mel_amplitudes, nearest_magnitudes
-from .stft import filter_stft
+from .grain import Grain, Residual
+from .mel import channel_rms, mel_amplitudes, mel_scale
+from .stft import changed_spectra, filter_stft, inverse_stft
 from .windows import Spectrogram, windows_to_mel
 
 GRIFFIN_LIM_ITERS = 32
@@ -38,10 +38,8 @@ def decode(
 
     Args:
         images: `[B * windows, n_mels, width, 3]` in 0..1, cut like the images of `spectrogram`.
-        decoding: its method "phase" keeps the content's phase and takes the images' magnitudes, with the content's own detail
-            where a mel band has no say. "phase_pinv" takes the smallest magnitudes that have the images' mel, as the paper
-            does (Stylus, arXiv 2411.15913). "gain" filters the content by the ratio of the images to the reference; it
-            adds no energy where the content has none. "griffin_lim" starts from random phase (Griffin & Lim 1984).
+        decoding: its method "gain" filters the content by the ratio of the images to the reference; it adds no energy where the
+            content has none. The others are those of `magnitude_change`.
         reference: images that stand for the unchanged content, such as its VAE round trip; only "gain" uses them.
             Without them the content itself is the reference. Shaped as `images`.
         residual: of the styles, which plays what the content can't supply; without one nothing does.
@@ -67,61 +65,35 @@ def decode_band(
     reference: Tensor | None = None,
     residual: Residual | None = None,
 ) -> Tensor:
-    """`decode` without what depends on the whole clip: its levels are those that the images ask for.
-
-    Args:
-        images, spectrogram, decoding, reference, residual: as for `decode`.
-
-    Returns:
-        `[B, C, T]` float32 at `spectrogram.sample_rate`.
-
-    Raises:
-        ValueError: as `decode` does.
-    """
-    method = decoding.decode
-    params, rate, first_frame = spectrogram.params, spectrogram.sample_rate, spectrogram.first_frame
-    iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
+    """`decode` without what depends on the whole clip: its levels are those that the images ask for."""
+    params, rate = spectrogram.params, spectrogram.sample_rate
     mel = windows_to_mel(images, spectrogram)
-    if method == "gain":
-        gain = bounded_gain(mel, _reference_mel(reference, spectrogram), spectrogram.peak, decoding.gain_db)
-
-    def change(clip: int, in_band: Tensor) -> Tensor:
-        if method == "gain":
-            return gain_change(in_band, gain[clip], params)
-        own = mel_amplitudes(in_band[None], params)[0]
-        wanted, grain = with_own_detail(mel[clip], own, decoding.detail), torch.zeros(())
-        if residual is not None and decoding.grain > 0:
-            factor, surplus = split(mel[clip], own, residual.reach_db, decoding.grain)
-            wanted = factor * wanted
-            played = residual.part(first_frame * params.hop_length, in_band.shape[-1])
-            grain = shaped(played * panning(in_band, params), residual.level, surplus, params)
-        peak = spectrogram.peak[clip]
-        return magnitude_change(in_band, wanted, params, peak, iterations, method, first_frame) + grain
-
+    if decoding.decode == "gain":
+        if reference is None:
+            own = mel_amplitudes(resample(spectrogram.waveform, rate, params.sample_rate), params)
+        else:
+            own = windows_to_mel(reference, spectrogram)
+        mel = bounded_gain(mel, own, spectrogram.peak[:, None, None], decoding.gain_db)
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
         content = scale_above_band(original, rate, decoding.above_band_db, params)
-        changed = change(clip, resample(content, rate, params.sample_rate))
-        output = resample(changed, params.sample_rate, rate)[:, : content.shape[-1]]
+        in_band, asked = resample(content, rate, params.sample_rate), mel[clip]
+        if decoding.decode == "gain":
+            change = gain_change(in_band, asked, params)
+        else:
+            change = magnitude_change(in_band, asked, spectrogram, spectrogram.peak[clip], decoding, residual)
+        output = resample(change, params.sample_rate, rate)[:, : content.shape[-1]]
         output += content
         decoded[clip] = keep_edges(output, content, rate)[:, :]
     return decoded
 
 
-def _reference_mel(reference: Tensor | None, spectrogram: Spectrogram) -> Tensor:
-    if reference is not None:
-        return windows_to_mel(reference, spectrogram)
-    params = spectrogram.params
-    waveform = resample(spectrogram.waveform, spectrogram.sample_rate, params.sample_rate)
-    return mel_amplitudes(waveform, params)
-
-
 def bounded_gain(mel: Tensor, reference: Tensor, peak: Tensor, gain_db: float) -> Tensor:
-    """`mel / reference` as a factor between -`gain_db` and `gain_db` in dB; 1 where both are silent.
+    """`mel / reference` as a factor between -`gain_db` and `gain_db` in dB; 1 where both are far below the clip's peak.
 
-    Shape: mel, reference `[B, n_mels, frames]`, peak `[B]` -> `[B, n_mels, frames]`
+    Shape: mel, reference `[..., n_mels, frames]`, peak that broadcasts to it.
     """
-    floor = (GAIN_FLOOR * peak).clamp(min=torch.finfo(torch.float32).tiny)[:, None, None]
+    floor = (GAIN_FLOOR * peak).clamp(min=torch.finfo(torch.float32).tiny)
     limit = 10 ** (gain_db / 20)
     return ((mel + floor) / (reference + floor)).clamp(1 / limit, limit)
 
@@ -131,86 +103,87 @@ def gain_change(waveform: Tensor, gain: Tensor, params: SpectrogramParams) -> Te
 
     Shape: waveform `[C, T]` at `params.sample_rate`, gain `[n_mels, frames]` -> `[C, T]`
     """
-
-    def change(spectrum: Tensor, frames: slice) -> Tensor:
-        return spectrum * ((gain[:, frames].t() - 1) @ interpolation(params))
-
-    return filter_stft(waveform, change, params)
+    scale = mel_scale(params)
+    return filter_stft(waveform, lambda spectrum, frames: spectrum * scale.spread(gain[:, frames] - 1), params)
 
 
 def magnitude_change(
     waveform: Tensor,
     mel: Tensor,
-    params: SpectrogramParams,
+    spectrogram: Spectrogram,
     peak: Tensor,
-    iterations: int = 0,
-    method: str = "phase",
-    first_frame: int = 0,
+    decoding: Decoding,
+    residual: Residual | None = None,
 ) -> Tensor:
-    """What is added to a waveform to give it the magnitudes of `mel`.
+    """What is added to a waveform to give it the magnitudes of `mel`, with `decoding`'s share of its own detail.
 
     A mel does not fix the magnitudes: 4000 bins have 512 mel bands. Of all that have it, "phase" takes those nearest to
-    the content's own after the gain of `gain_change`, so that an unchanged mel gives back the very waveform; "phase_pinv"
-    and "griffin_lim" take the smallest, `relu(pinv(filters) @ mel)`. They become the root mean square over the channels;
-    each channel keeps its phase ("griffin_lim": a random one) and its proportion.
+    the content's own after the gain of `gain_change`, so that an unchanged mel gives back the very waveform. "phase_pinv" (the
+    paper's, arXiv 2411.15913) and "griffin_lim" take the smallest, `relu(pinv(filters) @ mel)`. They become the root mean
+    square over the channels; each channel keeps its phase ("griffin_lim": a random one) and its proportion.
 
     An iteration takes the spectrum that the last one really had and imposes the magnitudes nearest to its own that have
     the requested mel. Griffin & Lim impose the first magnitudes again and again; to leave free what the mel leaves free
     brings the sound far closer to it.
 
     Args:
+        spectrogram: of the waveform. A frame's random phases are drawn by its place in the recording, so that a section gets
+            those of the whole.
         peak: scalar, the largest mel amplitude of the whole recording.
-        first_frame: of this waveform in the recording that it is a section of. Random phases are drawn by it, so that a section
-            gets those of the whole.
 
-    Shape: waveform `[C, T]` at `params.sample_rate`, mel `[n_mels, frames]` -> `[C, T]`
+    Shape: waveform `[C, T]` at the mel's sample rate, mel `[n_mels, frames]` -> `[C, T]`
     """
     # Let X[c, k] be a frame's spectrum in channel c and bin k, r[k] = sqrt(mean_c |X[c, k]|^2) its magnitude over the
     # channels, F the filters and m the mel that is asked for. The magnitudes that have this mel are those w >= 0 with
-    # w F = m. F has far fewer bands than bins, so there are many; `nearest_magnitudes` takes those nearest to a start s:
+    # w F = m. F has far fewer bands than bins, so there are many; `MelScale.nearest` takes those nearest to a start s:
     #     w = relu(s + (m - s F) pinv(F))
     # which has the mel m wherever relu cuts nothing. With s = 0 that is the smallest, relu(m pinv(F)). For
     # "phase" s = r (g I), the content under the bounded gain g = m / (r F) of each band, which I interpolates between the mel
     # centres: where m = r F, g is 1 and s = w = r, and nothing changes.
     # One factor w / r for all channels gives them the root mean square w and keeps phases and proportions. Bins that no
-    # filter covers have the factor 1. filter_stft is linear, so what is added to the sound is the STFT's inverse of
+    # filter covers have the factor 1. The STFT is linear, so what is added to the sound is its inverse of
     # X w / r - X = X (w / r - 1): a zero change adds zero samples, not a rounded copy of the waveform.
-    covered = covered_bins(params)
+    params, method, first_frame = spectrogram.params, decoding.decode, spectrogram.first_frame
+    scale, target = mel_scale(params), torch.empty_like(mel)
+    iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
+    grain = None
+    if residual is not None and decoding.grain > 0:
+        grain = Grain(residual, waveform, first_frame, decoding.grain, params)
 
-    def scale(magnitude: Tensor, start: Tensor, frames: slice) -> Tensor:
-        wanted = nearest_magnitudes(start, mel[:, frames], params)
-        return torch.where(covered, wanted / magnitude.clamp(min=SILENT), 1)
+    def factor(magnitude: Tensor, start: Tensor, frames: slice) -> Tensor:
+        wanted = scale.nearest(start, target[:, frames])
+        return torch.where(scale.covered, wanted / magnitude.clamp(min=SILENT), 1)
 
     def first(spectrum: Tensor, frames: slice) -> Tensor:
         magnitude = channel_rms(spectrum)
+        own, asked = scale.amplitudes(magnitude), mel[:, frames]
+        target[:, frames] = with_own_detail(asked, own, decoding.detail)
+        if grain is not None:
+            target[:, frames] *= grain.split(asked, own, frames)
         start = torch.zeros_like(magnitude)
         if method == "phase":
-            own = (magnitude @ band_filters(params)).t()
-            gain = bounded_gain(mel[None, :, frames], own[None], peak[None], DETAIL_GAIN)[0]
-            start = magnitude * (gain.t() @ interpolation(params))
-        factor = scale(magnitude, start, frames)
+            start = magnitude * scale.spread(bounded_gain(target[:, frames], own, peak, DETAIL_GAIN))
+        by = factor(magnitude, start, frames)
         if method == "griffin_lim":
-            phase = random_phase(slice(first_frame + frames.start, first_frame + frames.stop), factor.shape[-1])
-            factor = torch.polar(factor, phase * covered)
-        return spectrum * (factor - 1)
+            generators = (
+                torch.Generator().manual_seed(first_frame + frame) for frame in range(frames.start, frames.stop)
+            )
+            turns = torch.stack([torch.rand(by.shape[-1], generator=generator) for generator in generators])
+            by = torch.polar(by, 2 * torch.pi * turns * scale.covered)
+        return spectrum * (by - 1)
 
     def again(spectrum: Tensor, frames: slice) -> Tensor:
         magnitude = channel_rms(spectrum)
-        return spectrum * (scale(magnitude, magnitude, frames) - 1)
+        return spectrum * (factor(magnitude, magnitude, frames) - 1)
 
     # Overlapping frames disagree, so the sum has not quite the magnitudes w. Its own spectrum is the next X, and s = r.
-    estimate = waveform + filter_stft(waveform, first, params)
-    for _ in range(iterations):
-        estimate += filter_stft(estimate, again, params)
-    return estimate - waveform
-
-
-def random_phase(frames: slice, bins: int) -> Tensor:
-    """Phases in radians `[frames, bins]`, each frame's own whatever frames are drawn with it."""
-    rows = [
-        torch.rand(bins, generator=torch.Generator().manual_seed(frame)) for frame in range(frames.start, frames.stop)
-    ]
-    return 2 * torch.pi * torch.stack(rows)
+    changed = torch.zeros_like(waveform)
+    for turn, change in enumerate([first, *[again] * iterations]):
+        spectra = changed_spectra(waveform + changed if turn else waveform, change, params)
+        if grain is not None and turn == iterations:
+            spectra = grain.added(spectra)
+        changed += inverse_stft(spectra, waveform, params)
+    return changed
 
 
 def scale_above_band(waveform: Tensor, sample_rate: int, decibels: float, params: SpectrogramParams) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..disk import write_atomically
-from .backend import hz_to_mel, resample
+from .backend import resample
 from .geometry import PRESETS, SpectrogramParams
-from .mel import mel_amplitudes
+from .mel import hz_to_mel, mel_amplitudes
 
 FIGURE_SUFFIXES = (".png", ".jpg", ".webp")
 RANGE_DB = 80.0
@@ -28,6 +29,7 @@ WIDTH = LEFT + PLOT_WIDTH + GAP + EQ_WIDTH + GAP + BAR_WIDTH + BAR_LABELS
 HERTZ = (100, 500, 1000, 2000, 5000, 10000)
 CURVE_WIDTH, CURVE_LOWEST = 640, 40  # pixels, Hz
 CURVE_HERTZ = (100, 500, 2000, 10000)  # that have a label
+SPACINGS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 7200, 36000)  # seconds between labels, seven at most
 GREY, CURVE = (170, 170, 170), (181, 54, 122)
 MAGMA = np.array(
     [(0, 0, 4), (28, 16, 68), (79, 18, 123), (129, 37, 129), (181, 54, 122), (229, 89, 100), (251, 135, 97),
@@ -82,9 +84,11 @@ def draw(panels: Sequence[Panel], title: str = "") -> Figure:
     """
     seconds = panels[0].seconds
     heading = _lines(title, WIDTH - 2 * GAP)
-    captions = [_lines(_caption(panel, seconds), PLOT_WIDTH) for panel in panels]
-    height, plots = len(heading) * LINE, []
-    for caption in captions:
+    height, captions, plots = len(heading) * LINE, [], []
+    for panel in panels:
+        longer = panel.seconds > 1.01 * seconds
+        cut = f" (the first {_clock(seconds)} of {_clock(panel.seconds)})" if longer else ""
+        captions.append(caption := _lines(panel.title + cut, PLOT_WIDTH))
         top = height + len(caption) * LINE + TOP
         plots.append((LEFT, top, LEFT + PLOT_WIDTH, top + PLOT_HEIGHT))
         height = top + PLOT_HEIGHT + BOTTOM
@@ -105,7 +109,7 @@ def draw(panels: Sequence[Panel], title: str = "") -> Figure:
 def draw_curve(frequencies: Tensor, decibels: Tensor) -> Image.Image:
     """A gain in dB over frequencies in Hz, on a logarithmic axis from 40 Hz to the highest of them."""
     image = Image.new("RGB", (LEFT + CURVE_WIDTH + LEFT // 2, LINE + PLOT_HEIGHT + BOTTOM), "white")
-    pen, font = ImageDraw.Draw(image), ImageFont.load_default(LETTERS)
+    pen = ImageDraw.Draw(image)
     shown = frequencies >= CURVE_LOWEST
     hertz, gain = frequencies[shown].numpy(), decibels[shown].numpy()
     most = max(6.0, 6 * np.ceil(np.abs(gain).max() / 6))
@@ -119,31 +123,30 @@ def draw_curve(frequencies: Tensor, decibels: Tensor) -> Image.Image:
 
     for level in np.linspace(-most, most, 5):
         pen.line((LEFT, float(y(level)), LEFT + CURVE_WIDTH, float(y(level))), GREY)
-        pen.text((LEFT - 8, float(y(level))), f"{level:+g} dB" if level else "0 dB", "black", font, anchor="rm")
+        pen.text((LEFT - 8, float(y(level))), f"{level:+g} dB" if level else "0 dB", "black", _font(), anchor="rm")
     for frequency in (CURVE_LOWEST, *HERTZ, 20000):
         if frequency <= 1.01 * hertz[-1]:
             at = float(x(frequency))
             pen.line((at, LINE, at, LINE + PLOT_HEIGHT), GREY)
             if frequency in CURVE_HERTZ:
-                pen.text((at, LINE + PLOT_HEIGHT + 7), _pitch(frequency), "black", font, anchor="mt")
+                pen.text((at, LINE + PLOT_HEIGHT + 7), _pitch(frequency), "black", _font(), anchor="mt")
     pen.line(list(zip(x(hertz).tolist(), y(gain).tolist(), strict=True)), CURVE, width=4)
     return image
 
 
 def _draw_spectrogram(image: Image.Image, panel: Panel, seconds: float, corner: tuple[int, int]) -> None:
-    shown = round(panel.mel.shape[1] * min(1.0, seconds / panel.seconds))
-    width = round(PLOT_WIDTH * min(1.0, panel.seconds / seconds))
-    colours = _colours(_decibels(panel.mel))
-    if shown < panel.mel.shape[1]:
-        colours = colours.crop((0, 0, max(1, shown), colours.height))
-    image.paste(colours.resize((max(1, width), PLOT_HEIGHT), Image.Resampling.BOX), corner)
+    shown = max(1, round(panel.mel.shape[1] * min(1.0, seconds / panel.seconds)))
+    width = max(1, round(PLOT_WIDTH * min(1.0, panel.seconds / seconds)))
+    level = panel.mel.numpy() / max(float(panel.mel.max()), 1e-12)
+    colours = _colours(20 * np.log10(level[:, :shown].clip(10 ** (-RANGE_DB / 20))))
+    image.paste(colours.resize((width, PLOT_HEIGHT), Image.Resampling.BOX), corner)
 
 
 def _tick(pen: ImageDraw.ImageDraw, x: float, y: float, label: str, side: str) -> None:
     """A short line from a place of a plot's edge to the "left", "right" or "bottom", and a label behind it."""
     (right, down), anchor = {"left": ((-1, 0), "rm"), "right": ((1, 0), "lm"), "bottom": ((0, 1), "mt")}[side]
     pen.line((x, y, x + 5 * right, y + 5 * down), "black")
-    pen.text((x + 8 * right, y + 8 * down), label, "black", ImageFont.load_default(LETTERS), anchor)
+    pen.text((x + 8 * right, y + 8 * down), label, "black", _font(), anchor)
 
 
 def _draw_axes(pen: ImageDraw.ImageDraw, panel: Panel, seconds: float, top: int) -> None:
@@ -152,7 +155,7 @@ def _draw_axes(pen: ImageDraw.ImageDraw, panel: Panel, seconds: float, top: int)
         if hertz <= panel.params.f_max:
             y = bottom - PLOT_HEIGHT * hz_to_mel(hertz) / hz_to_mel(panel.params.f_max)
             _tick(pen, LEFT - 1, y, _pitch(hertz), "left")
-    for second in np.arange(0, seconds, _spacing(seconds)):
+    for second in np.arange(0, seconds, next(spacing for spacing in SPACINGS if seconds / spacing <= 6)):
         _tick(pen, LEFT + PLOT_WIDTH * second / seconds, bottom, _clock(second), "bottom")
 
 
@@ -191,36 +194,18 @@ def _average_spectrum(panel: Panel) -> np.ndarray:
     return 10 * np.log10(rows / rows.sum())
 
 
-def _decibels(mel: Tensor) -> np.ndarray:
-    """Amplitudes in dB below the largest, low frequencies first, at least `-RANGE_DB`."""
-    amplitude = mel.numpy()
-    floor = 10 ** (-RANGE_DB / 20)
-    return 20 * np.log10(np.maximum(amplitude / max(amplitude.max(), 1e-12), floor))
-
-
 def _colours(decibels: np.ndarray) -> Image.Image:
-    """The first row of `decibels` becomes the lowest of the image."""
+    """`-RANGE_DB` to 0 dB from dark to bright; the first row of `decibels` becomes the lowest of the image."""
     position = (1 + decibels[::-1] / RANGE_DB) * (len(MAGMA) - 1)
     channels = [np.interp(position, range(len(MAGMA)), channel) for channel in MAGMA.T]
     return Image.fromarray(np.stack(channels, -1).astype(np.uint8))
 
 
-def _spacing(duration: float) -> float:
-    """Seconds between labels, at most seven of them."""
-    return next(s for s in (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 7200, 36000) if duration / s <= 6)
-
-
-def _caption(panel: Panel, seconds: float) -> str:
-    """Its title and, where it is longer than `seconds`, how much of it is shown."""
-    cut = f" (the first {_clock(seconds)} of {_clock(panel.seconds)})" if panel.seconds > seconds * 1.01 else ""
-    return panel.title + cut
-
-
 def _lines(text: str, width: float) -> list[str]:
     """The text broken between words where it is wider than `width` pixels."""
-    font, lines = ImageFont.load_default(LETTERS), list[str]()
+    lines = list[str]()
     for word in text.split():
-        if lines and font.getlength(longer := f"{lines[-1]} {word}") <= width:
+        if lines and _font().getlength(longer := f"{lines[-1]} {word}") <= width:
             lines[-1] = longer
         else:
             lines.append(word)
@@ -229,7 +214,12 @@ def _lines(text: str, width: float) -> list[str]:
 
 def _write(pen: ImageDraw.ImageDraw, lines: Sequence[str], left: int, bottom: int) -> None:
     for number, line in enumerate(reversed(lines)):
-        pen.text((left, bottom - number * LINE), line, "black", ImageFont.load_default(LETTERS), anchor="ls")
+        pen.text((left, bottom - number * LINE), line, "black", _font(), anchor="ls")
+
+
+@lru_cache(1)
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(LETTERS)
 
 
 def _pitch(hertz: int) -> str:

@@ -50,15 +50,15 @@ def balanced(waveform: Waveform, content: Waveform) -> Waveform:
 
     Shape: both `[C, T]` -> `[C, T]`
     """
-    own, wanted = (
-        power.clamp(min=SILENT_CHANNEL * float(power.max())) for power in map(channel_power, (waveform, content))
-    )
+
+    def power(sound: Waveform) -> Tensor:
+        channels = sum(
+            (piece.double().square().sum(1) for piece in blocks(sound)), torch.zeros(sound.shape[0]).double()
+        )
+        return channels.clamp(min=SILENT_CHANNEL * float(channels.max()))
+
+    own, wanted = power(waveform), power(content)
     stray = decibels(own) - decibels(wanted)
     stray -= (stray * own).sum() / own.sum().clamp(min=torch.finfo(own.dtype).tiny)
     gain = stray.clamp(-BALANCE / 2, BALANCE / 2) - stray
     return Scaled(waveform, 10 ** (gain / 20)[:, None].float()) if gain.any() else waveform
-
-
-def channel_power(waveform: Waveform) -> Tensor:
-    """Sum of squares of each channel: `[C, T]` -> `[C]` float64."""
-    return sum((piece.double().square().sum(1) for piece in blocks(waveform)), torch.zeros(waveform.shape[0]).double())

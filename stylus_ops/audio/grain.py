@@ -6,7 +6,8 @@ by a gain that varies slowly, so that its bursts survive: a gain frame by frame 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,8 +17,8 @@ from torch import Tensor
 from .backend import resample
 from .detail import EMPTY, blur, envelope
 from .geometry import SpectrogramParams
-from .mel import channel_rms, interpolation, mel_amplitudes
-from .stft import filter_stft, hann_window
+from .mel import channel_rms, mel_amplitudes, mel_scale
+from .stft import hann_window, stft
 from .tone import Reference
 
 SECONDS = 20  # of each style that are kept
@@ -70,6 +71,59 @@ class Residual(NamedTuple):
         return torch.stack([loop[:, at % loop.shape[-1]] for loop in self.loops]).sum(0)
 
 
+class Grain:
+    """The residual as a section of the content plays it, a block of frames after another.
+
+    Args:
+        content: `[C, T]` at `params.sample_rate`.
+        first_frame: of the section in the recording.
+        share: of the power that lies beyond the content's reach, 0 to 1, which the residual plays.
+    """
+
+    def __init__(self, residual: Residual, content: Tensor, first_frame: int, share: float, params: SpectrogramParams):
+        self.residual, self.share, self.params = residual, share, params
+        self.played = residual.part(first_frame * params.hop_length, content.shape[-1]) * panning(content, params)
+        self.wanted, self.own = torch.empty(2, params.n_mels, params.count_frames(content.shape[-1]))
+        self.blur = blur(params.n_mels, BANDS * params.n_mels)
+        self.least = (PAUSE * (self.blur @ residual.level)).clamp(min=QUIET)[:, None]
+
+    def split(self, wanted: Tensor, own: Tensor, frames: slice) -> Tensor:
+        """The part of what the images ask for that the content plays, as a factor `[n_mels, frames]`; the residual plays the rest.
+
+        The content's envelope is amplified by at most the residual's reach, where all the share is taken of what lies beyond. The
+        powers of both parts sum to that of `wanted`.
+
+        Args:
+            wanted, own: mel amplitudes of the images and of the content at these frames, `[n_mels, frames]`.
+        """
+        most = 10 ** (self.residual.reach_db / 20)
+        within = (most * envelope(own) / envelope(wanted).clamp(min=EMPTY)).clamp(max=1)
+        surplus = self.share * (1 - within.square())
+        self.wanted[:, frames] = surplus.sqrt() * wanted
+        return (1 - surplus).sqrt()
+
+    def added(self, spectra: Iterable[tuple[slice, Tensor]]) -> Iterator[tuple[slice, Tensor]]:
+        """Spectra `[C, frames, band_bins]` of consecutive frames, with that of the residual added once all that its gain
+        depends on is known."""
+        waiting = deque[tuple[slice, Tensor, Tensor]]()
+        for frames, spectrum in spectra:
+            residual = stft(self.played, frames, self.params)
+            self.own[:, frames] = mel_scale(self.params).amplitudes(channel_rms(residual))
+            waiting.append((frames, spectrum, residual))
+            while waiting and waiting[0][0].stop + reach(self.params) <= frames.stop:
+                yield self._sum(*waiting.popleft())
+        yield from (self._sum(*block) for block in waiting)
+
+    def _sum(self, frames: slice, spectrum: Tensor, residual: Tensor) -> tuple[slice, Tensor]:
+        around = slice(max(frames.start - reach(self.params), 0), frames.stop + reach(self.params))
+        wanted, own = (
+            over_time(self.blur @ mel[:, around].square(), self.params)[:, frames.start - around.start :]
+            for mel in (self.wanted, self.own)
+        )
+        gain = (wanted / own.maximum(self.least)).sqrt().clamp(max=MOST)[:, : frames.stop - frames.start]
+        return frames, spectrum + residual * mel_scale(self.params).spread(gain)
+
+
 def without_tones(waveform: Tensor) -> Tensor:
     """What is left of a waveform when its steady tones are taken away: medians of its magnitudes over time and over frequency
     tell both apart (Fitzgerald, DAFx 2010; with the margin of Driedger, Mueller & Disch, ISMIR 2014).
@@ -98,42 +152,6 @@ def seamless(waveform: Tensor, fade: int) -> Tensor:
     return loop
 
 
-def split(wanted: Tensor, own: Tensor, reach_db: float, grain: float) -> tuple[Tensor, Tensor]:
-    """What the images ask for in two parts: the content's, as a factor, and the residual's, as a mel.
-
-    Args:
-        wanted, own: mel amplitudes of the images and of the content, `[n_mels, frames]`.
-        reach_db: the content's envelope is amplified by at most this much, where the residual does all that lies beyond.
-        grain: share of its power that it does, 0 to 1.
-
-    Returns:
-        both `[n_mels, frames]`; the power of `factor * wanted` and of the mel sum to that of `wanted`.
-    """
-    within = (10 ** (reach_db / 20) * envelope(own) / envelope(wanted).clamp(min=EMPTY)).clamp(max=1)
-    surplus = grain * (1 - within.square())
-    return (1 - surplus).sqrt(), surplus.sqrt() * wanted
-
-
-def shaped(residual: Tensor, level: Tensor, mel: Tensor, params: SpectrogramParams) -> Tensor:
-    """The residual with the mel, as far as a gain gives it that varies slowly.
-
-    Args:
-        level: mean power of each band of the residual, `[n_mels]`.
-
-    Shape: residual `[C, T]` at `params.sample_rate`, mel `[n_mels, frames]` -> `[C, T]`
-    """
-
-    def smooth(mel: Tensor) -> Tensor:
-        return over_time(blur(params.n_mels, BANDS * params.n_mels) @ mel.square(), params)
-
-    own = mel_amplitudes(residual[None], params)[0]
-    least = (PAUSE * (blur(params.n_mels, BANDS * params.n_mels) @ level)).clamp(min=QUIET)[:, None]
-    gain = (smooth(mel) / smooth(own).maximum(least)).sqrt().clamp(max=MOST)
-    return filter_stft(
-        residual, lambda spectrum, frames: spectrum * (gain[:, frames].t() @ interpolation(params)), params
-    )
-
-
 def panning(waveform: Tensor, params: SpectrogramParams) -> Tensor:
     """How loud each channel is beside the others from moment to moment: factors `[C, T]` with a mean square of 1."""
     power = over_time(F.avg_pool1d(waveform.square(), params.hop_length, ceil_mode=True), params) + QUIET
@@ -144,7 +162,11 @@ def panning(waveform: Tensor, params: SpectrogramParams) -> Tensor:
 
 def over_time(power: Tensor, params: SpectrogramParams) -> Tensor:
     """Power averaged over neighbouring frames, without a frame before the first or after the last: `[n, frames]`, as it was."""
-    deviation = TIME * params.sample_rate / params.hop_length
-    reach = round(4 * deviation)
-    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / deviation).square())
-    return F.conv1d(power[:, None], (weights / weights.sum())[None, None], padding=reach)[:, 0]
+    deviation, around = TIME * params.sample_rate / params.hop_length, reach(params)
+    weights = torch.exp(-0.5 * (torch.arange(-around, around + 1) / deviation).square())
+    return F.conv1d(power[:, None], (weights / weights.sum())[None, None], padding=around)[:, 0]
+
+
+def reach(params: SpectrogramParams) -> int:
+    """Frames before and after one that `over_time` averages."""
+    return round(4 * TIME * params.sample_rate / params.hop_length)

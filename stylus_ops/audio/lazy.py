@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 from .backend import resample
 
 SAMPLES_PER_BLOCK = 1 << 20
+FILTERED_AT_ONCE = 100_000  # with what a filter's response adds, a transform that fits into the processor's cache
 
 
 class Waveform(Protocol):
@@ -64,12 +65,13 @@ class Scaled:
         if not self.block:
             return samples * self.gain
         assert isinstance(self.gain, Tensor)
-        # Twice the distance from the middle of block 0, in whole numbers: a sample's gain is the same in every piece it is read in.
-        twice = 2 * torch.arange(first, first + samples.shape[-1]) + 1 - self.block
-        before = twice.div(2 * self.block, rounding_mode="floor")
-        share = (twice - 2 * self.block * before).to(self.gain.dtype) / (2 * self.block)
-        left, right = (self.gain[index.clamp(0, len(self.gain) - 1)] for index in (before, before + 1))
-        return samples * torch.lerp(left, right, share).to(samples.dtype)
+        # From the middle of a block to that of the next, over and over: a sample's gain is the same in every piece it is read in.
+        first, last = (sample - self.block // 2 for sample in (first, last))
+        before = torch.arange(first // self.block, -(-last // self.block))
+        left, right = (self.gain[index.clamp(0, len(self.gain) - 1), None] for index in (before, before + 1))
+        share = (torch.arange(self.block) + (1 - self.block % 2) / 2).to(self.gain.dtype) / self.block
+        curve = torch.lerp(left, right, share).flatten()
+        return samples * curve[first % self.block :][: samples.shape[-1]].to(samples.dtype)
 
 
 class Mixed:
@@ -124,8 +126,8 @@ class Filtered:
     def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
         first, last = bounds(index[1], self.shape[-1])
         filtered, half = torch.empty(self.shape[0], last - first), len(self.taps) // 2
-        for start in range(first, last, SAMPLES_PER_BLOCK):
-            end = min(start + SAMPLES_PER_BLOCK, last)
+        for start in range(first, last, FILTERED_AT_ONCE):
+            end = min(start + FILTERED_AT_ONCE, last)
             before, after = max(start - half, 0), min(end + half, self.shape[-1])
             piece = pad(self.waveform[:, before:after], (before - start + half, end + half - after))
             size = 1 << (piece.shape[1] - 1).bit_length()

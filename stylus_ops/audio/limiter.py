@@ -40,14 +40,19 @@ def match_loudness(
     Shape: both `[C, T]` -> `[C, T]`
     """
     wanted, own = loudness(content, sample_rate), loudness(waveform, sample_rate)
-    gain = wanted - own
-    if not math.isfinite(gain):
+    missing = wanted - own
+    if not math.isfinite(missing):
         return limit_true_peak(waveform, sample_rate, ceiling)
-    output: Waveform = Scaled(waveform, 10 ** (gain / 20))
-    if limiter and true_peak(output, sample_rate) > ceiling:
-        output = _limit_to(wanted, output, sample_rate, ceiling)
-    output = limit_true_peak(output, sample_rate, ceiling)
-    missing = wanted - loudness(output, sample_rate)
+    output: Waveform = Scaled(waveform, 10 ** (missing / 20))
+    peaks, block = true_peaks(waveform, sample_rate)
+    peaks *= 10 ** (missing / 20)
+    peak, missing = float(peaks.max()), 0.0
+    if limiter and peak > ceiling:
+        output, missing = _limit_to(wanted, output, peaks, block, sample_rate, ceiling)
+        peak = true_peak(output, sample_rate)
+    if peak > ceiling:
+        output = Scaled(output, ceiling / peak)
+        missing += 20 * math.log10(peak / ceiling)
     if missing > WORTH_A_WARNING:
         logger.warning(
             "the output is %.1f LU quieter than the content, since its peaks leave no room: %s", missing, remedy
@@ -55,9 +60,10 @@ def match_loudness(
     return output
 
 
-def _limit_to(wanted: float, waveform: Waveform, sample_rate: int, ceiling: float) -> Waveform:
-    """Limit the waveform, amplified by what that takes from its loudness."""
-    peaks, block = true_peaks(waveform, sample_rate)
+def _limit_to(
+    wanted: float, waveform: Waveform, peaks: Tensor, block: int, sample_rate: int, ceiling: float
+) -> tuple[Waveform, float]:
+    """Limit the waveform, amplified by what that takes from its loudness; the LU that are missing still."""
     highest = STRONGEST_REDUCTION - 20 * math.log10(float(peaks.max()) / ceiling)
     gain = min(0.0, highest)
     for _ in range(ROUNDS):
@@ -67,7 +73,7 @@ def _limit_to(wanted: float, waveform: Waveform, sample_rate: int, ceiling: floa
         if missing < CLOSE or gain == highest:
             break
         gain = min(gain + missing, highest)
-    return limited
+    return limited, missing
 
 
 def limit_peaks(waveform: Waveform, peaks: Tensor, block: int, sample_rate: int, ceiling: float) -> Waveform:

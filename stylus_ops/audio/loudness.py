@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .backend import resample
-from .lazy import SAMPLES_PER_BLOCK, Scaled, Waveform, blocks
+from .backend import resample_with_soxr
+from .lazy import FILTERED_AT_ONCE, Scaled, Waveform, blocks
 
 MINUS_1_DBFS = 10 ** (-1 / 20)
 GATING_BLOCK, STEP = 0.4, 0.25  # seconds, and share of a block from one to the next; BS.1770 measures nothing shorter
@@ -56,7 +56,7 @@ def loudness(waveform: Waveform, sample_rate: int) -> float:
     return 10 * math.log10(power) if power > 0 else -math.inf
 
 
-def integrated_loudness(waveform: Waveform, sample_rate: int, at_once: int = SAMPLES_PER_BLOCK) -> float:
+def integrated_loudness(waveform: Waveform, sample_rate: int, at_once: int = FILTERED_AT_ONCE) -> float:
     """LUFS of `[C, T]`, 1 to 5 channels of at least 0.4 s; minus infinity below the absolute gate of -70 LUFS.
 
     These are pyloudnorm's readings (`tests/unit/audio/test_loudness.py`). It filters the whole clip at once, in float64: 2.5 GB
@@ -77,7 +77,7 @@ def integrated_loudness(waveform: Waveform, sample_rate: int, at_once: int = SAM
     first = 0
     for piece in blocks(waveform, at_once):
         around = torch.cat([before, piece.double()], 1)
-        size = 1 << around.shape[1].bit_length()
+        size = 1 << (around.shape[1] - 1).bit_length()
         # What wraps around the transform ends within the samples before, which are left out.
         weighted = torch.fft.irfft(torch.fft.rfft(around, size) * k_weighting(sample_rate, size), size)
         weighted = weighted[:, before.shape[1] : around.shape[1]].numpy()
@@ -151,7 +151,7 @@ def true_peaks(waveform: Waveform, sample_rate: int) -> tuple[Tensor, int]:
     for first in range(0, waveform.shape[-1], PEAK_BLOCK):
         before = min(first, PEAK_MARGIN)
         piece = waveform[:, first - before : first + PEAK_BLOCK + PEAK_MARGIN]
-        oversampled = resample(piece, sample_rate, sample_rate * factor)
+        oversampled = resample_with_soxr(piece, sample_rate, sample_rate * factor)
         sampled, between = (
             F.max_pool1d(
                 samples[:, : PEAK_BLOCK * per_block // block].abs().amax(0)[None, None], per_block, ceil_mode=True

@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..dials import SoundMask
-from .backend import hz_to_mel, resample
+from .backend import resample
 from .geometry import SpectrogramParams
-from .mel import mel_amplitudes
+from .mel import hz_to_mel, mel_amplitudes
 from .windows import Spectrogram
 
 LOUD_RANGE_DB = 40.0  # below the loudest frame: from black to white
@@ -123,6 +123,7 @@ def _smooth(mask: np.ndarray, frames: float) -> np.ndarray:
     """Averaged over a Hann window of that many frames."""
     if frames < 1:
         return mask
+    from scipy.ndimage import convolve1d  # most transfers have no mask
+
     window = np.hanning(2 * round(frames) + 1)
-    padded = np.pad(mask, ((0, 0), (len(window) // 2,) * 2), "edge")
-    return np.apply_along_axis(np.convolve, 1, padded, window / window.sum(), "valid")
+    return convolve1d(mask, window / window.sum(), axis=1, mode="nearest")

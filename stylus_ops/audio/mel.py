@@ -5,24 +5,101 @@ Bright is quiet, low frequencies are at the bottom.
 
 from __future__ import annotations
 
-from functools import lru_cache
+import math
+from functools import cached_property, lru_cache
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .backend import mel_filterbank
 from .geometry import SpectrogramParams
 from .stft import frame_blocks, stft
 
-ROUNDING = 1e-4  # a filter's edge on a bin is 0; in float32 it can come out as this much
+ROUNDING = 1e-4  # a filter's edge on a bin is 0; rounded it can come out as this much
+
+
+def hz_to_mel(hertz: float) -> float:
+    """HTK's mel scale."""
+    return 2595 * math.log10(1 + hertz / 700)
 
 
 @lru_cache
-def band_filters(params: SpectrogramParams) -> Tensor:
-    """The mel filterbank over the bins up to `f_max`: `[band_bins, n_mels]`."""
-    filters = mel_filterbank(params.n_fft // 2 + 1, params.f_min, params.f_max, params.n_mels, params.sample_rate)
-    filters = filters[: params.band_bins]
-    return torch.where(filters > ROUNDING, filters, 0).contiguous()
+def mel_scale(params: SpectrogramParams) -> MelScale:
+    """The scale of this geometry, made once."""
+    return MelScale(params)
+
+
+class MelScale:
+    """Triangular filters on the HTK mel scale from `f_min` to `f_max`, each of peak 1 (no area normalisation).
+
+    A bin has two of them at most. As sparse matrices they take a tenth of the time that dense ones take. Written out because
+    torchaudio may be missing and librosa's take a second to import; a test compares them.
+    """
+
+    def __init__(self, params: SpectrogramParams):
+        self.params = params
+        mel = np.linspace(hz_to_mel(params.f_min), hz_to_mel(params.f_max), params.n_mels + 2)
+        self._edges = 700 * (10 ** (mel / 2595) - 1)
+
+    @property
+    def centres(self) -> np.ndarray:
+        """Hz `[n_mels]`, rising."""
+        return self._edges[1:-1]
+
+    @cached_property
+    def _filters(self) -> Any:
+        """`[band_bins, n_mels]`"""
+        from scipy.sparse import csr_array  # 0.1 s to import
+
+        bins, bands = self.params.band_bins, self.params.n_mels
+        hertz = np.arange(bins) * self.params.sample_rate / self.params.n_fft
+        band = (
+            np.searchsorted(self._edges, hertz, "right") - 1
+        )  # which rises from the edge below the bin; the one before falls
+        low, high = (self._edges[(band + side).clip(0, bands + 1)] for side in (0, 1))
+        rise = (hertz - low) / np.maximum(high - low, ROUNDING)
+        rows, columns = np.tile(np.arange(bins), 2), np.concatenate([band, band - 1])
+        weights = np.concatenate([rise, 1 - rise])
+        kept = (columns >= 0) & (columns < bands) & (weights > ROUNDING)
+        return csr_array((weights[kept].astype(np.float32), (rows[kept], columns[kept])), shape=(bins, bands))
+
+    @cached_property
+    def _transposed(self) -> Any:
+        return self._filters.T.tocsr()
+
+    @cached_property
+    def _inverse_gram(self) -> Tensor:
+        """`(F^T F)^-1` of the filters F, whose condition number is about 40: with it `pinv(F) = (F^T F)^-1 F^T`."""
+        filters = self._filters.astype(np.float64)
+        return torch.from_numpy((filters.T @ filters).toarray()).inverse().float()
+
+    @cached_property
+    def covered(self) -> Tensor:
+        """Which bins some filter sees: bool `[band_bins]`. The others (0 Hz among them) are left alone."""
+        return torch.from_numpy(self._filters.sum(1) > 0)
+
+    @cached_property
+    def _interpolation(self) -> Any:
+        """The filters, to sum to 1 on every covered bin. Between two mel centres they interpolate linearly already."""
+        total = self._filters.sum(1)[:, None]
+        return self._filters.multiply(1 / np.where(total > 0, total, 1)).tocsr()
+
+    def amplitudes(self, magnitude: Tensor) -> Tensor:
+        """Magnitudes `[frames, band_bins]` through the filters: `[n_mels, frames]`."""
+        return torch.from_numpy(self._transposed @ magnitude.numpy().T)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """`[n_mels, frames]` interpolated over the bins: `[frames, band_bins]`, 0 where no filter is."""
+        return torch.from_numpy(self._interpolation @ values.numpy()).t()
+
+    def nearest(self, magnitude: Tensor, mel: Tensor) -> Tensor:
+        """The magnitudes nearest to `magnitude`, in least squares, that have the mel; those below 0 are set to 0.
+
+        Shape: magnitude `[frames, band_bins]`, mel `[n_mels, frames]` -> `[frames, band_bins]`
+        """
+        missing = self._inverse_gram @ (mel - self.amplitudes(magnitude))
+        return (magnitude + torch.from_numpy(self._filters @ missing.numpy()).t()).relu()
 
 
 def mel_amplitudes(waveform: Tensor, params: SpectrogramParams) -> Tensor:
@@ -37,14 +114,16 @@ def mel_amplitudes(waveform: Tensor, params: SpectrogramParams) -> Tensor:
     mel = torch.empty(batch, params.n_mels, frames)
     for index, clip in enumerate(waveform):
         for block in frame_blocks(frames, channels):
-            magnitude = channel_rms(stft(clip, block, params))
-            mel[index, :, block] = (magnitude @ band_filters(params)).t()
+            mel[index, :, block] = mel_scale(params).amplitudes(channel_rms(stft(clip, block, params)))
     return mel
 
 
 def channel_rms(spectrum: Tensor) -> Tensor:
     """Root mean square of the magnitudes over the channels: complex `[C, ...]` -> `[...]`."""
-    return (spectrum.real.square() + spectrum.imag.square()).mean(0).sqrt()
+    power = spectrum[0].real.square().addcmul_(spectrum[0].imag, spectrum[0].imag)
+    for channel in spectrum[1:]:
+        power.addcmul_(channel.real, channel.real).addcmul_(channel.imag, channel.imag)
+    return power.div_(len(spectrum)).sqrt_()
 
 
 def mel_to_image(mel: Tensor, peak: Tensor, params: SpectrogramParams) -> Tensor:
@@ -62,35 +141,3 @@ def image_to_mel(image: Tensor, peak: Tensor, params: SpectrogramParams) -> Tens
     Shape: image `[B, n_mels, frames]`, peak `[B]` -> `[B, n_mels, frames]`
     """
     return (1 - image.float().clamp(0, 1)).flip(-2).pow(1 / params.power) * peak[:, None, None]
-
-
-def nearest_magnitudes(magnitude: Tensor, mel: Tensor, params: SpectrogramParams) -> Tensor:
-    """The magnitudes nearest to `magnitude`, in least squares, that have the mel; those below 0 are set to 0.
-
-    Shape: magnitude `[frames, band_bins]`, mel `[n_mels, frames]` -> `[frames, band_bins]`
-    """
-    missing = mel.t() - magnitude @ band_filters(params)
-    return (magnitude + missing @ inverse_filters(params)).relu()
-
-
-@lru_cache
-def covered_bins(params: SpectrogramParams) -> Tensor:
-    """Which bins some mel filter sees: bool `[band_bins]`. The others (0 Hz among them) are left alone."""
-    return band_filters(params).sum(1) > 0
-
-
-@lru_cache
-def interpolation(params: SpectrogramParams) -> Tensor:
-    """Weights that spread mel values over the bins, summing to 1 on every covered bin: `[n_mels, band_bins]`.
-
-    Between two mel centres the triangular filters are linear interpolation already.
-    """
-    filters = band_filters(params)
-    total = filters.sum(1, keepdim=True)
-    return torch.where(total > 0, filters / total, 0).t().contiguous()
-
-
-@lru_cache
-def inverse_filters(params: SpectrogramParams) -> Tensor:
-    """The pseudo-inverse of the mel filterbank: `[n_mels, band_bins]`."""
-    return torch.linalg.pinv(band_filters(params).double()).float()

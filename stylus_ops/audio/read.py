@@ -88,13 +88,12 @@ class Room(NamedTuple):
 
 
 def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float = 0.0) -> tuple[Tensor, int]:
-    """Read a recording, or the sound track of a video; only the part asked for is kept.
+    """Read a recording, or the sound track of a video.
 
     What a file says about its length is not believed: what can be decoded is returned, and nothing else is opened.
 
     Args:
-        start, duration: in seconds, in the ranges of those dials; a duration of 0 means up to the end. A part that reaches
-            past the end is cut there.
+        start, duration: of the part that is kept, in seconds; 0 means up to the end. One that reaches past it is cut there.
 
     Returns:
         `[1, C, T]` float32, finite, and its sample rate in Hz.
@@ -140,14 +139,9 @@ def fold_audio(
     duration: float = 0.0,
     room: Room = Room(math.inf, "", ""),  # noqa: B008
 ) -> Samples:
-    """What `gather` makes of the pieces that `read_audio` puts together, of which there is at least one.
+    """What `gather` makes of the pieces, at least one, that `read_audio` puts together; it raises the same errors.
 
-    Args:
-        gather: called anew, from the first piece on, where a second library has to help the first out.
-        room: for all pieces together.
-
-    Raises:
-        FileNotFoundError, ValueError: as `read_audio`.
+    `gather` is called anew, from the first piece on, where a second library has to help the first out.
     """
     path = Path(path)
     size = _size(path)
@@ -216,7 +210,6 @@ def _checked(
 
 
 def _read(path: Path, size: int, start: float, duration: float, gather: Gather[Samples]) -> Samples:
-    """What `gather` makes of the samples."""
     if path.suffix.lower() not in FFMPEG_SUFFIXES:
         # As bytes, because soundfile knows no names but those in UTF-8; on Windows all are.
         name = os.fsencode(path) if os.name == "posix" else path
@@ -224,14 +217,8 @@ def _read(path: Path, size: int, start: float, duration: float, gather: Gather[S
             counted = file.format in LIBSNDFILE_FORMATS.split(",") and _is_counted(file, size)
             if counted and not _is_joined(path, file.format):
                 return _read_with_libsndfile(file, start, duration, gather)
-    with av.open(
-        f"file:{path.absolute()}",
-        container_options={
-            "protocol_whitelist": "file",
-            "format_whitelist": DEMUXERS,
-        },
-        **TAGS_AS_THEY_ARE,
-    ) as container:
+    allowed = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
+    with av.open(f"file:{path.absolute()}", container_options=allowed, **TAGS_AS_THEY_ARE) as container:
         return _read_with_ffmpeg(container, path.name, size, start, duration, gather)
 
 
@@ -246,7 +233,7 @@ def _is_joined(path: Path, form: str) -> bool:
     if form not in HEADS:
         return False
     heads, block = 0, b""
-    with path.open("rb") as content:
+    with suppress(FileNotFoundError), path.open("rb") as content:  # one deleted meanwhile is read from its open file
         while more := content.read(SCANNED_BYTES):
             block = block[1 - HEAD_BYTES :] + more
             heads += len(HEADS[form].findall(block))
@@ -262,15 +249,12 @@ def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: flo
 
 
 def _read_with_ffmpeg(
-    container: av.container.InputContainer,
-    name: str,
-    size: int,
-    start: float,
-    duration: float,
-    gather: Gather[Samples],
+    container: av.container.InputContainer, name: str, size: int, start: float, duration: float, gather: Gather[Samples]
 ) -> Samples:
     stream = _sound_track(container, name)
-    early = max(start - SEEK_MARGIN, 0) if _counts_samples(container, stream) else 0.0
+    ticks = _seconds(stream, 1) * stream.codec_context.sample_rate
+    timed = container.format.name in TIMED_DEMUXERS and ticks and (1 / ticks).denominator == 1
+    early = max(start - SEEK_MARGIN, 0) if timed else 0.0
     frames = _frames(container, stream, early, name, size)
     head = next(frames, None)
     if head is None:
@@ -295,14 +279,6 @@ def _sound_track(container: av.container.InputContainer, name: str) -> av.AudioS
     return next((stream for stream in known if stream.disposition & Disposition.default), known[0])
 
 
-def _counts_samples(container: av.container.InputContainer, stream: av.AudioStream) -> bool:
-    """Whether its time tells a place to the sample."""
-    rate = stream.codec_context.sample_rate
-    return (
-        container.format.name in TIMED_DEMUXERS and bool(rate) and (1 / (_seconds(stream, 1) * rate)).denominator == 1
-    )
-
-
 def _seconds(stream: av.AudioStream, ticks: int | None) -> Fraction:
     return (ticks or 0) * (stream.time_base or Fraction(1, av.time_base))
 
@@ -312,11 +288,7 @@ def _frames(
 ) -> Iterator[av.AudioFrame]:
     """Decoded frames, those that end before the second `early` left out; what is damaged is passed over.
 
-    Args:
-        size: bytes of the file.
-
-    Raises:
-        AudioFileError: they are of different rates, or more than a file of that size has.
+    Raises AudioFileError if they are of different rates, or more than a file of `size` bytes has.
     """
     target = (stream.start_time or 0) + early / _seconds(stream, 1)
     if early and container.format.name.startswith("mov"):
@@ -370,11 +342,7 @@ def _interleaved(frames: Iterable[av.AudioFrame], layout: str, rate: int) -> Ite
 
 
 def _gather(pieces: Iterable[np.ndarray], expected: int) -> np.ndarray:
-    """Pieces `[n, C]` as one `[C, T]`, in little more memory than that takes.
-
-    Args:
-        expected: samples that the file is said to hold; where it is right, nothing is copied twice.
-    """
+    """Pieces `[n, C]` as one `[C, T]`, in little more memory than that takes; where `expected` samples come, copied once."""
     chunks: list[np.ndarray] = []
     free = total = 0  # samples in the last chunk, and in all
     for piece in pieces:

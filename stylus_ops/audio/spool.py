@@ -23,7 +23,6 @@ class Spool:
 
     Args:
         folder: where there is room for it: 21 MB a minute for stereo at 44.1 kHz.
-        sample_rate: in Hz.
     """
 
     def __init__(self, folder: str | os.PathLike[str], channels: int, sample_rate: int):
@@ -34,16 +33,18 @@ class Spool:
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
 
     def append(self, waveform: Tensor) -> None:
-        """Add samples `[C, n]` at the end.
-
-        Raises:
-            NoRoom: they can't be written.
-        """
+        """Add samples `[C, n]` at the end. Raises NoRoom if they can't be written."""
         with self._room_errors():
             self._file.seek(0, os.SEEK_END)
-            self._file.write(waveform.t().contiguous().numpy().data)
+            self._file.write(np.ascontiguousarray(waveform.numpy().T).data)
             self._file.flush()
         self.samples += waveform.shape[-1]
+
+    def extend(self, pieces: Iterable[Tensor]) -> Spool:
+        """Add pieces `[C, n]` in order; returns the spool."""
+        for piece in pieces:
+            self.append(piece)
+        return self
 
     @contextmanager
     def _room_errors(self) -> Iterator[None]:
@@ -54,12 +55,6 @@ class Spool:
                 f"{self._folder} has no room for the samples of this recording ({error.strerror}): make room, or write the "
                 "output to another folder"
             ) from error
-
-    def extend(self, pieces: Iterable[Tensor]) -> Spool:
-        """Add pieces `[C, n]` in order; returns the spool."""
-        for piece in pieces:
-            self.append(piece)
-        return self
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -72,4 +67,4 @@ class Spool:
         if interleaved.size:
             self._file.seek(first * self.channels * interleaved.itemsize)
             self._file.readinto(interleaved.data)
-        return torch.from_numpy(interleaved).t().contiguous()
+        return torch.from_numpy(np.ascontiguousarray(interleaved.T))  # a tenth of torch's time

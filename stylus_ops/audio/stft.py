@@ -7,7 +7,7 @@ silence, so that its first and last frame are centred on real samples. Between t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -52,7 +52,8 @@ def stft(waveform: Tensor, frames: slice, params: SpectrogramParams) -> Tensor:
 
     Shape: waveform `[C, T]` -> complex `[C, frames, band_bins]`. The phase refers to the window's first sample.
     """
-    first, last = _samples_under(frames, params)
+    first = frames.start * params.hop_length - params.win_length // 2
+    last = first + (frames.stop - 1 - frames.start) * params.hop_length + params.win_length
     piece = waveform[:, max(first, 0) : last]
     piece = F.pad(piece, (max(-first, 0), last - max(first, 0) - piece.shape[-1]))
     windowed = piece.unfold(-1, params.win_length, params.hop_length) * hann_window(params.win_length)
@@ -62,8 +63,6 @@ def stft(waveform: Tensor, frames: slice, params: SpectrogramParams) -> Tensor:
 def filter_stft(waveform: Tensor, change: Callable[[Tensor, slice], Tensor], params: SpectrogramParams) -> Tensor:
     """`istft(change(stft(waveform)))` over the bins up to `f_max`; those above count as zero.
 
-    Overlap-add weighted by the window, the least-squares inverse of Griffin & Lim 1984, eq. 6.
-
     Args:
         waveform: `[C, T]` at `params.sample_rate`.
         change: takes a spectrum `[C, frames, band_bins]` and its frames, returns a spectrum of that shape.
@@ -71,31 +70,32 @@ def filter_stft(waveform: Tensor, change: Callable[[Tensor, slice], Tensor], par
     Returns:
         `[C, T]`
     """
-    channels, samples = waveform.shape
-    frames = params.count_frames(samples)
-    window = hann_window(params.win_length)
-    start, end = _samples_under(slice(0, frames), params)
-    total = waveform.new_zeros(channels, end - start)
-    weight = waveform.new_zeros(end - start)
-    for block in frame_blocks(frames, channels):
-        spectrum = change(stft(waveform, block, params), block)
-        pieces = torch.fft.irfft(spectrum, n=params.n_fft)[..., : params.win_length] * window
-        first, last = _samples_under(block, params)
-        total[:, first - start : last - start] += _overlap_add(pieces, params)
-        squares = (window**2).expand(1, block.stop - block.start, -1)
-        weight[first - start : last - start] += _overlap_add(squares, params)[0]
-    return total[:, -start : samples - start] / weight[-start : samples - start]
+    return inverse_stft(changed_spectra(waveform, change, params), waveform, params)
 
 
-def _samples_under(frames: slice, params: SpectrogramParams) -> tuple[int, int]:
-    """The first sample under the window of the first frame, and the one after the last."""
-    half = params.win_length // 2
-    return frames.start * params.hop_length - half, (frames.stop - 1) * params.hop_length + params.win_length - half
+def changed_spectra(
+    waveform: Tensor, change: Callable[[Tensor, slice], Tensor], params: SpectrogramParams
+) -> Iterator[tuple[slice, Tensor]]:
+    """The blocks of frames of a waveform, each with its spectrum after `change`; see `filter_stft`."""
+    for block in frame_blocks(params.count_frames(waveform.shape[-1]), waveform.shape[0]):
+        yield block, change(stft(waveform, block, params), block)
 
 
-def _overlap_add(pieces: Tensor, params: SpectrogramParams) -> Tensor:
-    """`[C, frames, win_length]` -> `[C, samples]`"""
-    samples = (pieces.shape[1] - 1) * params.hop_length + params.win_length
-    columns = pieces.transpose(1, 2)
-    summed = F.fold(columns, (1, samples), (1, params.win_length), stride=(1, params.hop_length))
-    return summed.reshape(pieces.shape[0], samples)
+def inverse_stft(spectra: Iterable[tuple[slice, Tensor]], like: Tensor, params: SpectrogramParams) -> Tensor:
+    """The waveform, `[C, T]` as `like` is, of the spectra of all its blocks of frames, `[C, frames, band_bins]` each.
+
+    Overlap-add weighted by the window, the least-squares inverse of Griffin & Lim 1984, eq. 6.
+    """
+    channels, samples = like.shape
+    frames, hop = params.count_frames(samples), params.hop_length
+    # The window in parts of a hop. The part p of the frame f is added to the hop f + p.
+    window = F.pad(hann_window(params.win_length), (0, -params.win_length % hop)).split(hop)
+    total, weight = like.new_zeros(channels, frames + len(window), hop), like.new_zeros(frames + len(window), hop)
+    for block, spectrum in spectra:
+        pieces = torch.fft.irfft(spectrum, n=params.n_fft)
+        for hops, part in enumerate(window):
+            own = slice(block.start + hops, block.stop + hops)
+            total[:, own].addcmul_(pieces[..., hops * hop : (hops + 1) * hop], part)
+            weight[own] += part.square()
+    whole = slice(params.win_length // 2, params.win_length // 2 + samples)
+    return total.flatten(1)[:, whole] / weight.flatten()[whole]

@@ -18,7 +18,7 @@ from .geometry import SpectrogramParams
 from .lazy import Filtered, Waveform, blocks, sounds
 from .limiter import match_loudness
 from .loudness import allowed_peak
-from .mel import mel_amplitudes
+from .mel import hz_to_mel, mel_amplitudes, mel_scale
 
 SPECTRUM = SpectrogramParams(hop_ms=20.0, padding=2, n_mels=318, f_max=20000.0)
 """What the long-term spectrum is taken with: windows of 100 ms, a band every 12 mel."""
@@ -70,7 +70,7 @@ def match_tone(
         ValueError: no weight is above 0.
     """
     normalised([reference.weight for reference in references], len(references))
-    bands = band_centres()
+    bands = mel_scale(SPECTRUM).centres
     curve = np.zeros_like(bands)
     sounding = _sounding(content, references) if dials.tone > 0 else []
     if sounding:
@@ -101,12 +101,6 @@ def _sounding(content: Waveform, references: Sequence[Reference]) -> list[Refere
     return sounding
 
 
-def band_centres() -> np.ndarray:
-    """Hz `[n_mels]`, on HTK's mel scale."""
-    mel = np.linspace(0, 2595 * np.log10(1 + SPECTRUM.f_max / 700), SPECTRUM.n_mels + 2)[1:-1]
-    return 700 * (10 ** (mel / 2595) - 1)
-
-
 def level_curve(waveform: Waveform, sample_rate: int, resolution: float) -> np.ndarray:
     """Smoothed long-term level in dB `[n_mels]`; near the recording's own Nyquist rate and above it keeps its last value.
 
@@ -121,9 +115,9 @@ def level_curve(waveform: Waveform, sample_rate: int, resolution: float) -> np.n
         power, frames = power + mel.square().sum(1).double().numpy(), frames + mel.shape[1]
     power /= frames
     decibels = 10 * np.log10(power.clip(FLOOR * power.max()))
-    inside = np.flatnonzero(band_centres() < 0.45 * sample_rate)
+    inside = np.flatnonzero(mel_scale(SPECTRUM).centres < 0.45 * sample_rate)
     decibels[inside[-1] + 1 :] = decibels[inside[-1]]
-    bands_per_octave = OCTAVE * (SPECTRUM.n_mels + 1) / (2595 * np.log10(1 + SPECTRUM.f_max / 700))
+    bands_per_octave = OCTAVE * (SPECTRUM.n_mels + 1) / hz_to_mel(SPECTRUM.f_max)
     full_width_at_half_height = 2 * np.sqrt(2 * np.log(2))
     return gaussian_filter1d(decibels, resolution * bands_per_octave / full_width_at_half_height, mode="nearest")
 

@@ -73,11 +73,7 @@ class Spectrogram(NamedTuple):
 def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
     """The waveform `[B, C, T]` as float32 on the CPU.
 
-    Args:
-        sample_rate: Hz.
-
-    Raises:
-        ValueError: it has another shape or no samples, is not finite, too loud to be audio, or not at 4000 to 384000 Hz.
+    Raises ValueError if it has another shape or no samples, is not finite, too loud to be audio, or not at 4000 to 384000 Hz.
     """
     if waveform.ndim != 3 or 0 in waveform.shape:
         raise ValueError(
@@ -104,11 +100,9 @@ def audio_to_windows(
     overlap: int = Images.overlap,
     short_clip: str = Images.short_clip,
 ) -> tuple[Tensor, Spectrogram]:
-    """Cut clips into overlapping windows; the last one ends where the clip ends.
+    """Cut clips `[B, C, T]` into overlapping windows; the last one ends where the clip ends.
 
     Args:
-        waveform: `[B, C, T]`.
-        sample_rate: 4000 to 384000 Hz.
         overlap: frames that neighbouring windows share, 0 to half a window.
         short_clip: a clip shorter than a window is completed with silence ("pad") or with itself ("loop").
 
@@ -117,7 +111,7 @@ def audio_to_windows(
         `windows_to_mel` and `decode` need.
 
     Raises:
-        ValueError: the waveform is empty, not finite or too loud to be audio; the rate or overlap is out of range.
+        ValueError: as `check_waveform`, or the overlap is out of range.
     """
     waveform = check_waveform(waveform, sample_rate)
     check_overlap(overlap, params)
@@ -212,14 +206,7 @@ class Recording:
     def cut(
         cls, waveform: Waveform, sample_rate: int, params: SpectrogramParams, overlap: int, short_clip: str
     ) -> Recording:
-        """Read all of a recording once, for its peak.
-
-        Args:
-            waveform, sample_rate, overlap, short_clip: as for `audio_to_windows`, of one clip.
-
-        Raises:
-            ValueError: the rate or overlap is out of range.
-        """
+        """Read all of a recording `[C, T]` once, for its peak; the rest is as for `audio_to_windows`."""
         check_rate(sample_rate)
         check_overlap(overlap, params)
         frames = _count_frames(waveform, sample_rate, params)
@@ -260,15 +247,10 @@ class Recording:
         first = self._first_second(windows)
         last = -(-(starts[-1] + self.params.width) // per_second) + MARGIN
         waveform = self.waveform[:, first * self.sample_rate : last * self.sample_rate]
-        return Spectrogram(
-            waveform[None],
-            self.sample_rate,
-            self.params,
-            _count_frames(waveform, self.sample_rate, self.params),
-            tuple(start - first * per_second for start in starts),
-            self.overlap,
-            self.peak,
-            first * per_second,
+        frames = _count_frames(waveform, self.sample_rate, self.params)
+        starts = tuple(start - first * per_second for start in starts)
+        return self.cutting._replace(
+            waveform=waveform[None], frames=frames, starts=starts, first_frame=first * per_second
         )
 
     def mel(self, images: Callable[[slice], Tensor], columns: int) -> tuple[Tensor, SpectrogramParams]:

@@ -49,12 +49,8 @@ FORMATS = {
         "ogg", {"": ("libopus", "flt")}, channels=2, rates=(8000, 12000, 16000, 24000, 48000), bit_rate=192_000
     ),
 }
+# FFmpeg's names.
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-
-
-def _layout(channels: int) -> str:
-    """FFmpeg's name for it."""
-    return LAYOUTS.get(channels, f"{channels} channels")
 
 
 def check_format(path: str | os.PathLike[str], channels: int, bit_depth: str = "24") -> None:
@@ -132,8 +128,7 @@ def write_audio(
 def _encode(
     path: str, form: _Format, codec: tuple[str, str], waveform: Waveform, rate: int, tags: Mapping[str, str]
 ) -> None:
-    channels = waveform.shape[0]
-    layout = _layout(channels)
+    layout = LAYOUTS.get(waveform.shape[0], f"{waveform.shape[0]} channels")
     with av.open(f"file:{path}", "w", format=form.container) as container:
         container.metadata.update(tags)
         stream = cast(av.AudioStream, container.add_stream(codec[0], rate=rate, layout=layout))
@@ -141,7 +136,7 @@ def _encode(
         if form.bit_rate:
             stream.bit_rate = form.bit_rate
         for first in range(0, waveform.shape[1], SAMPLES_PER_PIECE):
-            samples = waveform[:, first : first + SAMPLES_PER_PIECE].t().reshape(1, -1).numpy()
+            samples = waveform[:, first : first + SAMPLES_PER_PIECE].numpy().T.reshape(1, -1)
             frame = av.AudioFrame.from_ndarray(samples, format="flt", layout=layout)
             frame.sample_rate = rate
             frame.pts = first

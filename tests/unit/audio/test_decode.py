@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stylus_ops.audio.decode import decode
-from stylus_ops.audio.dynamics import block_power
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, true_peak
 from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
@@ -74,26 +73,16 @@ def changed(clip, other):
     return images, spectrogram, image_to_mel(images[..., 0], spectrogram.peak, TINY)[..., : spectrogram.frames]
 
 
-@pytest.mark.parametrize(("signal", "other"), [(melody, mix), (noise, tones)])
-def test_phase_comes_at_least_as_close_to_another_mel_as_the_smallest_magnitudes(signal, other):
-    images, spectrogram, target = changed(signal(1.5, 44100), other(1.5, 44100).flip(-1))
-    phase, smallest = (
-        convergence(decode(images, spectrogram, Decoding(decode=method, loudness="none", detail=1.0)), target)
-        for method in ("phase", "phase_pinv")
-    )
-    assert phase < smallest
-
-
-@pytest.mark.parametrize("method", ["phase", "griffin_lim", "phase_pinv"])
-def test_iterations_bring_the_sound_closer_to_another_mel(method):
+def test_phase_and_iterations_bring_the_sound_closer_to_another_mel():
     images, spectrogram, target = changed(melody(1.0, 44100), mix(1.0, 44100).flip(-1))
-    few, many = (
-        convergence(
-            decode(images, spectrogram, Decoding(decode=method, phase_iters=count, loudness="none", detail=1.0)), target
-        )
-        for count in (1, 9)
-    )
-    assert many < few - 1
+
+    def distance(method, iterations):
+        dials = Decoding(decode=method, phase_iters=iterations, loudness="none", detail=1.0)
+        return convergence(decode(images, spectrogram, dials), target)
+
+    for method in ("phase", "griffin_lim", "phase_pinv"):
+        assert distance(method, 9) < distance(method, 1) - 1
+    assert distance("phase", 0) < distance("phase_pinv", 0)
 
 
 def test_windows_equal_one_wide_image():
@@ -101,13 +90,6 @@ def test_windows_equal_one_wide_image():
     wide = replace(TINY, width=TINY.count_frames(clip.shape[-1]))
     one, many = (there_and_back(clip, 44100, params, decode="phase_pinv") for params in (wide, TINY))
     assert snr(one, many) > 60
-
-
-@pytest.mark.parametrize("method", DIALS["decode"].choices)
-def test_silence_stays_silent(method):
-    output = there_and_back(torch.zeros(1, 2, 5000), 48000, TINY, decode=method)
-    assert output.shape == (1, 2, 5000)
-    assert (output == 0).all()
 
 
 @settings(deadline=None, derandomize=True, max_examples=15)
@@ -128,24 +110,19 @@ def test_every_clip_comes_back_in_its_own_shape(samples, rate, channels, batch, 
     assert output.shape == clip.shape
     assert output.dtype == torch.float32
     assert output.isfinite().all()
+    assert not decode(images, spectrogram._replace(waveform=0 * clip), decoding).any()
     for before, after in zip(clip, output, strict=True):
         assert true_peak(after, rate) <= max(MINUS_1_DBFS, true_peak(before, rate)) * 1.0001
 
 
-@pytest.mark.parametrize("method", ["phase", "gain"])
-@pytest.mark.parametrize("decibels", [-12.0, 6.0])
-def test_louder_images_are_louder_sound(method, decibels):
+@pytest.mark.parametrize(
+    ("method", "asked", "heard"), [("phase", -12, -12), ("phase", 6, 6), ("gain", 6, 6), ("gain", -40, -12)]
+)
+def test_louder_images_are_louder_sound_within_the_bounds_of_gain(method, asked, heard):
     clip = 0.25 * melody(1.0, 44100)
-    images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), decibels)
-    output = decode(images, spectrogram, Decoding(decode=method, loudness="none"))
-    assert snr(10 ** (decibels / 20) * clip, output) > 30
-
-
-def test_gain_is_bounded():
-    clip = 0.1 * tones(1.0, 44100)
-    images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), -40)
-    output = decode(images, spectrogram, Decoding(decode="gain", gain_db=12, loudness="none"))
-    assert snr(10 ** (-12 / 20) * clip, output) > 40
+    images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), asked)
+    output = decode(images, spectrogram, Decoding(decode=method, gain_db=12, loudness="none"))
+    assert snr(10 ** (heard / 20) * clip, output) > 30
 
 
 def test_what_the_reference_lost_cancels():
@@ -171,12 +148,6 @@ def test_what_lies_above_the_band_is_kept_or_attenuated(method, rate):
     assert snr(0.1 * band(clip), band(quieter)) > 30
 
 
-def test_direct_current_is_left_alone():
-    clip = melody(1.0, 44100) + 0.1
-    output = there_and_back(clip, 44100, TINY, loudness="none")
-    assert float(output.mean()) == pytest.approx(float(clip.mean()), abs=2e-3)
-
-
 def test_levels_are_the_contents_or_the_images_and_the_mix_lies_between():
     clip = 0.2 * melody(1.0, 44100)
     images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), -12)
@@ -190,29 +161,13 @@ def test_levels_are_the_contents_or_the_images_and_the_mix_lies_between():
     assert torch.equal(decoded("match_content", 0.0), clip)
 
 
-def with_burst(clip):
-    """Images that ask for 30 dB more than the clip in a few frames, and their spectrogram."""
+def test_dynamics_keep_a_burst_of_the_images_from_making_the_rest_quiet():
+    clip = melody(2.0, 44100)
     images, spectrogram = audio_to_windows(clip, 44100, TINY)
     mel = image_to_mel(images[..., 0], spectrogram.peak, TINY)
     mel[..., 30:32] *= 30
     images = mel_to_image(mel, 30 * spectrogram.peak, TINY)[..., None].repeat(1, 1, 1, 3)
-    return images, spectrogram._replace(peak=30 * spectrogram.peak)
-
-
-def test_dynamics_keep_a_burst_of_the_images_down():
-    images, spectrogram = with_burst(0.2 * tones(1.5, 44100))
-    crests = []
-    for closeness in (0.0, 0.5, 1.0):
-        power = block_power(decode(images, spectrogram, Decoding(dynamics=closeness))[0], 441)
-        crests.append(float(10 * torch.log10(power.max() / power.median())))
-    assert crests[0] > 15
-    assert crests[1] < 8
-    assert crests[2] < 2
-
-
-def test_dynamics_keep_a_burst_from_making_the_rest_quiet():
-    clip = melody(2.0, 44100)
-    images, spectrogram = with_burst(clip)
+    spectrogram = spectrogram._replace(peak=30 * spectrogram.peak)
     free, near = (
         integrated_loudness(decode(images, spectrogram, Decoding(dynamics=closeness))[0], 44100)
         for closeness in (0.0, 0.5)

@@ -27,28 +27,13 @@ def pulsing(depth_db, period=0.4, duration=2.0):
     return 10 ** (depth_db / 40 * torch.cos(2 * math.pi * t / period))
 
 
-def test_at_0_the_waveform_itself_comes_back():
-    clip = noise(0.5, RATE)[0]
-    assert follow_dynamics(clip, 0.1 * clip.flip(-1), RATE, 0.0) is clip
-
-
 @pytest.mark.parametrize(("closeness", "leeway"), [(0.5, 6.0), (0.75, 2.0), (1.0, 0.0)])
 def test_loudness_over_time_strays_no_further_than_was_said(closeness, leeway):
     content, output = tone(0.2 + 0 * pulsing(0)), tone(0.01 * pulsing(18))
+    assert follow_dynamics(output, content, RATE, 0.0) is output
     assert stray(output, content).abs().max() > 9
     followed = stray(follow_dynamics(output, content, RATE, closeness)[:, :], content)
     assert followed[2:-2].abs().max() < leeway + 1
-
-
-def test_next_to_nothing_is_nothing():
-    content, output = noise(1.0, RATE)[0] / 10, noise(1.0, RATE, 1)[0] / 10
-    followed = follow_dynamics(output, content, RATE, 1e-300)[:, :]
-    assert torch.allclose(followed, output, atol=1e-6)
-
-
-def test_loudness_that_is_close_enough_is_left_alone():
-    content = noise(1.0, RATE, 2)[0]
-    torch.testing.assert_close(follow_dynamics(0.3 * content, content, RATE, 0.5)[:, :], 0.3 * content)
 
 
 def test_what_is_below_the_audible_part_of_the_content_is_never_lifted():

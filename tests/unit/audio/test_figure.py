@@ -17,7 +17,6 @@ from stylus_ops.audio.figure import (
     Figure,
     Panel,
     draw,
-    draw_curve,
     recording_panel,
     write_figure,
 )
@@ -86,12 +85,6 @@ def test_the_equaliser_is_the_difference_of_average_spectra_at_equal_energy():
 def test_silence_and_any_length_and_titles_are_drawn(seconds):
     silence = Panel("a long title " * 20, torch.zeros(PARAMS.n_mels, 10), replace(PARAMS, hop_ms=100 * seconds))
     assert (plot(draw([silence, silence], silence.title), 1) == DARK).all()
-
-
-@pytest.mark.parametrize(("highest", "decibels"), [(2000, 60.0), (24000, 0.0)])
-def test_any_curve_is_drawn(highest, decibels):
-    image = draw_curve(torch.linspace(0, highest, 100), torch.full((100,), -decibels))
-    assert (np.asarray(image) == CURVE).all(-1).any()
 
 
 @pytest.mark.parametrize(("duration", "rate", "frames"), [(0.01, 8000, 2), (8, 11025, 640)])

@@ -4,12 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylus_ops.audio import windows
-from stylus_ops.audio.decode import decode, decode_band
+from stylus_ops.audio.decode import decode
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.grain import Residual, panning, seamless, without_tones
 from stylus_ops.audio.tone import Reference
-from stylus_ops.audio.windows import Recording, audio_to_windows
+from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.dials import Decoding
 from tests.unit.signals import clicks, melody, noise, snr, tones
 
@@ -35,10 +34,6 @@ def test_tones_leave_and_bursts_stay() -> None:
 
 def test_a_style_of_tones_leaves_more_to_the_content_than_one_of_noise() -> None:
     assert residual(noise(2.0, RATE)).reach_db < 8 < 14 < residual(tones(2.0, RATE)).reach_db
-
-
-def test_silent_styles_have_no_residual() -> None:
-    assert Residual.of([Reference(torch.zeros(1, RATE), RATE)], 1, TINY) is None
 
 
 def test_a_loop_has_no_seam() -> None:
@@ -81,19 +76,3 @@ def test_grain_follows_the_contents_channels() -> None:
     torch.testing.assert_close(factors.square().mean(0), torch.ones(sound.shape[-1]), rtol=1e-3, atol=1e-3)
     assert float((factors[0] / factors[1]).mean()) == pytest.approx(10, rel=0.05)
     assert torch.equal(panning(torch.zeros(2, 5000), TINY), torch.ones(2, 5000))
-
-
-def test_sections_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = torch.cat([melody(12.0, 24000)[0], 0.3 * noise(12.0, 24000)[0, :1]])[:2]
-    recording = Recording.cut(content, 24000, TINY, 64, "pad")
-    images = (recording.images(slice(None)) + recording.images(slice(None)).flip(-2)) / 2
-    made = residual(clicks(3.0, RATE), 2)
-    outputs = []
-    for count in (99, 2):
-        monkeypatch.setattr(windows, "WINDOWS", count)
-        parts = [
-            decode_band(images[seen], recording.part(seen), Decoding(), residual=made)[0, :, kept]
-            for _, seen, kept in recording.sections()
-        ]
-        outputs.append(torch.cat(parts, 1))
-    assert snr(outputs[0], outputs[1]) > 60

@@ -1,5 +1,7 @@
 """Derived waveforms: any part equals that part of the whole."""
 
+from tempfile import gettempdir
+
 import numpy as np
 import torch
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from stylus_ops.audio.lazy import Filtered, Mixed, Scaled, Waveform, blocks, sounds
+from stylus_ops.audio.spool import Spool
 
 SAMPLES, BLOCK = 1000, 37
 
@@ -24,6 +27,7 @@ def derived() -> list[tuple[Waveform, Tensor]]:
     taps = np.hanning(31) / 15
     filtered = torch.from_numpy(np.stack([np.convolve(row, taps, "same") for row in source.numpy()])).float()
     return [
+        (Spool(gettempdir(), 2, 44100).extend(source.split(300, 1)), source),
         (Scaled(source, 0.3), 0.3 * source),
         (Scaled(source, gain, BLOCK), source * curve),
         (Mixed(source, Scaled(source, -1.0), 0.75), -0.5 * source),

@@ -55,11 +55,6 @@ def test_pieces_of_a_long_recording_get_the_gain_of_the_whole(monkeypatch):
     torch.testing.assert_close(limit_peaks(ones, peaks, block, RATE, 0.5)[:, :], whole, rtol=1e-6, atol=0)
 
 
-def test_below_the_ceiling_nothing_happens():
-    clip = 0.5 * noise(0.5, RATE, 2)[0]
-    assert limit_peaks(clip, *true_peaks(clip, RATE), RATE, true_peak(clip, RATE)) is clip
-
-
 def test_a_single_peak_no_longer_holds_the_clip_down(caplog):
     content = (0.3 * torch.sin(2 * math.pi * 300 * seconds(2.0, RATE)))[None].float()
     output = peaky()
@@ -84,10 +79,9 @@ def test_more_than_the_limiter_takes_is_turned_down_with_a_warning(caplog):
     assert "LU quieter than the content" in caplog.text
 
 
-@pytest.mark.parametrize("channels", [1, 8])
-@pytest.mark.parametrize("duration", [0.05, 1.0])
+@pytest.mark.parametrize(("channels", "duration"), [(1, 0.05), (8, 1.0)])
 def test_silence_stays_silent_and_asks_for_nothing(channels, duration, caplog):
-    clip = noise(duration, RATE, 2)[0][[0, 1] * 4][:channels]
+    clip = noise(duration, RATE, channels)[0]
     silence = torch.zeros_like(clip)
     assert not match_loudness(silence, clip, RATE, ceiling(clip))[:, :].any()
     torch.testing.assert_close(match_loudness(0.1 * clip, silence, RATE, ceiling(silence))[:, :], 0.1 * clip)

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylus_ops.audio.backend import hz_to_mel
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mask import band, image_mask, read_image
 from stylus_ops.audio.mask import sound_mask as mask_of
+from stylus_ops.audio.mel import hz_to_mel
 from stylus_ops.audio.windows import Spectrogram, audio_to_windows
 from stylus_ops.dials import DIALS, SoundMask
 from tests.unit.signals import clicks, noise, seconds, tones
@@ -70,10 +70,9 @@ def test_a_band_has_soft_edges_where_they_were_asked_for():
     assert band(PARAMS, 0, 20000).min() == 1
 
 
-@pytest.mark.parametrize(("duration", "clips"), [(5.12, 1), (12.3, 2), (1.0, 1)])
+@pytest.mark.parametrize(("duration", "clips"), [(12.3, 2), (1.0, 1)])
 def test_one_mask_an_image_in_their_order(duration, clips):
-    wave = torch.cat([clicks(duration, RATE) * (index + 1) for index in range(clips)])
-    images, cut = audio_to_windows(wave, RATE, PARAMS, 32)
+    images, cut = audio_to_windows(clicks(duration, RATE).expand(clips, -1, -1), RATE, PARAMS, 32)
     mask = sound_mask(cut, "onsets")
     assert mask.shape == images.shape[:3]
     assert 0 <= mask.min() <= mask.max() <= 1
@@ -93,17 +92,11 @@ def test_silence_and_what_lies_below_the_band_are_black(kind):
 
 def test_a_stem_of_any_rate_and_length_can_be_looked_at():
     cut = spectrogram(noise(6, RATE))
-    for duration in (2, 9):
-        mask = sound_mask(cut, "loud", sound=(tones(duration, 48000), 48000))
-        assert len(mask) == len(cut.starts)
-    early = sound_mask(cut, "loud", smooth=0, sound=(tones(2, 48000), 48000))
+    early, _ = (sound_mask(cut, "loud", smooth=0, sound=(tones(length, 48000), 48000)) for length in (2, 9))
     assert early[0, 0, 50] > 0.8
     assert early[0, 0, 120] == 0
-
-
-def test_a_stem_of_another_batch_is_refused():
     with pytest.raises(ValueError, match="3 clips"):
-        sound_mask(spectrogram(noise(1, RATE)), "loud", sound=(noise(1, RATE).repeat(3, 1, 1), RATE))
+        sound_mask(cut, "loud", sound=(noise(1, RATE).repeat(3, 1, 1), RATE))
 
 
 def test_an_image_lies_over_the_whole_clip(tmp_path):

@@ -1,5 +1,7 @@
 """Every metric on recordings for which its value is known."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import Tensor
 
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mel import mel_amplitudes
-from stylus_ops.audio.metrics import chroma_cosine, closed_distances, mfcc_frechet_distance, psnr, timbre
+from stylus_ops.audio.metrics import chroma_cosine, closed_distances, mfcc_frechet_distance, timbre
 from stylus_ops.evaluation.measure import clipped_share, loudness_difference, spectral_convergence
 from stylus_ops.evaluation.notes import Notes, onset_f1, raw_pitch_accuracy, tempo_difference
 
@@ -18,7 +20,7 @@ FLUTE = (1.0, 0.1, 0.02)
 OBOE = (1.0, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.3)
 
 
-def play(keys: tuple[float, ...], partials: tuple[float, ...], beat: float = BEAT) -> Tensor:
+def play(keys: Sequence[float], partials: tuple[float, ...], beat: float = BEAT) -> Tensor:
     """[1, T]: one plucked note a beat."""
     time = torch.arange(int(beat * RATE)) / RATE
     envelope = torch.exp(-3 * time / beat) * (1 - torch.exp(-time / 0.003))
@@ -51,20 +53,12 @@ def test_the_clip_itself_keeps_everything():
     assert tempo_difference(FLUTE_NOTES, FLUTE_NOTES) == 0
 
 
-def test_the_same_notes_on_another_instrument_keep_pitch_and_rhythm_but_not_timbre():
-    oboe = Notes(OBOE_MELODY, RATE)
-    assert chroma_cosine(FLUTE_MELODY, OBOE_MELODY, RATE) > 0.8
-    assert onset_f1(FLUTE_NOTES, oboe) > 0.9
-    assert raw_pitch_accuracy(FLUTE_NOTES, oboe) > 0.9
-    assert mfcc_frechet_distance(timbre(FLUTE_MELODY, RATE), timbre(OBOE_MELODY, RATE)) > 1000
-
-
-def test_a_transposed_copy_keeps_the_rhythm_but_not_the_pitch():
-    higher = play(tuple(key + 6 for key in MELODY), FLUTE)
-    notes = Notes(higher, RATE)
-    assert chroma_cosine(FLUTE_MELODY, higher, RATE) < 0.3
-    assert raw_pitch_accuracy(FLUTE_NOTES, notes) < 0.1
+@pytest.mark.parametrize(("other", "kept"), [(OBOE_MELODY, True), (play([key + 6 for key in MELODY], FLUTE), False)])
+def test_another_instrument_keeps_the_notes_and_a_transposed_copy_only_the_rhythm(other: Tensor, kept: bool):
+    notes = Notes(other, RATE)
     assert onset_f1(FLUTE_NOTES, notes) > 0.9
+    chroma, pitch = chroma_cosine(FLUTE_MELODY, other, RATE), raw_pitch_accuracy(FLUTE_NOTES, notes)
+    assert (chroma > 0.8 and pitch > 0.9) if kept else (chroma < 0.3 and pitch < 0.1)
 
 
 @pytest.mark.parametrize(("delay", "kept"), [(0.02, True), (0.1, False)])
@@ -84,15 +78,9 @@ def test_noise_has_no_harmony_and_a_flat_spectrum():
 
 
 def test_tempo_difference_is_in_beats_a_minute():
-    faster = play(MELODY * 2, FLUTE, beat=0.4)
-    slow = Notes(play(MELODY * 2, FLUTE), RATE)
+    slow, faster = (Notes(play(MELODY * 2, FLUTE, beat), RATE) for beat in (BEAT, 0.4))
     assert slow.tempo == pytest.approx(120, rel=0.03)
-    assert tempo_difference(slow, Notes(faster, RATE)) == pytest.approx(30, abs=5)
-
-
-def test_the_centroid_is_that_of_a_tone():
-    tone = torch.hann_window(2 * RATE) * torch.sin(2 * torch.pi * 1000 * torch.arange(2 * RATE) / RATE)
-    assert 2 ** timbre(tone, RATE).descriptions["centroid"].item() == pytest.approx(1000, rel=0.02)
+    assert tempo_difference(slow, faster) == pytest.approx(30, abs=5)
 
 
 def test_closed_distances_run_from_content_to_style():
@@ -102,11 +90,7 @@ def test_closed_distances_run_from_content_to_style():
     assert at_style == dict.fromkeys(at_style, 1)
     louder = closed_distances(FLUTE_MELODY, OBOE_MELODY, 2 * OBOE_MELODY, RATE)
     assert louder == pytest.approx(at_style, abs=1e-4)
-
-
-def test_closed_distances_mean_nothing_between_equal_clips():
-    closed = closed_distances(FLUTE_MELODY, FLUTE_MELODY, OBOE_MELODY, RATE)
-    assert all(np.isnan(value) for value in closed.values())
+    assert np.isnan([*closed_distances(FLUTE_MELODY, FLUTE_MELODY, OBOE_MELODY, RATE).values()]).all()
 
 
 def test_mfcc_fd_of_known_gaussians():
@@ -136,11 +120,3 @@ def test_clipping_and_loudness():
     assert clipped_share(clip) == pytest.approx(0.25, abs=1e-3)
     assert loudness_difference(FLUTE_MELODY, 2 * FLUTE_MELODY, RATE) == pytest.approx(6.02, abs=0.01)
     assert np.isnan(loudness_difference(FLUTE_MELODY, 0 * FLUTE_MELODY, RATE))
-
-
-def test_psnr_of_an_error_of_a_tenth_of_the_range_is_20_db():
-    images = torch.full((2, 8, 8, 3), 0.5)
-    assert psnr(images + 0.1, images).tolist() == pytest.approx([20, 20], abs=1e-4)
-    assert psnr(images + torch.tensor([0.2, 0.02])[:, None, None, None], images, span=2.0).tolist() == pytest.approx(
-        [20, 40], abs=1e-4
-    )

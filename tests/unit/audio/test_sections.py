@@ -16,7 +16,7 @@ from stylus_ops.audio.grain import Residual
 from stylus_ops.audio.lazy import Resampled, blocks
 from stylus_ops.audio.spool import Spool
 from stylus_ops.audio.tone import Reference
-from stylus_ops.audio.windows import Recording, audio_to_windows, windows_to_mel
+from stylus_ops.audio.windows import Recording, audio_to_windows
 from stylus_ops.dials import Decoding
 from tests.unit.signals import melody, noise, snr
 
@@ -81,26 +81,7 @@ def test_sound_is_that_of_the_whole_recording(
     assert snr(whole, sections) > 120
 
 
-def test_the_small_image_is_the_mean_of_the_large_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_sections_of(2, monkeypatch)
-    waveform, cut = recording(tmp_path, 44100)
-    images, whole = audio_to_windows(waveform[None], 44100, PARAMS, OVERLAP)
-    mel, params = cut.mel(lambda own: images[own], 100)
-    together = whole.frames // 100
-    assert params.hop_length == together * PARAMS.hop_length
-    expected = windows_to_mel(images, whole)[0, :, : 40 * together].unflatten(1, (40, together)).mean(-1)
-    torch.testing.assert_close(mel[:, :40], expected, rtol=1e-3, atol=1e-3)
-    assert mel.shape[1] == pytest.approx(whole.frames / together, abs=3)
-
-
-def test_a_spool_gives_any_part_and_any_rate(tmp_path: Path) -> None:
-    waveform = recording(tmp_path, 48000)[0]
-    spool = Spool(tmp_path, 2, 48000).extend([waveform])
-    assert torch.equal(spool[:, 1000:2000], waveform[:, 1000:2000])
-    assert torch.equal(spool[:, :10], waveform[:, :10])
-    assert torch.equal(spool[:, -10:], waveform[:, -10:])
-    assert spool[:, 10**9 : 10**9 + 5].shape == (2, 0)
-    assert torch.equal(torch.cat(list(blocks(spool)), 1), waveform)
-    expected = resample(waveform, 48000, 44100)
-    resampled = Resampled(spool, 48000, 44100)
-    torch.testing.assert_close(torch.cat(list(blocks(resampled, 100_000)), 1), expected, rtol=0, atol=1e-5)
+def test_any_rate_is_read_in_parts(tmp_path: Path) -> None:
+    waveform, cut = recording(tmp_path, 48000)
+    parts = list(blocks(Resampled(cut.waveform, 48000, 44100), 100_000))
+    torch.testing.assert_close(torch.cat(parts, 1), resample(waveform, 48000, 44100), rtol=0, atol=1e-5)

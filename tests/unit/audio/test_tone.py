@@ -46,16 +46,12 @@ def test_the_style_s_spectrum_is_reached(channels):
     assert at[1] - at[0] == pytest.approx(12, abs=1.5)
 
 
-def test_at_amount_0_the_content_comes_back_to_the_bit():
+def test_at_amount_0_and_in_its_own_tone_the_content_comes_back():
     content = mix(1.0, RATE)[0]
     matched = match_tone(content, RATE, [Reference(noise(1.0, RATE)[0], RATE)], tone=0.0)
     assert torch.equal(matched.waveform[:, :], content)
     assert not matched.decibels.any()
-
-
-def test_a_recording_has_its_own_tone_already():
-    content = mix(2.0, RATE)[0]
-    assert snr(content[None], match_tone(content, RATE, [Reference(content, RATE)]).waveform[:, :][None]) > 100
+    assert snr(content, match_tone(content, RATE, [Reference(content, RATE)]).waveform[:, :]) > 100
 
 
 @pytest.mark.parametrize(("rate", "style_rate"), [(8000, 44100), (44100, 16000), (96000, 44100)])
@@ -128,14 +124,4 @@ def test_silence_is_left_alone_and_told_of(caplog):
     with caplog.at_level(logging.WARNING, "stylus"):
         assert match_tone(silence, RATE, [Reference(sound, RATE)]).waveform is silence
         assert match_tone(sound, RATE, [Reference(silence, RATE)]).waveform is sound
-    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
-        "the content is silent and has no tone to match",
-        "a style is silent and its tone is left out",
-    ]
-
-
-@pytest.mark.parametrize("weights", [[], [0.0], [-1.0, 2.0], [math.nan]])
-def test_unusable_weights_are_refused_in_words(weights):
-    clip = noise(0.1, RATE)[0]
-    with pytest.raises(ValueError, match="weights are"):
-        match_tone(clip, RATE, [Reference(clip, RATE, weight) for weight in weights])
+    assert [record.getMessage().split(" is silent")[0] for record in caplog.records] == ["the content", "a style"]
