@@ -63,3 +63,63 @@ def test_a_saved_style_of_other_steps_is_refused_before_the_inversion():
     for unknown in ("one that can't be read.safetensors", ["9", 0]):
         prompt["8"]["inputs"]["name"] = unknown
         check(prompt)
+
+
+CHECKPOINT, TINY, ITSELF = "40", "41", "43"
+MODELS = {
+    CHECKPOINT: {"class_type": "CheckpointLoaderSimple", "inputs": {}},
+    TINY: {"class_type": "StylusLoadTiny", "inputs": {}},
+    "42": {"class_type": "LoraLoaderModelOnly", "inputs": {"model": [TINY, 0]}},
+    ITSELF: {"class_type": "LoraLoaderModelOnly", "inputs": {"model": [ITSELF, 0]}},
+}
+PATCHED_TINY = "42"
+
+
+def drawn(content: dict[str, Any], style: dict[str, Any], model: str = CHECKPOINT) -> dict[str, Any]:
+    """A content and a style from the inputs of their Load Audio to Mel and Audio to Mel on, inverted by a model."""
+    prompt = graph(["4", 0]) | MODELS
+    for clip, inverting, kind, inputs in (("20", "3", "LoadAudioMel", content), ("30", "4", "AudioToMel", style)):
+        encoding = f"{clip}1"
+        prompt[clip] = {"class_type": f"Stylus{kind}", "inputs": inputs}
+        prompt[encoding] = {"class_type": "VAEEncode", "inputs": {"pixels": [clip, 0], "vae": [model, 2]}}
+        prompt[inverting]["inputs"] |= {"latent": [encoding, 0], "model": [model, 0]}
+    return prompt
+
+
+SD: dict[str, Any] = {"preset": "sd-512"}
+SMALL: dict[str, Any] = {"preset": "tiny-256"}
+ALONE: dict[str, Any] = {"preset": "auto"}
+
+
+def auto(model: str) -> dict[str, Any]:
+    return {"preset": "auto", "model": [model, 0]}
+
+
+@pytest.mark.parametrize(
+    ("content", "style"),
+    [(SD, SMALL), (SMALL, SD), (ALONE, SMALL), (SD, auto(TINY)), (auto(PATCHED_TINY), ALONE)],
+)
+def test_images_of_two_presets_are_refused_by_name(content, style):
+    with pytest.raises(ValueError, match=r"preset is .* for DDIM Invert and .* for Capture Style KV"):
+        check(drawn(content, style))
+
+
+@pytest.mark.parametrize("model", [TINY, PATCHED_TINY])
+@pytest.mark.parametrize("other", [SD, ALONE])
+def test_a_preset_that_is_not_stylus_tinys_is_refused_by_name(model, other):
+    with pytest.raises(ValueError, match="preset is sd-512 for DDIM Invert and tiny-256 for Load Stylus Tiny"):
+        check(drawn(other, other, model))
+    check(drawn(SMALL, auto(model), model))
+
+
+def test_presets_that_agree_or_are_not_known_yet_pass():
+    for clips in ((SD, SD), (SD, ALONE), (SD, auto(CHECKPOINT)), (SMALL, auto(ITSELF)), (SD, {"preset": ["50", 0]})):
+        check(drawn(*clips))
+    for scaled in (drawn(SD, SMALL), drawn(SD, SMALL, TINY)):
+        scaled["51"] = {"class_type": "ImageScale", "inputs": {"image": ["20", 0]}}
+        scaled["201"]["inputs"]["pixels"] = ["51", 0]
+        check(scaled)
+    earlier = drawn(SMALL, {"audio": ["60", 0], **SMALL})
+    earlier["60"] = {"class_type": "StylusPhaseDecode", "inputs": {"spectrogram": ["61", 1]}}
+    earlier["61"] = {"class_type": "StylusLoadAudioMel", "inputs": SD}
+    check(earlier)
