@@ -44,7 +44,7 @@ def params_of(preset: str, model: ModelPatcher | None) -> SpectrogramParams:
     Raises:
         ValueError: the MODEL takes another preset.
     """
-    require_wires(model=model)
+    require_wires(["model"], model=model)
     fitting = preset_of(model) if model else "sd-512" if preset == "auto" else preset
     if preset not in ("auto", fitting):
         raise ValueError(f"preset is {preset} and the model takes {fitting}: choose auto or {fitting}")
@@ -171,6 +171,8 @@ def recordings() -> list[str]:
 
 def recording_path(name: str) -> Path:
     """The file that `name` stands for, links followed; ValueError if it isn't there or lies outside ComfyUI's folders."""
+    if not isinstance(name, str):
+        raise ValueError(f"audio is {name!r}: choose a recording in the node itself")
     if name.startswith(BUNDLED_PREFIX):
         folder, relative = str(RECORDINGS), name.removeprefix(BUNDLED_PREFIX)
     else:

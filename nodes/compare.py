@@ -22,7 +22,7 @@ from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.audio.write import tags_fit, write_audio
 from .graph import Prompt, linked, upstream
 from .host.runs import check_interrupt
-from .inputs import MOST_STYLES, require_audio
+from .inputs import MOST_STYLES, require_audio, require_wires
 from .save_audio import workflow_tags
 
 SHOWN_DIALS = ("alpha", "gamma", "temperature", "adain", "steps", "decode")
@@ -97,6 +97,8 @@ class Compare(io.ComfyNode):
         results: dict[str, dict | None],
         further_styles: dict[str, dict | None] | None = None,
     ) -> io.NodeOutput:
+        wired = {"content": content, "style": style, **results, **(further_styles or {})}
+        require_wires(wired, **wired)
         differing, shared = _dials_of_results(cls.hidden.prompt, cls.hidden.unique_id, list(results))
         tracks = [
             *_tracks("content", [content]),

@@ -12,8 +12,10 @@ from ..stylus_ops.dials import Memory, Schedule
 from ..stylus_ops.diffusion.features import Inversion
 from ..stylus_ops.diffusion.schedule import sampling_sigmas
 from . import sockets
+from .graph import Prompt
 from .host import runs
 from .inputs import require_wires, widgets
+from .save_audio import check_formats
 from .style_library import kept_steps
 from .wiring import check_wiring
 
@@ -54,12 +56,25 @@ def invert(
     Raises:
         ValueError: the spectrogram is another clip's than the latent, or as `runs.invert_latent` does.
     """
-    require_wires(model=model, conditioning=conditioning, latent=latent, schedule=schedule, spectrogram=spectrogram)
+    require_wires(
+        ["spectrogram"],
+        model=model,
+        conditioning=conditioning,
+        latent=latent,
+        schedule=schedule,
+        spectrogram=spectrogram,
+    )
     valid_width = None
     if spectrogram is not None:
         check_same_clip(spectrogram, latent)
         valid_width = spectrogram.valid_columns(latent["samples"].shape[-1])
     return runs.invert_latent(model, conditioning, latent, schedule, Memory(**dials), valid_width)
+
+
+def check_graph(prompt: Prompt) -> None:
+    """Raises ValueError for what the graph shows to be wrong, before anything is inverted."""
+    check_wiring(prompt, kept_steps)
+    check_formats(prompt)
 
 
 def check_same_clip(spectrogram: Spectrogram, latent: dict) -> None:
@@ -91,6 +106,6 @@ class DDIMInvert(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: ModelPatcher, **shared: Any) -> io.NodeOutput:
-        check_wiring(cls.hidden.prompt, kept_steps)
+        check_graph(cls.hidden.prompt)
         result = invert(model, **shared)
         return io.NodeOutput(result, runs.noise_latent(model, result), sampling_sigmas(result.sigmas))

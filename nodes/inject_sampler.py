@@ -44,7 +44,7 @@ def apply_style(
     **dials: Any,
 ) -> tuple[ModelPatcher, dict, Stylizer]:
     """Apply the inputs of `style_inputs`: the styled MODEL, the LATENT to start from, and the MODEL's Stylizer; see `runs.apply_style`."""
-    require_wires(model=model, inversion=inversion, style=style, mask=mask)
+    require_wires(["mask"], model=model, inversion=inversion, style=style, mask=mask)
     stylizer = Stylizer(inversion, style, Steering(**dials), mask)
     for capture in style.captures:
         content = inversion.noise[: len(capture.noise)]

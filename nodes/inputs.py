@@ -36,10 +36,11 @@ def answer(check: Callable[..., object], *values: object) -> bool | str:
     return True
 
 
-def require_wires(**inputs: object) -> None:
-    """Raises ValueError if an input that takes a wire was given a number or a text: ComfyUI passes them on."""
+def require_wires(optional: Collection[str] = (), **inputs: object) -> None:
+    """Raises ValueError if an input that takes a wire was given a value of JSON, which ComfyUI passes on; the `optional` may be None."""
     for name, value in inputs.items():
-        if isinstance(value, (str, int, float)):
+        foreign = isinstance(value, dict) and not {"waveform", "samples"} & value.keys()  # neither AUDIO nor LATENT
+        if foreign or isinstance(value, (str, int, float)) or (value is None and name not in optional):
             raise ValueError(f"{name} is {value!r}: wire the output of a node to it")
 
 
@@ -49,7 +50,7 @@ def require_audio(audio: dict | None) -> dict:
     Raises:
         ValueError: it is None, or no AUDIO.
     """
-    require_wires(audio=audio)
+    require_wires(["audio"], audio=audio)
     if audio is None:
         raise ValueError("audio is missing: choose a file or video with a sound track where it comes from")
     return audio
@@ -73,8 +74,8 @@ def weighted_styles(one: io.Input, least: int, styles: str, weights: str) -> lis
 def validate_weights(weights: str | None, styles: Collection[str]) -> bool | str:
     """As a node's `validate_inputs` answers: True, or why the weights don't fit the styles that are wired.
 
-    Weights that come out of another node are not known yet (None).
+    Weights that come out of another node are not known yet (None); what else is no text ComfyUI refuses itself.
     """
-    if weights is None or not styles:
+    if not isinstance(weights, str) or not styles:
         return True
     return answer(lambda: normalised(parse_weights(weights), len(styles)))

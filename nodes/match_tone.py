@@ -15,7 +15,7 @@ from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.dials import Tone
 from ..stylus_ops.style_weights import normalised, parse_weights
 from .host.runs import check_interrupt
-from .inputs import require_audio, validate_weights, weighted_styles, widgets
+from .inputs import require_audio, require_wires, validate_weights, weighted_styles, widgets
 
 
 class MatchTone(io.ComfyNode):
@@ -54,6 +54,7 @@ class MatchTone(io.ComfyNode):
         weights: str,
         **dials: Any,
     ) -> io.NodeOutput:
+        require_wires(styles, **styles)
         audio = require_audio(audio)
         rate = audio["sample_rate"]
         references = [

@@ -12,10 +12,8 @@ from ..stylus_ops.dials import DIALS, Clips
 from ..stylus_ops.diffusion.features import Style, blend
 from ..stylus_ops.style_weights import parse_weights
 from . import sockets
-from .ddim_invert import check_same_clip, inversion_inputs, invert
+from .ddim_invert import check_graph, check_same_clip, inversion_inputs, invert
 from .inputs import require_wires, validate_weights, weighted_styles, widget
-from .style_library import kept_steps
-from .wiring import check_wiring
 
 
 class CaptureStyle(io.ComfyNode):
@@ -43,8 +41,8 @@ class CaptureStyle(io.ComfyNode):
     def execute(
         cls, latent: dict, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any
     ) -> io.NodeOutput:
-        check_wiring(cls.hidden.prompt, kept_steps)
-        require_wires(latent=latent, spectrogram=spectrogram)
+        check_graph(cls.hidden.prompt)
+        require_wires(["spectrogram"], latent=latent, spectrogram=spectrogram)
         Clips(style_windows=style_windows)
         if spectrogram is not None:
             check_same_clip(spectrogram, latent)

@@ -3,6 +3,8 @@
 import json
 import math
 import os
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,7 +31,7 @@ from stylus_ops.dials import (
 )
 from tests.unit.signals import noise
 
-from .comfy_server import ComfyServer, Graph, PromptRefused
+from .comfy_server import ComfyServer, Graph, PromptRefused, words
 from .graphs import upload_latent
 
 EXAMPLES = int(os.environ.get("STYLUS_FUZZ_FILES", "300")) // 30
@@ -56,6 +58,7 @@ DEPEND = {"first", "start", "overlap", "low_hz", "high_hz", "sites", "start_perc
 NUMBERS = [-1.0, 1e9, -1e-9, 1e18, math.nan, math.inf, -math.inf]
 WHOLES = [-1, 0, 1 << 40]
 TEXTS = ["much", ""]
+WIDGETS = ("INT", "FLOAT", "STRING", "COMBO")
 SITES = ["auto", "6-11", "9, 10", "6, 6", "99", "11-6", "six"]
 
 
@@ -167,3 +170,22 @@ def test_any_dials(comfy: ComfyServer, node: str, data: st.DataObject, wired: bo
         assert wrong or depending, told
         assert any(name in told for name in (*wrong, *depending)), told
         assert len(told.strip().splitlines()) == 1, told
+
+
+@pytest.mark.parametrize("value", [5, {"a": 1}, None])
+@pytest.mark.parametrize("nodes_of", [sound_nodes, model_nodes])
+def test_a_value_where_a_wire_belongs(comfy: ComfyServer, nodes_of: Callable[..., Any], value: Any) -> None:
+    """It is refused by the input's name; an optional input may have none."""
+    graph, nodes = nodes_of(comfy)
+    for kind, node in nodes.items():
+        inputs = comfy.get(f"/object_info/{kind}")[kind]["input"]
+        optional = {name for name, (socket, *_) in inputs.get("optional", {}).items() if socket not in WIDGETS}
+        for name in optional | {name for name, wire in graph[node]["inputs"].items() if isinstance(wire, list)}:
+            spoilt = {"class_type": kind, "inputs": graph[node]["inputs"] | {name: value}}
+            changed = Graph({**graph, node: spoilt})
+            changed.add("PreviewAny", source=[node, 0])
+            if value is None and name in optional:
+                comfy.finish(changed)
+            else:
+                refused = rf"is missing: choose|{name.split('.')[-1]} is {re.escape(repr(value))}: wire"
+                assert re.search(refused, words(comfy, changed)), (kind, name)
