@@ -36,7 +36,7 @@ def answer(check: Callable[..., object], *values: object) -> bool | str:
     return True
 
 
-def require_wires(optional: Collection[str] = (), **inputs: object) -> None:
+def require_wires(optional: Collection[str] = (), /, **inputs: object) -> None:
     """Raises ValueError if an input that takes a wire was given a value of JSON, which ComfyUI passes on; the `optional` may be None."""
     for name, value in inputs.items():
         foreign = isinstance(value, dict) and not {"waveform", "samples"} & value.keys()  # neither AUDIO nor LATENT
