@@ -133,17 +133,10 @@ class ComfyServer:
         models: a folder laid out as ComfyUI's `models`.
         packs: folders to be linked into `custom_nodes`, by name.
         frontend: the folder of another frontend than the one that this ComfyUI has installed.
-        modules: a folder whose Python packages stand before those that are installed.
     """
 
     def __init__(
-        self,
-        install: ComfyInstall,
-        base: Path,
-        models: Path,
-        packs: Mapping[str, Path] = LINKED,
-        frontend: str = "",
-        modules: Path | None = None,
+        self, install: ComfyInstall, base: Path, models: Path, packs: Mapping[str, Path] = LINKED, frontend: str = ""
     ):
         self.install = install
         self.base = base
@@ -152,7 +145,6 @@ class ComfyServer:
         self._models = models
         self._packs = packs
         self._frontend = frontend
-        self._modules = modules
         self._log = base / "server.log"
         self._client = uuid.uuid4().hex
         self._default_inputs: dict[str, dict[str, Any]] = {}
@@ -215,9 +207,7 @@ class ComfyServer:
             options["--front-end-root"] = self._frontend
         command += [word for option in options.items() for word in option]
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(self._models.parent / "pycache")}
-        environment.pop("PYTHONPATH", None)
-        if self._modules:
-            environment["PYTHONPATH"] = str(self._modules)
+        environment["PYTHONPATH"] = str(self.base / "modules")  # what a test puts there stands before what is installed
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, cwd=self.install.path, env=environment, stdout=log, stderr=subprocess.STDOUT

@@ -16,8 +16,6 @@ from .graphs import TransferGraph, upload_latent
 Spoil = Callable[[ComfyServer, TransferGraph], None]
 SIBLING = {"unet_name": "sd15-sibling.safetensors", "weight_dtype": "default"}
 LORA = {"lora_name": "small.safetensors", "strength_model": 0.5}
-SKIPPED = {"double_layers": "", "single_layers": "", "start_percent": 0.0, "end_percent": 1.0}
-CACHE = {"reuse_threshold": 0.2, "start_percent": 0.15, "end_percent": 0.95, "verbose": False}
 
 
 def wired(target: str, name: str, node: str, **inputs: Any) -> Spoil:
@@ -90,14 +88,14 @@ TRANSFERS: list[tuple[str, Spoil]] = [
     *(
         (f"model carries {node}", through(target, "model", node, "model", **inputs))
         for node, target, inputs in (
-            ("EasyCache", "invert", CACHE),
-            ("EasyCache", "sampler", CACHE),
-            ("LazyCache", "invert", CACHE),
+            ("EasyCache", "invert", {}),
+            ("EasyCache", "sampler", {}),
+            ("LazyCache", "invert", {}),
             ("SelfAttentionGuidance", "invert", {"scale": 0.5, "blur_sigma": 2.0}),
             ("SelfAttentionGuidance", "sampler", {"scale": 0.5, "blur_sigma": 2.0}),
             ("PerturbedAttentionGuidance", "invert", {"scale": 3.0}),
             ("RescaleCFG", "invert", {"multiplier": 0.7}),
-            ("SkipLayerGuidanceDiTSimple", "invert", SKIPPED),
+            ("SkipLayerGuidanceDiTSimple", "invert", {}),
         )
     ),
 ]

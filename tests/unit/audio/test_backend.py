@@ -1,7 +1,7 @@
 """Both backends against each other, and against the formulas they stand for."""
 
-import importlib
 import math
+import sys
 
 import librosa
 import pytest
@@ -30,9 +30,7 @@ def test_the_filterbank_is_librosas_and_torchaudios():
     theirs = librosa.filters.mel(sr=44100, n_fft=17640, n_mels=256, fmin=0.0, fmax=10000.0, htk=True, norm=None)
     torch.testing.assert_close(filters, torch.from_numpy(theirs).t(), atol=1e-4, rtol=0)
     if backend.resample_with_torchaudio is not None:
-        theirs = importlib.import_module("torchaudio.functional").melscale_fbanks(
-            8821, 0.0, 10000.0, 256, 44100, mel_scale="htk"
-        )
+        theirs = sys.modules["torchaudio.functional"].melscale_fbanks(8821, 0.0, 10000.0, 256, 44100, mel_scale="htk")
         torch.testing.assert_close(filters, theirs, atol=1e-4, rtol=0)
 
 
