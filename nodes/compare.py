@@ -20,6 +20,7 @@ from ..stylus_ops.audio.loudness import equal_loudness_gains
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.audio.write import tags_fit, write_audio
+from ..stylus_ops.dials import DIALS
 from .graph import Prompt, linked, upstream
 from .host.runs import check_interrupt
 from .inputs import MOST_STYLES, require_audio, require_wires
@@ -167,7 +168,7 @@ def _dials(prompt: Prompt | None, start: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for node in upstream(prompt, start) if start else ():
         for dial, value in node["inputs"].items():
-            if dial in SHOWN_DIALS and isinstance(value, (int, float, str)):
+            if dial in SHOWN_DIALS and (isinstance(value, (int, float)) or value in DIALS["decode"].choices):
                 found.setdefault(dial, value)
     return {dial: found[dial] for dial in SHOWN_DIALS if dial in found}
 

@@ -71,9 +71,12 @@ def test_titles_tell_the_dials_in_which_results_differ(comfy: ComfyServer) -> No
 
 def test_every_clip_of_a_batch_is_a_track_and_silence_is_drawn(comfy: ComfyServer) -> None:
     graph = Graph()
-    silence = graph.add("TestAudio", content="silence", samples=4410, channels=10, sample_rate=44100)
+    sound = {"content": "silence", "samples": 4410, "channels": 10, "sample_rate": 44100}
+    silence = graph.add("TestAudio", **sound, decode="no dial of this node " * 10_000)
     node = graph.add("StylusCompare", content=[silence, 0], style=[silence, 0], **{"results.result_0": [silence, 0]})
-    tracks = comfy.finish(graph).outputs[node]["audio"]
+    shown = comfy.finish(graph).outputs[node]
+    tracks = shown["audio"]
+    assert shown["stylus_compare"][0]["size"][1] < 2000
     assert [track["gain"] for track in tracks] == [1.0, 1.0, 1.0]
     assert all(track["filename"].endswith(".wav") for track in tracks)
 
