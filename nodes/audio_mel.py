@@ -121,7 +121,7 @@ def draw(audio: dict, dials: Images, model: ModelPatcher | None) -> tuple[Tensor
     Raises:
         ValueError: the MODEL takes another preset, or as `audio_to_windows`.
     """
-    require_wires(model=model)
+    require_wires(["model"], model=model)
     fitting = preset_of(model) if model else "sd-512" if dials.preset == "auto" else dials.preset
     if dials.preset not in ("auto", fitting):
         raise ValueError(f"preset is {dials.preset} and the model takes {fitting}: choose auto or {fitting}")
@@ -154,6 +154,8 @@ def recordings() -> list[str]:
 
 def recording_path(name: str) -> Path:
     """The file that `name` stands for, links followed; ValueError if it isn't there or lies outside ComfyUI's folders."""
+    if not isinstance(name, str):
+        raise ValueError(f"audio is {name!r}: choose a recording in the node itself")
     if name.startswith(BUNDLED_PREFIX):
         folder, relative = str(RECORDINGS), name.removeprefix(BUNDLED_PREFIX)
     else:

@@ -18,9 +18,10 @@ from ..stylus_ops.audio.loudness import equal_loudness_gains
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.audio.write import tags_fit, write_audio
+from ..stylus_ops.dials import DIALS
 from .graph import Prompt, linked, upstream
 from .host.runs import check_interrupt
-from .inputs import MOST_STYLES, require_audio
+from .inputs import MOST_STYLES, require_audio, require_wires
 from .save_audio import workflow_tags
 
 SHOWN_DIALS = ("alpha", "gamma", "temperature", "adain", "steps", "decode")
@@ -90,6 +91,8 @@ class Compare(io.ComfyNode):
         results: dict[str, dict | None],
         further_styles: dict[str, dict | None] | None = None,
     ) -> io.NodeOutput:
+        wired = {"content": content, "style": style, **results, **(further_styles or {})}
+        require_wires(wired, **wired)
         differing, shared = _dials_of_results(cls.hidden.prompt, cls.hidden.unique_id, list(results))
         tracks = [
             *_tracks("content", [content]),
@@ -149,7 +152,7 @@ def _dials(prompt: Prompt | None, start: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for node in upstream(prompt, start) if start else ():
         for dial, value in node["inputs"].items():
-            if dial in SHOWN_DIALS and isinstance(value, (int, float, str)):
+            if dial in SHOWN_DIALS and (isinstance(value, (int, float)) or value in DIALS["decode"].choices):
                 found.setdefault(dial, value)
     return {dial: found[dial] for dial in SHOWN_DIALS if dial in found}
 

@@ -10,8 +10,10 @@ from ..stylus_ops.dials import Memory, Schedule
 from ..stylus_ops.diffusion.features import Inversion
 from ..stylus_ops.diffusion.schedule import sampling_sigmas
 from . import sockets
+from .graph import Prompt
 from .host import runs
 from .inputs import require_wires, widgets
+from .save_audio import check_formats
 from .style_library import kept_steps
 from .wiring import check_wiring
 
@@ -56,7 +58,8 @@ def invert(
     Raises:
         ValueError: the spectrogram is another clip's than the latent, or as `runs.invert_latent`.
     """
-    require_wires(model=model, conditioning=conditioning, latent=latent, schedule=schedule, spectrogram=spectrogram)
+    wires = {"model": model, "conditioning": conditioning, "latent": latent, "schedule": schedule}
+    require_wires(["spectrogram"], **wires, spectrogram=spectrogram)
     samples, valid_width = latent["samples"], None
     if spectrogram is not None:
         if spectrogram.windows != len(samples):
@@ -66,6 +69,12 @@ def invert(
         valid_width = spectrogram.valid_columns(samples.shape[-1])
     first = {**latent, "samples": samples[:windows]}
     return runs.invert_latent(model, conditioning, first, schedule, Memory(**dials), valid_width)
+
+
+def check_graph(prompt: Prompt) -> None:
+    """Raises ValueError for what the graph shows to be wrong, before anything is inverted."""
+    check_wiring(prompt, kept_steps)
+    check_formats(prompt)
 
 
 class DDIMInvert(io.ComfyNode):
@@ -88,6 +97,6 @@ class DDIMInvert(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: ModelPatcher, **shared: Any) -> io.NodeOutput:
-        check_wiring(cls.hidden.prompt, kept_steps)
+        check_graph(cls.hidden.prompt)
         result = invert(model, **shared)
         return io.NodeOutput(result, runs.as_latent(model, result.noise), sampling_sigmas(result.sigmas))

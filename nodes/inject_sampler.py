@@ -41,7 +41,7 @@ def apply_style(
     **dials: Any,
 ) -> tuple[ModelPatcher, dict]:
     """As `runs.apply_style`, with the inputs of `style_inputs`."""
-    require_wires(model=model, inversion=inversion, style=style, mask=mask)
+    require_wires(["mask"], model=model, inversion=inversion, style=style, mask=mask)
     stylizer = Stylizer(inversion, style, Steering(**dials), mask)
     for capture in style.captures:
         content = inversion.noise[: len(capture.noise)]

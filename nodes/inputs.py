@@ -1,6 +1,6 @@
 """Inputs of several nodes: dials as widgets, and any number of styles with their weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from comfy_api.latest import io
 
@@ -34,10 +34,11 @@ def answer(check: Callable[..., object], *values: object) -> bool | str:
     return True
 
 
-def require_wires(**inputs: object) -> None:
-    """Raises ValueError if an input that takes a wire was given a number or a text: ComfyUI passes them on."""
+def require_wires(optional: Collection[str] = (), /, **inputs: object) -> None:
+    """Raises ValueError if an input that takes a wire was given a value of JSON, which ComfyUI passes on; the `optional` may be None."""
     for name, value in inputs.items():
-        if isinstance(value, (str, int, float)):
+        foreign = isinstance(value, dict) and not {"waveform", "samples"} & value.keys()  # neither AUDIO nor LATENT
+        if foreign or isinstance(value, (str, int, float)) or (value is None and name not in optional):
             raise ValueError(f"{name} is {value!r}: wire the output of a node to it")
 
 
@@ -47,7 +48,7 @@ def require_audio(audio: dict | None) -> dict:
     Raises:
         ValueError: it is None, or no AUDIO.
     """
-    require_wires(audio=audio)
+    require_wires(["audio"], audio=audio)
     if audio is None:
         raise ValueError("audio is missing: choose a file or video with a sound track where it comes from")
     return audio
@@ -67,6 +68,7 @@ class WeightedStyles(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, weights: str | None, styles: dict[str, None]) -> bool | str:
-        if weights is None or not styles:  # weights of another node are not known yet
+        # Weights that come out of another node are not known yet (None); what else is no text ComfyUI refuses itself.
+        if not isinstance(weights, str) or not styles:
             return True
         return answer(lambda: normalised(parse_weights(weights), len(styles)))

@@ -13,7 +13,7 @@ from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.dials import Tone
 from ..stylus_ops.style_weights import normalised, parse_weights
 from .host.runs import check_interrupt
-from .inputs import WeightedStyles, require_audio, weighted_styles, widgets
+from .inputs import WeightedStyles, require_audio, require_wires, weighted_styles, widgets
 
 
 class MatchTone(WeightedStyles):
@@ -46,6 +46,7 @@ class MatchTone(WeightedStyles):
 
     @classmethod
     def execute(cls, audio: dict | None, styles: dict[str, dict | None], weights: str, **dials: Any) -> io.NodeOutput:
+        require_wires(styles, **styles)
         audio, tone = require_audio(audio), Tone(**dials)
         rate, shares = audio["sample_rate"], normalised(parse_weights(weights), len(styles))
         references = [

@@ -58,7 +58,7 @@ class PhaseDecode(io.ComfyNode):
         style: Spectrogram | None = None,
         **dials: Any,
     ) -> io.NodeOutput:
-        require_wires(images=images, spectrogram=spectrogram, reference=reference, style=style)
+        require_wires(["reference", "style"], images=images, spectrogram=spectrogram, reference=reference, style=style)
         if other_recording(cls.hidden.prompt, cls.hidden.unique_id):
             warn("spectrogram is of another recording than the images: wire that of the content's Audio to Mel")
         decoding, residual = Decoding(**dials), None

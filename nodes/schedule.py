@@ -29,4 +29,4 @@ class StylusSchedule(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, sites: str | None) -> bool | str:
-        return answer(named_blocks, "auto" if sites is None else sites)
+        return answer(named_blocks, sites if isinstance(sites, str) else "auto")

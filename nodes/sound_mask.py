@@ -44,7 +44,7 @@ class MaskFromSound(io.ComfyNode):
 
     @classmethod
     def execute(cls, spectrogram: Spectrogram, audio: dict | None = None, **dials: Any) -> io.NodeOutput:
-        require_wires(spectrogram=spectrogram, audio=audio)
+        require_wires(["audio"], spectrogram=spectrogram, audio=audio)
         sound = None
         if audio is not None:
             sound = check_waveform(audio["waveform"], audio["sample_rate"]), audio["sample_rate"]

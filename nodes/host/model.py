@@ -15,7 +15,12 @@ from ...stylus_ops.diffusion.sites import Decoder, DecoderBlock
 
 SKIPPING = {"easycache": "EasyCache", "lazycache": "LazyCache"}
 """Wrappers, by their key, that answer some evaluations from earlier ones."""
-GUIDING = ("sampler_cfg_function", "sampler_pre_cfg_function", "sampler_post_cfg_function")
+GUIDING = (
+    "sampler_cfg_function",
+    "sampler_pre_cfg_function",
+    "sampler_post_cfg_function",
+    "sampler_calc_cond_batch_function",
+)
 
 
 def check_evaluated(model: ModelPatcher) -> None:

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 try:
-    import torchaudio.functional as torchaudio_functional
+    from torchaudio.functional import resample as resample_with_torchaudio
 except (ImportError, OSError, RuntimeError):
-    torchaudio_functional = None
+    resample_with_torchaudio = None
 
 # A Kaiser-windowed sinc over 64 zero crossings (resampy's "kaiser_best"): flat to 0.9 of the lower Nyquist rate.
 KAISER_BEST: dict[str, Any] = {
@@ -45,9 +45,9 @@ def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
     if from_rate == to_rate:
         return waveform
     ratio = max(from_rate, to_rate) // math.gcd(from_rate, to_rate)
-    if torchaudio_functional is None or ratio > LARGEST_RATIO:
+    if resample_with_torchaudio is None or ratio > LARGEST_RATIO:
         return resample_with_soxr(waveform, from_rate, to_rate)
-    return torchaudio_functional.resample(waveform, from_rate, to_rate, **KAISER_BEST)
+    return resample_with_torchaudio(waveform, from_rate, to_rate, **KAISER_BEST)
 
 
 def resample_with_soxr(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:

@@ -42,9 +42,13 @@ for, nor SD2, whose header lies in another file, nor SDS, over whose damage it p
 
 OTHER_FILE = "export it again, or choose another file"
 
-HEADS = {"FLAC": re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"), "OGG": re.compile(rb"OggS\x00\x02\x00\x00")}
-HEAD_BYTES = 8
-"""How a recording begins in the formats in which several may be joined; of those libsndfile reads the first alone."""
+HEADS = {
+    "FLAC": re.compile(rb"fLaC[\x00\x80]\x00\x00\x22.{10}(.{3})", re.DOTALL),
+    "OGG": re.compile(rb"OggS\x00\x02\x00\x00.{13}()", re.DOTALL),
+}
+HEAD_BYTES = 21
+"""How a recording begins in the formats in which several may be joined, of which libsndfile reads the first alone. In FLAC 20
+bits are its rate in Hz: FFmpeg takes the first for all whose frames don't repeat it."""
 
 SEQUENTIAL_SUBTYPES = ("G72", "GSM")
 """How libsndfile's subtypes begin in which a sample depends on all before it."""
@@ -215,7 +219,7 @@ def _read(path: Path, size: int, start: float, duration: float, gather: Gather[S
         name = os.fsencode(path) if os.name == "posix" else path
         with suppress(soundfile.SoundFileError), soundfile.SoundFile(name) as file:
             counted = file.format in LIBSNDFILE_FORMATS.split(",") and _is_counted(file, size)
-            if counted and not _is_joined(path, file.format):
+            if not _is_joined(path, file.format) and counted:
                 return _read_with_libsndfile(file, start, duration, gather)
     allowed = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
     with av.open(f"file:{path.absolute()}", container_options=allowed, **TAGS_AS_THEY_ARE) as container:
@@ -229,15 +233,24 @@ def _is_counted(file: soundfile.SoundFile, size: int) -> bool:
 
 
 def _is_joined(path: Path, form: str) -> bool:
-    """Whether more than one recording begins in the file."""
+    """Whether more than one recording begins in the file; AudioFileError if their heads tell different rates."""
     if form not in HEADS:
         return False
-    heads, block = 0, b""
+    rates: list[int] = []
+    block = b""
     with suppress(FileNotFoundError), path.open("rb") as content:  # one deleted meanwhile is read from its open file
         while more := content.read(SCANNED_BYTES):
             block = block[1 - HEAD_BYTES :] + more
-            heads += len(HEADS[form].findall(block))
-    return heads > 1
+            rates += [int.from_bytes(rate, "big") >> 4 for rate in HEADS[form].findall(block)]
+    for other in {*rates} - {*rates[:1]}:
+        raise _joined_rates(path.name, rates[0], other)
+    return len(rates) > 1
+
+
+def _joined_rates(name: str, first: int, other: int) -> AudioFileError:
+    return AudioFileError(
+        f"{name!r} is joined from recordings at {first} and {other} Hz: give it one rate, or take it apart"
+    )
 
 
 def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: float, gather: Gather[Samples]) -> Samples:
@@ -295,10 +308,11 @@ def _frames(
         with suppress(av.FFmpegError, OverflowError):
             container.seek(int(target), stream=stream)
     rate = samples = packed = 0
+    most, most_packed = most_samples(size), 2 * size + BYTES_OF_ANY
     with suppress(av.InvalidDataError):
         for packet in container.demux(stream):
             packed += packet.size
-            if packed > 2 * size + BYTES_OF_ANY or samples > most_samples(size):
+            if packed > most_packed or samples > most:
                 raise AudioFileError(f"{name!r} unpacks to more sound than a file of its size has: {OTHER_FILE}")
             if early and packet.pts is not None and packet.pts + (packet.duration or 0) < target:
                 continue
@@ -308,10 +322,7 @@ def _frames(
             for frame in decoded:
                 rate = rate or frame.sample_rate
                 if frame.sample_rate != rate:
-                    raise AudioFileError(
-                        f"{name!r} is joined from recordings at {rate} and {frame.sample_rate} Hz: give it one rate, or take "
-                        "it apart"
-                    )
+                    raise _joined_rates(name, rate, frame.sample_rate)
                 samples += frame.samples * frame.layout.nb_channels
                 yield frame
 

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..audio.backend import hide_broken_torchaudio, torchaudio_functional
+from ..audio.backend import hide_broken_torchaudio, resample_with_torchaudio
 from ..audio.geometry import PRESETS
 from ..diffusion.host import LATENT_PIXELS
 from ..diffusion.schedule import TRAIN_STEPS, sigmas_from_alphas_cumprod
 
-if torchaudio_functional is None:
+if resample_with_torchaudio is None:
     hide_broken_torchaudio()
 
 from diffusers.loaders.single_file_utils import (

@@ -114,17 +114,21 @@ def write_with_ffmpeg(
 
 def write_bombs(folder: Path) -> list[Path]:
     """A few kilobytes each that unpack to hours: constant frames, recordings joined, edits that play one track again."""
-    frame = folder / "frame.flac"
-    write_with_ffmpeg(frame, np.zeros((65535, 8), np.float32), 44100, options={"frame_size": "65535"})
-    content = bytearray(frame.read_bytes())
+    once = folder / "frame.flac"
+    write_with_ffmpeg(once, np.zeros((65535, 8), np.float32), 44100, options={"frame_size": "65535"})
+    content = bytearray(once.read_bytes())
     content[22:26] = (2000 * 65535).to_bytes(4, "big")  # the lowest 32 bits of the header's count of samples
     (folder / "constant.flac").write_bytes(content + content[content.rindex(b"\xff\xf8") :] * 1999)
-    for rate in (384000, 8000):
-        write_with_ffmpeg(folder / f"{rate}.flac", np.zeros((rate, 1), np.float32), rate)
-    (folder / "chain.flac").write_bytes(b"".join((folder / f"{rate}.flac").read_bytes() for rate in (384000, 8000)))
+    frame = bytes.fromhex("fff8700800fffe3900000006d2")  # 65535 times 0, at the rate of the head before it
+    heads = [(rate << 44 | 15 << 36 | 65535).to_bytes(8, "big") for rate in (384000, 1000)]  # mono of 16 bits
+    chain = [b"fLaC\x80\0\0\x22" + b"\xff" * 4 + bytes(6) + head + bytes(16) + frame for head in heads]
+    (folder / "chain.flac").write_bytes(b"".join(chain))
+    for rate in (44100, 8000):
+        write_with_ffmpeg(folder / f"{rate}.mp3", np.zeros((rate, 1), np.float32), rate)
+    (folder / "chain.mp3").write_bytes(b"".join((folder / f"{rate}.mp3").read_bytes() for rate in (44100, 8000)))
     write_with_ffmpeg(folder / "once.mov", _sound(1.0, 44100, 1), 44100, "mov", "pcm_s16le")
     (folder / "edits.mov").write_bytes(_repeated((folder / "once.mov").read_bytes(), 2000))
-    return [folder / name for name in ("constant.flac", "chain.flac", "edits.mov")]
+    return [folder / name for name in ("constant.flac", "chain.flac", "chain.mp3", "edits.mov")]
 
 
 def _repeated(movie: bytes, times: int) -> bytes:

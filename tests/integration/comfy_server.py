@@ -191,7 +191,7 @@ class ComfyServer:
             options["--front-end-root"] = self._frontend
         command += [word for option in options.items() for word in option]
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(self._models.parent / "pycache")}
-        environment.pop("PYTHONPATH", None)
+        environment["PYTHONPATH"] = str(self.base / "modules")  # what a test puts there stands before what is installed
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, cwd=self.install.path, env=environment, stdout=log, stderr=subprocess.STDOUT

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from stylus_ops import dials
 from stylus_ops.dials import DIALS, Choice, Dial, Number, Whole, dials_of
 from tests.unit.signals import noise
 
-from .comfy_server import ComfyServer
+from .comfy_server import ComfyServer, Graph
 from .graphs import TinyGraph
 
 EXAMPLES = int(os.environ.get("STYLUS_FUZZ_FILES", "300")) // 30
@@ -36,6 +37,7 @@ TURNED: dict[str, tuple[Dial, ...]] = {
 }
 DEPEND = {"first", "start", "overlap", "low_hz", "high_hz", "sites", "start_percent", "end_percent"}
 """Dials whose range depends on the recording, the model, or another dial."""
+WIDGETS = ("INT", "FLOAT", "STRING", "COMBO")
 SITES = ["auto", "6-11", "9, 10", "6, 6", "99", "11-6", "six"]
 ANYTHING = [-1.0, 1e9, -1e-9, 1e18, math.nan, math.inf, -math.inf, -1, 0, 1 << 40, 2.5, "much", "", None, True]
 
@@ -125,3 +127,20 @@ def test_any_dials(comfy: ComfyServer, node: str, data: st.DataObject, wired: bo
     else:
         assert not wrong
         assert all(run.outputs[looked]["finite"])
+
+
+@pytest.mark.parametrize("value", [5, {"a": 1}, None])
+def test_a_value_where_a_wire_belongs(comfy: ComfyServer, value: Any) -> None:
+    """It is refused by the input's name; an optional input may have none."""
+    graph, nodes = all_nodes(comfy)
+    for kind, node in nodes.items():
+        sockets = comfy.nodes[kind]["input"].get("optional", {}).items()
+        optional = {name for name, (socket, *_) in sockets if socket not in WIDGETS}
+        for name in optional | {name for name, wire in graph[node]["inputs"].items() if isinstance(wire, list)}:
+            changed = Graph({**graph, node: {"class_type": kind, "inputs": graph[node]["inputs"] | {name: value}}})
+            changed.add("PreviewAny", source=[node, 0])
+            if value is None and name in optional:
+                comfy.finish(changed)
+            else:
+                refused = rf"is missing: choose|{name.split('.')[-1]} is {re.escape(repr(value))}: wire"
+                assert re.search(refused, comfy.failure(changed)), (kind, name)

@@ -1,5 +1,6 @@
 """What can't work is refused in words that name the input, and writes nothing."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,6 @@ from .graphs import TransferGraph, upload_latent
 Spoil = Callable[[ComfyServer, TransferGraph], None]
 SIBLING = {"unet_name": "sd15-sibling.safetensors", "weight_dtype": "default"}
 LORA = {"lora_name": "small.safetensors", "strength_model": 0.5}
-CACHE = {"reuse_threshold": 0.2, "start_percent": 0.15, "end_percent": 0.95, "verbose": False}
 
 
 def wired(target: str, name: str, node: str, through: str = "", **inputs: Any) -> Spoil:
@@ -81,19 +81,17 @@ TRANSFERS: list[tuple[str, Spoil]] = [
     ),
     ("steps is 2 for DDIM Invert and 4 for Capture", wired("capture", "schedule", "StylusSchedule", steps=4)),
     ("captured with 4 steps", steps_of_another_node),
-    ("conditioning is 5: wire", lambda comfy, graph: graph.set(graph.invert, conditioning=5)),
-    ("latent is 'x': wire", lambda comfy, graph: graph.set(graph.capture, latent="x")),
-    ("style is 'x': wire", lambda comfy, graph: graph.set(graph.sampler, style="x")),
     *(
         (f"model carries {node}", wired(target, "model", node, "model", **inputs))
         for node, target, inputs in (
-            ("EasyCache", "invert", CACHE),
-            ("EasyCache", "sampler", CACHE),
-            ("LazyCache", "invert", CACHE),
+            ("EasyCache", "invert", {}),
+            ("EasyCache", "sampler", {}),
+            ("LazyCache", "invert", {}),
             ("SelfAttentionGuidance", "invert", {"scale": 0.5, "blur_sigma": 2.0}),
             ("SelfAttentionGuidance", "sampler", {"scale": 0.5, "blur_sigma": 2.0}),
             ("PerturbedAttentionGuidance", "invert", {"scale": 3.0}),
             ("RescaleCFG", "invert", {"multiplier": 0.7}),
+            ("SkipLayerGuidanceDiTSimple", "invert", {}),
         )
     ),
 ]
@@ -118,15 +116,15 @@ def audio_graph(**inputs: Any) -> tuple[Graph, str]:
     return graph, saved
 
 
-def test_what_no_socket_or_widget_gives_is_refused_in_words(comfy: ComfyServer) -> None:
+@pytest.mark.parametrize("value", [5, {"a": 1}, ["a"], None])
+def test_what_no_widget_gives_is_refused_in_words(comfy: ComfyServer, value: Any) -> None:
     graph, saved = audio_graph()
-    graph.set(saved, filename_prefix=[graph.add("TestValue", json='["a"]'), 0])
-    assert "filename_prefix is ['a']: name the file" in comfy.failure(graph)
-    graph.set(saved, audio="x")
-    assert "audio is 'x': wire" in comfy.failure(graph)
+    graph.set(saved, filename_prefix=[graph.add("TestValue", json=json.dumps(value)), 0])
+    assert f"filename_prefix is {value!r}: name the file" in comfy.failure(graph)
+    assert f"audio is {value!r}: choose a recording" in comfy.failure(loaded(value), refused=True)
 
 
-def loaded(audio: str, **inputs: Any) -> Graph:
+def loaded(audio: Any, **inputs: Any) -> Graph:
     graph = Graph()
     mel = graph.add("StylusLoadAudioMel", audio=audio, **{"preset": "tiny-256"} | inputs)
     graph.add("PreviewImage", images=[mel, 0])
@@ -158,7 +156,7 @@ def test_a_preset_of_another_model_is_refused_where_it_is_chosen(comfy: ComfySer
     ("inputs", "expected"),
     [
         *(
-            ({"filename_prefix": prefix}, "filename_prefix")
+            ({"filename_prefix": prefix}, "filename_prefix - filename_prefix")
             for prefix in ("x" * 300, "a new folder/" + "x" * 300, "", "a/../../b", "/tmp/c", "blocked/song")
         ),
         ({"format": "flac", "bit_depth": "float"}, "flac has"),
@@ -171,8 +169,25 @@ def test_a_file_that_cannot_be_written_is_refused(comfy: ComfyServer, inputs: di
     graph, saved = audio_graph(channels=3)
     graph.set(saved, **inputs)
     before = sorted(comfy.base.glob("*")) + sorted(comfy.output.rglob("*"))
-    assert expected in comfy.failure(graph)
+    said = comfy.failure(graph)
+    assert expected in said
+    assert "; " not in said.removeprefix("Prompt outputs failed validation; ")  # once, on its own input
     assert sorted(comfy.base.glob("*")) + sorted(comfy.output.rglob("*")) == before
+
+
+def test_a_bit_depth_that_the_format_has_not_is_refused_before_the_inversion(comfy: ComfyServer) -> None:
+    graph, saved = audio_graph(samples=44100)
+    graph[saved]["inputs"]["format"] = "flac"
+    decode = next(node["inputs"] for node in graph.values() if node["class_type"] == "StylusPhaseDecode")
+    prior = graph.add("StylusLoadTiny")
+    latent = graph.add("VAEEncode", pixels=decode["images"], vae=[prior, 2])
+    schedule = [graph.add("StylusSchedule", steps=2), 0]
+    shared = {"model": [prior, 0], "conditioning": [prior, 1], "schedule": schedule}
+    inverted = graph.add("StylusDDIMInvert", latent=[latent, 0], **shared)
+    decode["images"] = [graph.add("VAEDecode", samples=[inverted, 1], vae=[prior, 2]), 0]
+    run = comfy.run(graph)
+    assert run.failed_node == inverted
+    assert "Save Audio's bit_depth is 'float' and flac has" in (run.error or "")
 
 
 @pytest.mark.parametrize("prefix", ["over/", "over%batch_num%", "with:colon", "over/./"])

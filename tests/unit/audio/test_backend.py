@@ -9,7 +9,7 @@ from stylus_ops.audio import backend
 from stylus_ops.audio.backend import resample, resample_with_soxr
 from tests.unit.signals import below, noise, seconds, snr
 
-needs_torchaudio = pytest.mark.skipif(backend.torchaudio_functional is None, reason="torchaudio cannot load here")
+needs_torchaudio = pytest.mark.skipif(backend.resample_with_torchaudio is None, reason="torchaudio cannot load here")
 RATES = [(8000, 44100), (24000, 44100), (44100, 48000), (48000, 44100), (192000, 44100), (44100, 192000)]
 
 
