@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import librosa
@@ -107,8 +106,3 @@ def _mono(waveform: Tensor) -> np.ndarray:
     """[T] or [C, T] to [T]."""
     samples = waveform.detach().cpu().float().numpy()
     return samples.mean(0) if samples.ndim > 1 else samples
-
-
-def psnr(images: Tensor, reference: Tensor, span: float = 1.0) -> Tensor:
-    """Peak signal-to-noise ratio of each image [B, ...] of a batch, [B] in dB; `span` is the range of the values."""
-    return 20 * math.log10(span) - 10 * (images - reference).square().flatten(1).mean(1).log10()

@@ -55,11 +55,6 @@ class Spectrogram(NamedTuple):
         """The `valid_frames` in columns of a latent of `width` columns a window, at least one."""
         return max(1, round(width * self.valid_frames / self.params.width))
 
-    def first(self, count: int) -> Spectrogram:
-        """Every clip cut to its first `count` windows; the waveform stays whole."""
-        starts = self.starts[:count]
-        return self._replace(starts=starts, frames=min(self.frames, starts[-1] + self.params.width))
-
     def cut(self, whole: Tensor, padding: float) -> Tensor:
         """Windows of something that has a column a frame: `[B, n_mels, frames]` -> `[B * windows, n_mels, width]`, clip by clip.
 

@@ -109,17 +109,3 @@ def test_images_of_another_recording_are_refused():
         windows_to_mel(images.repeat(2, 1, 1, 1), spectrogram)
     with pytest.raises(ValueError, match="NaN"):
         windows_to_mel(images * math.nan, spectrogram)
-
-
-@pytest.mark.parametrize("clips", [1, 2])
-def test_the_first_windows_are_those_of_the_whole_clip(clips):
-    images, spectrogram = audio_to_windows(noise(3.5, 44100).expand(clips, -1, -1), 44100, NARROW, overlap=4)
-    count = len(spectrogram.starts)
-    assert count > 2
-    assert spectrogram.windows == len(images) == clips * count
-    part = spectrogram.first(2)
-    kept = images.unflatten(0, (clips, count))[:, :2].flatten(0, 1)
-    assert part.windows == len(kept)
-    end = part.starts[1]  # before what the third window cross-fades into
-    assert torch.equal(windows_to_mel(kept, part)[..., :end], windows_to_mel(images, spectrogram)[..., :end])
-    assert spectrogram.first(99) == spectrogram
