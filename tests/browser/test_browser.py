@@ -30,7 +30,13 @@ TITLES = """() => Object.fromEntries(Object.entries(LiteGraph.registered_node_ty
 NAMES = "() => LiteGraph.createNode('StylusInjectSampler').inputs.map(input => input.localized_name)"
 TRIMMED = """() => app.graph.nodes.filter(node => node.type === 'StylusLoadAudioMel').map(
   node => node.widgets.filter(w => ['start', 'duration'].includes(w.name)).map(w => w.value))"""
+DIALS = ("content", "style", "audio", "alpha", "gamma", "grain", "detail", "steps")
 LOADER = "() => app.graph.nodes.find(node => node.type === 'StylusLoadAudioMel')"
+
+
+def test_templates_are_listed_in_their_order(canvas: Canvas) -> None:
+    listed = canvas.page.evaluate("async () => (await comfyAPI.api.api.getWorkflowTemplates()).stylus")
+    assert listed == [path.stem for path in TEMPLATES]
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
@@ -46,6 +52,22 @@ def test_a_template_opens_whole_and_nothing_lies_on_top_of_anything(canvas: Canv
     assert canvas.overlaps() == []
 
 
+def test_the_blueprint_is_found_first_placed_and_opened(canvas: Canvas) -> None:
+    canvas.open(EMPTY)
+    assert canvas.search("stylus")[0][:2] == ["Stylus", "Blueprint"]
+    canvas.page.keyboard.press("Enter")
+    canvas.page.wait_for_timeout(500)
+    canvas.page.mouse.click(900, 300)
+    canvas.page.wait_for_function("() => app.graph.nodes.length === 1")
+    canvas.page.evaluate("() => app.canvas.openSubgraph(app.graph.nodes[0].subgraph, app.graph.nodes[0])")
+    canvas.page.wait_for_timeout(1000)
+    canvas.page.keyboard.press(".")  # fits what is shown into the window
+    canvas.page.wait_for_timeout(1500)
+    canvas.shot("blueprint_inside")
+    assert canvas.overlaps() == []
+    assert canvas.errors == []
+
+
 def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> None:
     graph = template("1 Quick start")
     graph["extra"]["linearMode"] = True
@@ -55,11 +77,7 @@ def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> No
         canvas.page.wait_for_timeout(1000)
     canvas.shot("quick_start_app")
     shown = canvas.page.locator("body").inner_text().splitlines()
-    assert [word for word in shown if word in ("content", "style", "audio", "alpha", "gamma")] == [
-        "content",
-        "style",
-        "alpha",
-    ]
+    assert [word for word in shown if word in DIALS] == ["content", "style", "alpha", "grain", "detail"]
     canvas.skip_where_missing("button of the app that a test could name")
     saved = canvas.run(comfy.output / "audio", "stylus_")
     canvas.page.locator("[data-testid=linear-center-panel] img[src*=stylus_compare]").first.wait_for()
@@ -67,20 +85,6 @@ def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> No
     canvas.shot("quick_start_app_done")
     assert soundfile.info(saved).frames == soundfile.info(RECORDINGS / "melody.flac").frames
     assert canvas.errors == []
-
-
-def test_values_survive_being_saved_and_opened_again(canvas: Canvas) -> None:
-    graph = template("2 Step by step")
-    sampler = next(node for node in graph["nodes"] if node["type"] == "StylusInjectSampler")
-    sampler["widgets_values"][:2] = [0.33, 0.44]
-    sampler["widgets_values_named"] |= {"alpha": 0.33, "gamma": 0.44}
-    canvas.open(graph)
-    canvas.open(canvas.page.evaluate("() => app.graph.serialize()"))
-    again = canvas.page.evaluate("() => app.graph.serialize()")
-    kept = {node["id"]: node["widgets_values"] for node in again["nodes"] if "widgets_values" in node}
-    for node in graph["nodes"]:
-        mine = node.get("widgets_values", [])
-        assert kept.get(node["id"], [])[: len(mine)] == mine
 
 
 class Strip:
@@ -127,8 +131,9 @@ def test_a_second_loader_starts_on_a_style(canvas: Canvas) -> None:
     canvas.open(EMPTY)
     for _ in range(2):
         canvas.page.evaluate("() => void app.graph.add(LiteGraph.createNode('StylusLoadAudioMel'))")
-    values = "() => app.graph.nodes.map(node => [node.widgets[0].value, node.widgets.find(w => w.name === 'short_clip').value])"
-    assert canvas.page.evaluate(values) == [["stylus/melody.flac", "pad"], ["stylus/style_a.flac", "loop"]]
+    values = "() => app.graph.nodes.map(node => ['audio', 'short_clip'].map(name => node.widgets.find(w => w.name === name).value))"
+    (_, first), second = canvas.page.evaluate(values)
+    assert [first, second] == ["pad", ["stylus/style_a.flac", "loop"]]
 
 
 def test_an_uploaded_recording_is_chosen(canvas: Canvas, comfy: ComfyServer) -> None:
