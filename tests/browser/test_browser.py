@@ -45,7 +45,6 @@ def test_a_template_opens_whole_and_nothing_lies_on_top_of_anything(canvas: Canv
     canvas.shot(path.stem)
     unknown = "() => app.graph.nodes.map(n => n.type).filter(type => !LiteGraph.registered_node_types[type])"
     assert set(canvas.page.evaluate(unknown)) <= {"MarkdownNote"}
-    assert canvas.page.evaluate("() => app.canvas.ds.scale") >= 8 / 14  # below it titles are left out
     assert canvas.errors == []
     if canvas.renderer == "nodes2":
         canvas.skip_where_missing("room in Nodes 2.0 for the heights that nodes were saved with")
@@ -153,23 +152,19 @@ def test_an_uploaded_recording_is_chosen(canvas: Canvas, comfy: ComfyServer) -> 
     assert uploaded.is_file()
 
 
-def test_every_nodes_help_opens_by_its_button_with_a_picture_and_fits(canvas: Canvas) -> None:
+def test_every_nodes_help_opens_by_its_button_with_a_picture(canvas: Canvas) -> None:
     canvas.open(EMPTY)
     nodes = canvas.page.evaluate(
         "() => Object.keys(LiteGraph.registered_node_types).filter(n => n.startsWith('Stylus'))"
     )
     assert len(nodes) > 10
     help = canvas.page.locator(".node-help-content")
-    wide = "help => [...help.querySelectorAll('table, ul')].some(part => part.scrollWidth > help.clientWidth)"
     for node in nodes:
         canvas.page.evaluate(ALONE, node)
         canvas.page.get_by_role("button", name="Node Info").click()
-        picture = help.locator(f"img[src*='pictures/{node}.webp']")
-        picture.wait_for()
+        help.locator(f"img[src*='pictures/{node}.webp']").wait_for()
         title = (PACK / "web" / "docs" / f"{node}.md").read_text(encoding="utf-8").splitlines()[0]
         assert help.locator("h1").inner_text() == title.removeprefix("# ")
-        assert picture.evaluate("async image => (await image.decode(), image.naturalWidth)") > 200
-        assert not help.evaluate(wide), node
         if node == "StylusInjectSampler":
             canvas.shot("help")
         canvas.page.get_by_role("button", name="Toggle properties panel").click()  # it would stay for the tests to come

@@ -8,7 +8,7 @@ const languages = await api.fetchApi("/i18n").then((response) => response.json()
 /** Words in the language in which ComfyUI is shown: `stylus` in locales/*\/main.json, where `values` stand for {name}. */
 export function say(key, values = {}) {
   const language = app.ui.settings.getSettingValue("Comfy.Locale");
-  const words = (languages[language] ?? languages.en)?.stylus?.[key] ?? key; // a server started before an update lacks them
+  const words = languages[language]?.stylus?.[key] ?? languages.en?.stylus?.[key] ?? key; // a server started before an update lacks them
   return words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
