@@ -12,9 +12,7 @@ from tests.integration.comfy_server import PACK, ComfyServer
 from .conftest import EMPTY, Canvas, template
 
 TEMPLATES = sorted((PACK / "workflows").glob("*.json"))
-LANGUAGES = sorted(
-    {path.name for path in (PACK / "locales").iterdir()} - {"de"}
-)  # which ComfyUI's settings don't offer
+LANGUAGES = sorted({path.name for path in (PACK / "locales").iterdir()} - {"de"})  # not offered by ComfyUI's settings
 SEARCHES = {"timbre": "Inject Attention Sampler", "unsample": "DDIM Invert", "drums": "Mask from Sound"}
 """What people look for, and which of the pack's nodes comes first; ComfyUI puts others before it that have the word in their names."""
 ALONE = """kind => {
@@ -86,44 +84,30 @@ def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> No
     assert canvas.errors == []
 
 
-class Strip:
-    """The first trim strip of the quick start."""
-
-    def __init__(self, canvas: Canvas):
-        canvas.open(template("2 Step by step"))
-        self.page = canvas.page
-        strip = self.page.locator(".stylus-trim").first
-        strip.wait_for(state="visible")
-        self.page.wait_for_timeout(2000)
-        self.page.wait_for_function("() => document.querySelector('.stylus-trim').getBoundingClientRect().width > 50")
-        self.box = strip.bounding_box()
-        self.middle = self.box["y"] + self.box["height"] / 2
-
-    def at(self, share: float) -> tuple[float, float]:
-        return self.box["x"] + self.box["width"] * share, self.middle
-
-    def values(self) -> list[list[float]]:
-        """Start and duration of both loaders; the renderers draw the two in different order."""
-        return self.page.evaluate(TRIMMED)
-
-    def drag(self, begin: float, end: float) -> list[float]:
-        """From one share of the width to another; returns the start and duration that this wrote."""
-        self.page.mouse.move(*self.at(begin))
-        self.page.mouse.down()
-        self.page.mouse.move(*self.at(end), steps=5)
-        self.page.mouse.up()
-        return max(self.values())
-
-
 def test_the_trim_handles_write_start_and_duration(canvas: Canvas) -> None:
-    strip, seconds = Strip(canvas), soundfile.info(RECORDINGS / "melody.flac").duration
-    assert strip.drag(0.01, 0.4) == [pytest.approx(0.4 * seconds, abs=0.1), 0]
-    start, duration = strip.drag(0.99, 0.7)
+    seconds = soundfile.info(RECORDINGS / "melody.flac").duration
+    canvas.open(template("2 Step by step"))
+    canvas.page.wait_for_function("() => document.querySelector('.stylus-trim').getBoundingClientRect().width > 50")
+    box = canvas.page.locator(".stylus-trim").first.bounding_box()
+
+    def at(share: float) -> tuple[float, float]:
+        return box["x"] + box["width"] * share, box["y"] + box["height"] / 2
+
+    def drag(begin: float, end: float) -> list[float]:
+        """From one share of the width to another; returns the start and duration that this wrote, in either loader."""
+        canvas.page.mouse.move(*at(begin))
+        canvas.page.mouse.down()
+        canvas.page.mouse.move(*at(end), steps=5)
+        canvas.page.mouse.up()
+        return max(canvas.page.evaluate(TRIMMED))
+
+    assert drag(0.01, 0.4) == [pytest.approx(0.4 * seconds, abs=0.1), 0]
+    start, duration = drag(0.99, 0.7)
     assert duration == pytest.approx(0.3 * seconds, abs=0.1)
-    moved = strip.drag(0.5, 0.7)  # the part between the handles
+    moved = drag(0.5, 0.7)  # the part between the handles
     assert moved == [pytest.approx(start + 0.2 * seconds, abs=0.1), pytest.approx(duration, abs=0.02)]
-    canvas.page.mouse.dblclick(*strip.at(0.7))
-    assert strip.values() == [[0, 0], [0, 0]]
+    canvas.page.mouse.dblclick(*at(0.7))
+    assert canvas.page.evaluate(TRIMMED) == [[0, 0], [0, 0]]
 
 
 def test_a_second_loader_starts_on_a_style(canvas: Canvas) -> None:
