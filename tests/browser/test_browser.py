@@ -79,6 +79,7 @@ def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> No
     saved = canvas.run(comfy.output / "audio", "stylus_")
     canvas.page.locator("[data-testid=linear-center-panel] img[src*=stylus_compare]").first.wait_for()
     assert canvas.page.locator("[data-testid=linear-history-item]").count() == 4  # the figure and three recordings
+    assert canvas.page.locator(".stylus-compare .track:visible").all_inner_texts() == ["content", "style", "result"]
     canvas.shot("quick_start_app_done")
     assert soundfile.info(saved).frames == soundfile.info(RECORDINGS / "melody.flac").frames
     assert canvas.errors == []
