@@ -70,13 +70,16 @@ FIT = """([kinds, largest, corner, margin]) => {
 }"""
 FOUND = "() => app.nodeOutputs[app.graph.nodes.find(node => node.type === 'StylusCompare').id]"
 CARD = """([words, {stylus_compare: [{filename, size: [width, height]}], audio}, side]) => {
-  const panel = ({title, plot: [left, top, right, bottom]}) => `${title}<div style="flex: 1; margin: 2px 0 8px; border-radius: 4px;
-    background: url(/view?type=temp&filename=${filename}) ${100 * left / (width - right + left)}% ${100 * top / (height - bottom + top)}%
-    / ${100 * width / (right - left)}% ${100 * height / (bottom - top)}%"></div>`;
+  const panel = ({title, seconds, plot: [left, top, end, bottom]}) => {
+    const share = Math.min(1, seconds / audio[0].seconds), right = left + share * (end - left);
+    return `${title}<div style="flex: 1; width: ${100 * share}%; margin: 2px 0 8px; border-radius: 4px; background:
+      url(/view?type=temp&filename=${filename}) ${100 * left / (width - right + left)}% ${100 * top / (height - bottom + top)}%
+      / ${100 * width / (right - left)}% ${100 * height / (bottom - top)}%"></div>`;
+  };
   document.body.insertAdjacentHTML("beforeend", `<div id="card" style="position: fixed; inset: 0 auto auto 0; z-index: 99999;
-    width: ${side}px; height: ${side}px; padding: 20px; display: flex; flex-direction: column; box-sizing: border-box;
-    background: #16161a; color: #ccc; font: 22px/26px sans-serif"><div style="font-size: 26px; line-height: 30px; color: #fff;
-    margin-bottom: 12px">${words}</div>${audio.map(panel).join("")}</div>`);
+    width: ${side}px; height: ${side}px; padding: 80px 20px 20px; display: flex; flex-direction: column; box-sizing: border-box;
+    background: #16161a; color: #ccc; font: 22px/26px sans-serif">${audio.map(panel).join("")}
+    <div style="font-size: 26px; line-height: 30px; color: #fff">${words}</div></div>`);  // ComfyUI lays a word over the top
 }"""
 
 
@@ -95,7 +98,7 @@ def frame(canvas: Canvas, page: str, kinds: list[str]) -> None:
 
 
 def draw_card(canvas: Canvas, name: str, found: dict[str, Any]) -> None:
-    """A template's thumbnail: what README says of it, over the panels of Compare."""
+    """A template's thumbnail: the panels of Compare, and what README says of it."""
     canvas.page.evaluate(CARD, [SUBTITLES[name], found, CARD_SIZE])
     image = photograph(canvas, 0, 0, CARD_SIZE, CARD_SIZE)
     image.save(PACK / "workflows" / f"{name}.jpg", quality=85, optimize=True)

@@ -66,7 +66,9 @@ def test_the_blueprint_is_found_first_placed_and_opened(canvas: Canvas) -> None:
 
 
 def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> None:
-    graph = template("1 Quick start")
+    graph = template(
+        "1 Quick start", StylusSaveAudio=f"app/{canvas.renderer}"
+    )  # or nothing new would be saved for the second
     graph["extra"]["linearMode"] = True
     canvas.open(graph)
     if (tour := canvas.page.get_by_text("Skip", exact=True)).is_visible():  # ComfyUI's own, the first time
@@ -76,7 +78,7 @@ def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> No
     shown = canvas.page.locator("body").inner_text().splitlines()
     assert [word for word in shown if word in DIALS] == ["content", "style", "alpha", "grain", "detail"]
     canvas.skip_where_missing("button of the app that a test could name")
-    saved = canvas.run(comfy.output / "audio", "stylus_")
+    saved = canvas.run(comfy.output / "app", canvas.renderer)
     canvas.page.locator("[data-testid=linear-center-panel] img[src*=stylus_compare]").first.wait_for()
     assert canvas.page.locator("[data-testid=linear-history-item]").count() == 4  # the figure and three recordings
     assert canvas.page.locator(".stylus-compare .track:visible").all_inner_texts() == ["content", "style", "result"]
