@@ -12,9 +12,7 @@ from tests.integration.comfy_server import PACK, ComfyServer
 from .conftest import EMPTY, Canvas, template
 
 TEMPLATES = sorted((PACK / "workflows").glob("*.json"))
-LANGUAGES = sorted(
-    {path.name for path in (PACK / "locales").iterdir()} - {"de"}
-)  # which ComfyUI's settings don't offer
+LANGUAGES = sorted({path.name for path in (PACK / "locales").iterdir()} - {"de"})  # not offered by ComfyUI's settings
 SEARCHES = {"timbre": "Inject Attention Sampler", "unsample": "DDIM Invert", "drums": "Mask from Sound"}
 """What people look for, and which of the pack's nodes comes first; ComfyUI puts others before it that have the word in their names."""
 ALONE = """kind => {
@@ -30,7 +28,13 @@ TITLES = """() => Object.fromEntries(Object.entries(LiteGraph.registered_node_ty
 NAMES = "() => LiteGraph.createNode('StylusInjectSampler').inputs.map(input => input.localized_name)"
 TRIMMED = """() => app.graph.nodes.filter(node => node.type === 'StylusLoadAudioMel').map(
   node => node.widgets.filter(w => ['start', 'duration'].includes(w.name)).map(w => w.value))"""
+DIALS = ("content", "style", "audio", "alpha", "gamma", "grain", "detail", "steps")
 LOADER = "() => app.graph.nodes.find(node => node.type === 'StylusLoadAudioMel')"
+
+
+def test_templates_are_listed_in_their_order(canvas: Canvas) -> None:
+    listed = canvas.page.evaluate("async () => (await comfyAPI.api.api.getWorkflowTemplates()).stylus")
+    assert listed == [path.stem for path in TEMPLATES]
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
@@ -39,15 +43,32 @@ def test_a_template_opens_whole_and_nothing_lies_on_top_of_anything(canvas: Canv
     canvas.shot(path.stem)
     unknown = "() => app.graph.nodes.map(n => n.type).filter(type => !LiteGraph.registered_node_types[type])"
     assert set(canvas.page.evaluate(unknown)) <= {"MarkdownNote"}
-    assert canvas.page.evaluate("() => app.canvas.ds.scale") >= 8 / 14  # below it titles are left out
     assert canvas.errors == []
     if canvas.renderer == "nodes2":
         canvas.skip_where_missing("room in Nodes 2.0 for the heights that nodes were saved with")
     assert canvas.overlaps() == []
 
 
+def test_the_blueprint_is_found_first_placed_and_opened(canvas: Canvas) -> None:
+    canvas.open(EMPTY)
+    assert canvas.search("stylus")[0][:2] == ["Stylus", "Blueprint"]
+    canvas.page.keyboard.press("Enter")
+    canvas.page.wait_for_timeout(500)
+    canvas.page.mouse.click(900, 300)
+    canvas.page.wait_for_function("() => app.graph.nodes.length === 1")
+    canvas.page.evaluate("() => app.canvas.openSubgraph(app.graph.nodes[0].subgraph, app.graph.nodes[0])")
+    canvas.page.wait_for_timeout(1000)
+    canvas.page.keyboard.press(".")  # fits what is shown into the window
+    canvas.page.wait_for_timeout(1500)
+    canvas.shot("blueprint_inside")
+    assert canvas.overlaps() == []
+    assert canvas.errors == []
+
+
 def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> None:
-    graph = template("1 Quick start")
+    graph = template(
+        "1 Quick start", StylusSaveAudio=f"app/{canvas.renderer}"
+    )  # or nothing new would be saved for the second
     graph["extra"]["linearMode"] = True
     canvas.open(graph)
     if (tour := canvas.page.get_by_text("Skip", exact=True)).is_visible():  # ComfyUI's own, the first time
@@ -55,80 +76,50 @@ def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> No
         canvas.page.wait_for_timeout(1000)
     canvas.shot("quick_start_app")
     shown = canvas.page.locator("body").inner_text().splitlines()
-    assert [word for word in shown if word in ("content", "style", "audio", "alpha", "gamma")] == [
-        "content",
-        "style",
-        "alpha",
-    ]
+    assert [word for word in shown if word in DIALS] == ["content", "style", "alpha", "grain", "detail"]
     canvas.skip_where_missing("button of the app that a test could name")
-    saved = canvas.run(comfy.output / "audio", "stylus_")
+    saved = canvas.run(comfy.output / "app", canvas.renderer)
     canvas.page.locator("[data-testid=linear-center-panel] img[src*=stylus_compare]").first.wait_for()
     assert canvas.page.locator("[data-testid=linear-history-item]").count() == 4  # the figure and three recordings
+    assert canvas.page.locator(".stylus-compare .track:visible").all_inner_texts() == ["content", "style", "result"]
     canvas.shot("quick_start_app_done")
     assert soundfile.info(saved).frames == soundfile.info(RECORDINGS / "melody.flac").frames
     assert canvas.errors == []
 
 
-def test_values_survive_being_saved_and_opened_again(canvas: Canvas) -> None:
-    graph = template("2 Step by step")
-    sampler = next(node for node in graph["nodes"] if node["type"] == "StylusInjectSampler")
-    sampler["widgets_values"][:2] = [0.33, 0.44]
-    sampler["widgets_values_named"] |= {"alpha": 0.33, "gamma": 0.44}
-    canvas.open(graph)
-    canvas.open(canvas.page.evaluate("() => app.graph.serialize()"))
-    again = canvas.page.evaluate("() => app.graph.serialize()")
-    kept = {node["id"]: node["widgets_values"] for node in again["nodes"] if "widgets_values" in node}
-    for node in graph["nodes"]:
-        mine = node.get("widgets_values", [])
-        assert kept.get(node["id"], [])[: len(mine)] == mine
-
-
-class Strip:
-    """The first trim strip of the quick start."""
-
-    def __init__(self, canvas: Canvas):
-        canvas.open(template("2 Step by step"))
-        self.page = canvas.page
-        strip = self.page.locator(".stylus-trim").first
-        strip.wait_for(state="visible")
-        self.page.wait_for_timeout(2000)
-        self.page.wait_for_function("() => document.querySelector('.stylus-trim').getBoundingClientRect().width > 50")
-        self.box = strip.bounding_box()
-        self.middle = self.box["y"] + self.box["height"] / 2
-
-    def at(self, share: float) -> tuple[float, float]:
-        return self.box["x"] + self.box["width"] * share, self.middle
-
-    def values(self) -> list[list[float]]:
-        """Start and duration of both loaders; the renderers draw the two in different order."""
-        return self.page.evaluate(TRIMMED)
-
-    def drag(self, begin: float, end: float) -> list[float]:
-        """From one share of the width to another; returns the start and duration that this wrote."""
-        self.page.mouse.move(*self.at(begin))
-        self.page.mouse.down()
-        self.page.mouse.move(*self.at(end), steps=5)
-        self.page.mouse.up()
-        return max(self.values())
-
-
 def test_the_trim_handles_write_start_and_duration(canvas: Canvas) -> None:
-    strip, seconds = Strip(canvas), soundfile.info(RECORDINGS / "melody.flac").duration
-    assert strip.drag(0.01, 0.4) == [pytest.approx(0.4 * seconds, abs=0.1), 0]
-    start, duration = strip.drag(0.99, 0.7)
+    seconds = soundfile.info(RECORDINGS / "melody.flac").duration
+    canvas.open(template("2 Step by step"))
+    canvas.page.wait_for_function("() => document.querySelector('.stylus-trim').getBoundingClientRect().width > 50")
+    box = canvas.page.locator(".stylus-trim").first.bounding_box()
+
+    def at(share: float) -> tuple[float, float]:
+        return box["x"] + box["width"] * share, box["y"] + box["height"] / 2
+
+    def drag(begin: float, end: float) -> list[float]:
+        """From one share of the width to another; returns the start and duration that this wrote, in either loader."""
+        canvas.page.mouse.move(*at(begin))
+        canvas.page.mouse.down()
+        canvas.page.mouse.move(*at(end), steps=5)
+        canvas.page.mouse.up()
+        return max(canvas.page.evaluate(TRIMMED))
+
+    assert drag(0.01, 0.4) == [pytest.approx(0.4 * seconds, abs=0.1), 0]
+    start, duration = drag(0.99, 0.7)
     assert duration == pytest.approx(0.3 * seconds, abs=0.1)
-    moved = strip.drag(0.5, 0.7)  # the part between the handles
+    moved = drag(0.5, 0.7)  # the part between the handles
     assert moved == [pytest.approx(start + 0.2 * seconds, abs=0.1), pytest.approx(duration, abs=0.02)]
-    canvas.page.mouse.dblclick(*strip.at(0.7))
-    assert strip.values() == [[0, 0], [0, 0]]
+    canvas.page.mouse.dblclick(*at(0.7))
+    assert canvas.page.evaluate(TRIMMED) == [[0, 0], [0, 0]]
 
 
 def test_a_second_loader_starts_on_a_style(canvas: Canvas) -> None:
     canvas.open(EMPTY)
     for _ in range(2):
         canvas.page.evaluate("() => void app.graph.add(LiteGraph.createNode('StylusLoadAudioMel'))")
-    values = "() => app.graph.nodes.map(node => [node.widgets[0].value, node.widgets.find(w => w.name === 'short_clip').value])"
-    assert canvas.page.evaluate(values) == [["stylus/melody.flac", "pad"], ["stylus/style_a.flac", "loop"]]
+    values = "() => app.graph.nodes.map(node => ['audio', 'short_clip'].map(name => node.widgets.find(w => w.name === name).value))"
+    (_, first), second = canvas.page.evaluate(values)
+    assert [first, second] == ["pad", ["stylus/style_a.flac", "loop"]]
 
 
 def test_an_uploaded_recording_is_chosen(canvas: Canvas, comfy: ComfyServer) -> None:
@@ -148,23 +139,19 @@ def test_an_uploaded_recording_is_chosen(canvas: Canvas, comfy: ComfyServer) -> 
     assert uploaded.is_file()
 
 
-def test_every_nodes_help_opens_by_its_button_with_a_picture_and_fits(canvas: Canvas) -> None:
+def test_every_nodes_help_opens_by_its_button_with_a_picture(canvas: Canvas) -> None:
     canvas.open(EMPTY)
     nodes = canvas.page.evaluate(
         "() => Object.keys(LiteGraph.registered_node_types).filter(n => n.startsWith('Stylus'))"
     )
     assert len(nodes) > 10
     help = canvas.page.locator(".node-help-content")
-    wide = "help => [...help.querySelectorAll('table, ul')].some(part => part.scrollWidth > help.clientWidth)"
     for node in nodes:
         canvas.page.evaluate(ALONE, node)
         canvas.page.get_by_role("button", name="Node Info").click()
-        picture = help.locator(f"img[src*='pictures/{node}.webp']")
-        picture.wait_for()
+        help.locator(f"img[src*='pictures/{node}.webp']").wait_for()
         title = (PACK / "web" / "docs" / f"{node}.md").read_text(encoding="utf-8").splitlines()[0]
         assert help.locator("h1").inner_text() == title.removeprefix("# ")
-        assert picture.evaluate("async image => (await image.decode(), image.naturalWidth)") > 200
-        assert not help.evaluate(wide), node
         if node == "StylusInjectSampler":
             canvas.shot("help")
         canvas.page.get_by_role("button", name="Toggle properties panel").click()  # it would stay for the tests to come

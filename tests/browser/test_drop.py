@@ -11,17 +11,7 @@ from tests.integration.comfy_server import ComfyServer
 
 from .conftest import EMPTY, Canvas
 
-LOAD_AND_SAVE = """([format, prefix]) => {
-  const add = (kind, left, values) => {
-    const node = LiteGraph.createNode(kind);
-    node.pos = [left, 100];
-    app.graph.add(node);
-    for (const [name, value] of Object.entries(values)) node.widgets.find(widget => widget.name === name).value = value;
-    return node;
-  };
-  const loader = add("StylusLoadAudioMel", 100, {audio: "stylus/melody.flac", duration: 1.25});
-  loader.connect(2, add("StylusSaveAudio", 500, {filename_prefix: prefix, format}), 0);
-}"""
+LOADER = {"class_type": "StylusLoadAudioMel", "inputs": {"audio": "stylus/melody.flac", "duration": 1.25}}
 NODES = "() => app.graph.nodes.map(node => [node.type, node.widgets[0].value])"
 FOREIGN = {
     "torn": {"workflow": '{"nodes": [', "prompt": ""},
@@ -46,7 +36,9 @@ def test_a_saved_recording_opens_the_workflow_that_made_it(canvas: Canvas, comfy
     if format in ("mp3", "opus"):
         canvas.skip_where_missing(f"reader of the workflow in an {format}")
     canvas.open(EMPTY)
-    canvas.page.evaluate(LOAD_AND_SAVE, [format, f"dropped/{canvas.renderer}"])
+    values = {"audio": ["1", 2], "filename_prefix": f"dropped/{canvas.renderer}", "format": format, "bit_depth": "24"}
+    prompt = {"1": LOADER, "2": {"class_type": "StylusSaveAudio", "inputs": values}}
+    canvas.page.evaluate("prompt => app.loadApiJson(prompt, 'saved')", prompt)
     saved = canvas.run(comfy.output / "dropped", canvas.renderer)
     assert saved.suffix == f".{format}"
     canvas.open(EMPTY)
@@ -61,10 +53,9 @@ def test_a_saved_recording_opens_the_workflow_that_made_it(canvas: Canvas, comfy
 
 def test_a_wav_of_a_prompt_alone_opens_it(canvas: Canvas, tmp_path: Path) -> None:
     canvas.open(EMPTY)
-    prompt = {"7": {"class_type": "StylusLoadAudioMel", "inputs": {"audio": "stylus/style_b.flac"}}}
-    canvas.drop(written(tmp_path / "prompt.wav", json.dumps({"prompt": json.dumps(prompt)})))
+    canvas.drop(written(tmp_path / "prompt.wav", json.dumps({"prompt": json.dumps({"7": LOADER})})))
     canvas.page.wait_for_function("() => app.graph.nodes.length === 1")
-    assert canvas.page.evaluate(NODES) == [["StylusLoadAudioMel", "stylus/style_b.flac"]]
+    assert canvas.page.evaluate(NODES) == [["StylusLoadAudioMel", "stylus/melody.flac"]]
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -1,5 +1,6 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { after } from "./page.js";
 
 // ComfyUI puts its audio player on its own nodes only, by name. The upload button looks for the player when it is
 // made, so the player must come before it.
@@ -19,12 +20,10 @@ app.registerExtension({
   // ComfyUI looks for every recording in its input folder; the pack serves its own under another address.
   nodeCreated(node) {
     if (node.comfyClass !== "StylusLoadAudioMel") return;
-    const recording = node.widgets.find((widget) => widget.name === "audio");
-    const player = node.widgets.find((widget) => widget.name === "audioUI");
-    const second = app.canvas.graph?.nodes.some((other) => other !== node && other.comfyClass === node.comfyClass);
-    if (second && recording.value === "stylus/melody.flac") {
+    const [recording, player, shortClip] = ["audio", "audioUI", "short_clip"].map((name) => node.widgets.find((widget) => widget.name === name));
+    if (app.canvas.graph?.nodes.some((other) => other !== node && other.comfyClass === node.comfyClass)) {
       recording.value = "stylus/style_a.flac"; // beside a content it is the style's, which is repeated if it is short
-      node.widgets.find((widget) => widget.name === "short_clip").value = "loop";
+      shortClip.value = "loop";
     }
     player.callback = () => {
       if (!recording.value?.startsWith("stylus/")) return;
@@ -34,10 +33,6 @@ app.registerExtension({
       player.value = url;
     };
     // Until now the player had nowhere to keep the value that it was made with.
-    const onAdded = node.onAdded;
-    node.onAdded = function (...args) {
-      onAdded?.apply(this, args);
-      player.value = player.element.src;
-    };
+    after(node, "onAdded", () => (player.value = player.element.src));
   },
 });

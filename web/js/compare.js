@@ -1,6 +1,6 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
-import { say } from "./words.js";
+import { addElement, after, element, say } from "./page.js";
 
 // The player of Compare: every clip runs at once from one clock, and switching only turns another one up. What a run
 // found comes as `stylus_compare`, the figure's file, and `audio`: for each clip its file, its gain and its place in the figure.
@@ -9,11 +9,7 @@ const FADE = 0.008; // seconds; a switch without a click
 const NARROW = 380; // pixels of width: less is a node as ComfyUI places it, more somebody chose
 const MARGIN = 20; // pixels that the classic renderer leaves beside a widget
 
-const ICONS = {
-  play: "M2 1 11 6 2 11Z",
-  pause: "M2 1H5V11H2ZM7 1H10V11H7Z",
-  loading: "M1 5H3V7H1ZM5 5H7V7H5ZM9 5H11V7H9Z",
-};
+const ICONS = { play: "\u25ba", pause: "\u275a\u275a", loading: "\u2026" };
 
 const STYLE = `
 .stylus-compare { display: flex; flex-direction: column; gap: 6px; font: 12px system-ui, sans-serif; width: 100%; }
@@ -25,25 +21,17 @@ const STYLE = `
 .stylus-compare .clock { margin-left: auto; color: var(--descrip-text, #999); font-variant-numeric: tabular-nums; }
 .stylus-compare .figure { position: relative; width: 100%; flex: none; cursor: crosshair; touch-action: none; }
 .stylus-compare .figure img { display: block; width: 100%; height: auto; border-radius: 4px; user-select: none; pointer-events: none; }
-.stylus-compare .playhead { position: absolute; width: 2px; margin-left: -1px; background: #fff; pointer-events: none;
-  box-shadow: 0 0 3px #000; }
+.stylus-compare .playhead { position: absolute; outline: 1px solid #fff; box-shadow: 0 0 4px 1px #000; pointer-events: none; }
 .stylus-compare .heard { position: absolute; box-sizing: border-box; border: 2px solid #b5367a; pointer-events: none; }
 .stylus-compare .hint { padding: 14px; text-align: center; color: var(--descrip-text, #999); }
 `;
-
-function element(tag, className, properties = {}) {
-  return Object.assign(document.createElement(tag), { className, ...properties });
-}
 
 class Player {
   /** @param onResize called when the shape of the figure has changed */
   constructor(onResize) {
     this.onResize = onResize;
-    this.element = element("div", "stylus-compare", { tabIndex: -1 });
-    this.element.addEventListener("keydown", (event) => this.key(event));
+    this.element = element("div", { className: "stylus-compare", tabIndex: -1, onkeydown: (event) => this.key(event) });
     this.tracks = [];
-    this.heard = 0;
-    this.position = 0; // seconds, while nothing plays
     this.show();
   }
 
@@ -53,36 +41,30 @@ class Player {
     const figure = found?.stylus_compare[0];
     this.tracks = (found?.audio ?? []).map((track) => ({ ...track }));
     this.size = figure?.size;
-    this.position = 0;
+    this.position = 0; // seconds, while nothing plays
     this.heard = this.tracks.length - 1; // the last result
-    this.element.replaceChildren(element("style", "", { textContent: STYLE }));
+    this.element.replaceChildren(element("style", { textContent: STYLE }));
     if (!figure) {
-      this.element.append(element("div", "hint", { textContent: say("run") }));
+      this.element.append(element("div", { className: "hint", textContent: say("run") }));
       return;
     }
-    const bar = element("div", "bar");
-    this.play = element("button", "play", { type: "button", ariaLabel: say("play"), title: say("keys") });
-    this.play.onclick = () => (this.playing ? this.pause() : this.start());
-    this.buttons = this.tracks.map((track, index) => {
-      const button = element("button", "track", { type: "button", textContent: track.name });
-      button.title = `${track.title}\n${say("hear", { number: index + 1 })}`;
-      button.onclick = () => this.hear(index);
-      return button;
-    });
-    this.loop = element("button", "loop", { type: "button", textContent: say("loop"), title: say("again") });
-    this.loop.setAttribute("aria-pressed", "false");
-    this.loop.onclick = () => this.loop.setAttribute("aria-pressed", String(!this.looping));
-    this.save = element("a", "save", { textContent: say("save"), title: say("download") });
-    this.clock = element("span", "clock");
-    bar.append(this.play, ...this.buttons, this.loop, this.save, this.clock);
+    const button = (className, textContent, title, onclick) => element("button", { className, type: "button", textContent, title, onclick });
+    this.play = button("play", "", say("keys"), () => (this.playing ? this.pause() : this.start()));
+    this.buttons = this.tracks.map(({ name, title }, index) =>
+      button("track", name, `${title}\n${say("hear", { number: index + 1 })}`, () => this.hear(index)),
+    );
+    this.loop = button("loop", say("loop"), say("again"), () => (this.loop.ariaPressed = String(this.loop.ariaPressed !== "true")));
+    this.loop.ariaPressed = "false";
+    this.save = element("a", { className: "save", textContent: say("save"), title: say("download") });
+    this.clock = element("span", { className: "clock" });
+    const bar = element("div", { className: "bar" }, this.play, ...this.buttons, this.loop, this.save, this.clock);
 
-    const image = element("img", "", { src: fileUrl(figure.filename), alt: say("figure"), draggable: false });
-    image.style.aspectRatio = `${this.size[0]} / ${this.size[1]}`;
-    this.figure = element("div", "figure");
-    this.outline = element("div", "heard");
-    this.playhead = element("div", "playhead");
-    this.figure.append(image, this.outline, this.playhead);
-    this.figure.onpointerdown = (event) => this.seek(event);
+    const style = `aspect-ratio: ${this.size[0]} / ${this.size[1]}`;
+    const image = element("img", { src: fileUrl(figure.filename), alt: say("figure"), draggable: false, style });
+    this.outline = element("div", { className: "heard" });
+    this.playhead = element("div", { className: "playhead" });
+    this.figure = element("div", { className: "figure" }, image, this.outline, this.playhead);
+    this.figure.onpointerdown = (event) => this.seek(event, true);
     this.figure.onpointermove = (event) => event.buttons === 1 && this.seek(event, false);
     this.element.append(bar, this.figure);
     this.draw();
@@ -91,10 +73,6 @@ class Player {
 
   get seconds() {
     return this.tracks[0].seconds;
-  }
-
-  get looping() {
-    return this.loop.getAttribute("aria-pressed") === "true";
   }
 
   get now() {
@@ -134,10 +112,8 @@ class Player {
   }
 
   showState(state) {
-    if (this.play.dataset.state === state) return;
-    this.play.dataset.state = state;
-    this.play.ariaLabel = say(state);
-    this.play.innerHTML = `<svg width="12" height="12" viewBox="0 0 12 12" fill="currentColor"><path d="${ICONS[state]}"/></svg>`;
+    if (this.play.ariaLabel === say(state)) return; // or the button would be drawn anew in every frame
+    Object.assign(this.play, { ariaLabel: say(state), textContent: ICONS[state] });
   }
 
   async load(track) {
@@ -156,7 +132,7 @@ class Player {
   }
 
   /** Go where the figure was pressed; a press on a clip's panel also makes it the one that is heard. */
-  seek(event, choose = true) {
+  seek(event, choose) {
     event.preventDefault();
     event.stopPropagation();
     this.element.focus({ preventScroll: true });
@@ -164,19 +140,18 @@ class Player {
     const x = ((event.clientX - box.left) / box.width) * this.size[0];
     const y = ((event.clientY - box.top) / box.height) * this.size[1];
     const [left, , right] = this.tracks[0].plot;
-    const share = Math.min(1, Math.max(0, (x - left) / (right - left)));
     if (choose) {
       const index = this.tracks.findIndex(({ plot }) => y >= plot[1] && y <= plot[3]);
       if (index >= 0) this.hear(index);
       this.figure.setPointerCapture(event.pointerId);
     }
-    this.jump(share * this.seconds);
+    this.jump(((x - left) / (right - left)) * this.seconds);
   }
 
   jump(seconds) {
     const playing = this.playing;
     this.pause();
-    this.position = seconds;
+    this.position = Math.min(this.seconds, Math.max(0, seconds));
     this.draw();
     if (playing) this.start();
   }
@@ -184,10 +159,10 @@ class Player {
   key(event) {
     if (!this.tracks.length) return;
     const number = Number(event.key);
+    const seconds = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (number >= 1 && number <= this.tracks.length) this.hear(number - 1);
     else if (event.key === " ") this.play.click();
-    else if (event.key === "ArrowLeft" || event.key === "ArrowRight")
-      this.jump(Math.min(this.seconds, Math.max(0, this.now + (event.key === "ArrowLeft" ? -1 : 1))));
+    else if (seconds) this.jump(this.now + seconds);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -198,24 +173,23 @@ class Player {
     if (this.now >= this.seconds) {
       this.pause();
       this.position = 0;
-      if (this.looping) this.start();
+      if (this.loop.ariaPressed === "true") this.start();
     }
     this.draw();
     requestAnimationFrame(() => this.follow());
   }
 
   draw() {
-    const percent = ([width, height]) => ([x, y]) => [`${(100 * x) / width}%`, `${(100 * y) / height}%`];
-    const place = percent(this.size);
+    const [width, height] = this.size;
+    const place = (part, [left, top, right, bottom]) => {
+      const inset = [top / height, 1 - right / width, 1 - bottom / height, left / width];
+      part.style.inset = inset.map((share) => `${100 * share}%`).join(" ");
+    };
     const [left, top, right] = this.tracks[0].plot;
-    const [x, y] = place([left + ((right - left) * Math.min(this.now, this.seconds)) / this.seconds, top]);
-    const [, height] = place([0, this.tracks.at(-1).plot[3] - top]);
-    Object.assign(this.playhead.style, { left: x, top: y, height });
-    const plot = this.tracks[this.heard].plot;
-    const [outlineLeft, outlineTop] = place([plot[0], plot[1]]);
-    const [outlineWidth, outlineHeight] = place([plot[2] - plot[0], plot[3] - plot[1]]);
-    Object.assign(this.outline.style, { left: outlineLeft, top: outlineTop, width: outlineWidth, height: outlineHeight });
-    for (const [index, button] of this.buttons.entries()) button.setAttribute("aria-pressed", String(index === this.heard));
+    const now = left + ((right - left) * Math.min(this.now, this.seconds)) / this.seconds;
+    place(this.playhead, [now, top, now, this.tracks.at(-1).plot[3]]);
+    place(this.outline, this.tracks[this.heard].plot);
+    for (const [index, button] of this.buttons.entries()) button.ariaPressed = String(index === this.heard);
     const { name, filename } = this.tracks[this.heard];
     Object.assign(this.save, { href: fileUrl(filename), download: `${name}.${filename.split(".").pop()}` });
     this.showState(this.playing ? "pause" : "play");
@@ -249,30 +223,11 @@ app.registerExtension({
       const bar = player.element.querySelector(".bar")?.offsetHeight || 28;
       return bar + 10 + ((node.size[0] - MARGIN) * player.size[1]) / player.size[0];
     };
-    const widget = node.addDOMWidget("comparison", "stylus_compare", player.element, {
-      serialize: false,
-      hideOnZoom: false,
-      getMinHeight: height,
-      getMaxHeight: height,
-    });
-    widget.serialize = false;
+    addElement(node, "compare", player.element, height);
     const show = (output) => output?.stylus_compare && player.show(output);
-    const { onExecuted, onAdded, onConfigure, onRemoved } = node;
-    node.onExecuted = function (output) {
-      onExecuted?.apply(this, arguments);
-      show(output);
-    };
-    node.onAdded = function () {
-      onAdded?.apply(this, arguments);
-      show(app.nodeOutputs?.[String(node.id)]); // of an earlier run, when the workflow's tab is opened again
-    };
-    node.onConfigure = function () {
-      onConfigure?.apply(this, arguments);
-      fit(); // the workflow may have been saved with another number of results, or with none
-    };
-    node.onRemoved = function () {
-      onRemoved?.apply(this, arguments);
-      player.close();
-    };
+    after(node, "onExecuted", show);
+    after(node, "onAdded", () => show(app.nodeOutputs?.[String(node.id)])); // of an earlier run, when the workflow's tab is opened again
+    after(node, "onConfigure", fit); // the workflow may have been saved with another number of results, or with none
+    after(node, "onRemoved", () => player.close());
   },
 });

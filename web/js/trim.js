@@ -1,6 +1,6 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
-import { say } from "./words.js";
+import { addElement, after, element, say } from "./page.js";
 
 // The strip under the player of Load Audio to Mel: the recording's level over time, and two handles that write `start`
 // and `duration`. A handle at the recording's end writes duration 0, which reads to the end whatever the recording.
@@ -12,25 +12,18 @@ const STEP = 0.01; // seconds
 const SHORTEST = 0.05; // seconds that stay between the handles
 const LEVEL_POWER = 0.5; // makes what is quiet visible
 
-const round = (seconds) => Math.round(seconds / STEP) * STEP;
 const words = (seconds) => (seconds < 60 ? `${seconds.toFixed(2)} s` : `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`);
-
-function element(tag, style) {
-  const made = document.createElement(tag);
-  Object.assign(made.style, style);
-  return made;
-}
 
 class Strip {
   /** @param widgets the node's `start` and `duration` */
   constructor(widgets) {
     this.widgets = widgets;
-    const fill = { position: "absolute", inset: "0", width: "100%", height: "100%" };
-    this.element = element("div", { position: "relative", width: "100%", height: "100%", minHeight: "48px", touchAction: "none" });
-    this.element.className = "stylus-trim";
-    this.canvas = element("canvas", { ...fill, borderRadius: "4px" });
-    this.message = element("div", { ...fill, boxSizing: "border-box", padding: "4px 8px", overflow: "auto", overflowWrap: "anywhere", color: "#ddd", font: "12px system-ui" });
-    this.element.append(this.canvas, this.message);
+    const fill = "position: absolute; inset: 0; width: 100%; height: 100%;";
+    this.canvas = element("canvas", { style: `${fill} border-radius: 4px` });
+    const words = "box-sizing: border-box; padding: 4px 8px; overflow: auto; overflow-wrap: anywhere; color: #ddd; font: 12px system-ui";
+    this.message = element("div", { style: `${fill} ${words}` });
+    const style = "position: relative; width: 100%; height: 100%; min-height: 48px; touch-action: none";
+    this.element = element("div", { className: "stylus-trim", style }, this.canvas, this.message);
     this.report("");
     const answers = { pointerdown: this.press, pointermove: this.move, pointerup: this.release, pointercancel: this.release };
     for (const [kind, answer] of Object.entries(answers)) this.element.addEventListener(kind, answer.bind(this));
@@ -49,15 +42,13 @@ class Strip {
     this.report("");
     this.draw();
     if (!name) return;
-    try {
-      const response = await api.fetchApi(`/stylus/overview?audio=${encodeURIComponent(name)}`);
-      const found = await response.json();
-      if (this.name !== name) return; // another was chosen meanwhile
-      if (response.ok) ({ seconds: this.seconds, levels: this.levels } = found);
-      else this.report(found.error);
-    } catch {
-      if (this.name === name) this.report(say("unseen"));
-    }
+    const found = await api
+      .fetchApi(`/stylus/overview?audio=${encodeURIComponent(name)}`)
+      .then((response) => response.json())
+      .catch(() => ({ error: say("unseen") }));
+    if (this.name !== name) return; // another was chosen meanwhile
+    ({ seconds: this.seconds, levels: this.levels } = found);
+    this.report(found.error ?? "");
     this.draw();
   }
 
@@ -78,31 +69,28 @@ class Strip {
 
   write(start, end) {
     const whole = end >= this.seconds - STEP / 2;
-    this.set(this.widgets.start, round(start));
-    this.set(this.widgets.duration, whole ? 0 : round(end - start));
+    const values = { start, duration: whole ? 0 : end - start };
+    for (const [name, widget] of Object.entries(this.widgets)) {
+      const value = Number(values[name].toFixed(2));
+      if (widget.value === value) continue;
+      widget.value = value;
+      widget.callback?.(value);
+      widget.value = value; // a callback rounds to the step of the widget's arrows
+    }
     this.draw();
-  }
-
-  set(widget, seconds) {
-    const value = Number(seconds.toFixed(2));
-    if (widget.value === value) return;
-    widget.value = value;
-    widget.callback?.(value);
-    widget.value = value; // a callback rounds to the step of the widget's arrows
   }
 
   at(event) {
     const box = this.element.getBoundingClientRect();
-    return { x: event.clientX - box.left, seconds: ((event.clientX - box.left) / box.width) * this.seconds, perPixel: this.seconds / box.width };
+    const perPixel = this.seconds / box.width;
+    return { seconds: (event.clientX - box.left) * perPixel, perPixel };
   }
 
-  /** Which part is under the pointer: an edge, the middle, or nothing. */
+  /** What a press takes: the middle, or the nearer edge. */
   part({ seconds, perPixel }) {
-    const near = (edge) => Math.abs(seconds - edge) <= GRIP * perPixel;
-    if (near(this.start) && near(this.end)) return seconds < (this.start + this.end) / 2 ? "start" : "end";
-    if (near(this.start)) return "start";
-    if (near(this.end)) return "end";
-    return seconds > this.start && seconds < this.end ? "middle" : null;
+    const [toStart, toEnd] = [this.start, this.end].map((edge) => Math.abs(seconds - edge));
+    const between = seconds > this.start && seconds < this.end && Math.min(toStart, toEnd) > GRIP * perPixel;
+    return between ? "middle" : toStart < toEnd ? "start" : "end";
   }
 
   press(event) {
@@ -110,7 +98,7 @@ class Strip {
     event.preventDefault();
     event.stopPropagation();
     const place = this.at(event);
-    this.held = { part: this.part(place) ?? (place.seconds < this.start ? "start" : "end"), from: place.seconds, start: this.start, end: this.end };
+    this.held = { part: this.part(place), from: place.seconds, start: this.start, end: this.end };
     this.element.setPointerCapture(event.pointerId);
     if (this.held.part !== "middle") this.move(event);
   }
@@ -119,7 +107,7 @@ class Strip {
     if (!this.seconds) return;
     const place = this.at(event);
     if (!this.held) {
-      this.element.style.cursor = { start: "ew-resize", end: "ew-resize", middle: "grab" }[this.part(place)] ?? "default";
+      this.element.style.cursor = this.part(place) === "middle" ? "grab" : "ew-resize";
       return;
     }
     event.preventDefault();
@@ -143,7 +131,6 @@ class Strip {
 
   draw() {
     const { clientWidth: width, clientHeight: height } = this.element;
-    if (!width || !height) return;
     const ratio = window.devicePixelRatio || 1;
     Object.assign(this.canvas, { width: width * ratio, height: height * ratio });
     const pen = this.canvas.getContext("2d");
@@ -169,9 +156,8 @@ class Strip {
     }
     const times = { start: this.start, end: this.end, length: this.end - this.start, whole: this.seconds };
     const label = say("part", Object.fromEntries(Object.entries(times).map(([name, seconds]) => [name, words(seconds)])));
-    const room = pen.measureText(label).width;
     pen.fillStyle = "#ddd";
-    pen.fillText(label, Math.min(Math.max(left + 6, 6), Math.max(6, width - room - 6)), 12, width - 12);
+    pen.fillText(label, 6, 12, width - 12);
   }
 }
 
@@ -183,31 +169,12 @@ app.registerExtension({
     const widget = (name) => node.widgets.find((widget) => widget.name === name);
     const audio = widget("audio");
     const strip = new Strip({ start: widget("start"), duration: widget("duration") });
-    const shown = node.addDOMWidget("trim", "stylus_trim", strip.element, {
-      serialize: false,
-      hideOnZoom: false,
-      getMinHeight: () => HEIGHT + MARGINS,
-      getMaxHeight: () => HEIGHT + MARGINS,
-    });
-    shown.serialize = false;
+    addElement(node, "trim", strip.element, () => HEIGHT + MARGINS);
     const refresh = () => {
       strip.open(audio.value);
       strip.draw();
     };
-    for (const watched of [audio, strip.widgets.start, strip.widgets.duration]) {
-      const callback = watched.callback;
-      watched.callback = function (...args) {
-        const result = callback?.apply(this, args);
-        refresh();
-        return result;
-      };
-    }
-    for (const event of ["onAdded", "onConfigure"]) {
-      const before = node[event];
-      node[event] = function (...args) {
-        before?.apply(this, args);
-        refresh();
-      };
-    }
+    for (const watched of [audio, strip.widgets.start, strip.widgets.duration]) after(watched, "callback", refresh);
+    for (const event of ["onAdded", "onConfigure"]) after(node, event, refresh);
   },
 });

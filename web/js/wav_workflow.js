@@ -5,35 +5,24 @@ import { app } from "../../../scripts/app.js";
 
 const CHUNKS = 100; // that are looked at: each is a read, and a file of ours has fewer than ten
 
-/** The comment in a RIFF file, or undefined. Only headers and the INFO list are read. */
-async function readComment(file) {
-  const header = await read(file, 0, 12);
-  if (!header || !["RIFF", "RF64"].includes(text(header, 0, 4)) || text(header, 8, 4) !== "WAVE") return;
-  for (let place = 12, looked = 0; looked < CHUNKS; looked++) {
-    const chunk = await read(file, place, 12);
-    if (!chunk) return;
-    const size = chunk.getUint32(4, true);
-    if (size === 0xffffffff) return; // data of more than 4 GB: its size is elsewhere, and nothing of ours follows
-    if (text(chunk, 0, 4) === "LIST" && text(chunk, 8, 4) === "INFO") {
-      const list = await read(file, place + 12, Math.min(size - 4, file.size - place - 12));
-      for (let at = 0; list && at + 8 <= list.byteLength; ) {
-        const length = list.getUint32(at + 4, true);
-        if (text(list, at, 4) === "ICMT") return text(list, at + 8, length).replace(/\0+$/, "");
-        at += 8 + length + (length % 2);
-      }
-    }
+/** The chunks of a RIFF file between two places: the name of each, and where its content begins and ends. */
+async function* chunks(file, place, last) {
+  for (let looked = 0; place + 8 <= last && looked < CHUNKS; looked++) {
+    const header = await file.slice(place, place + 8).arrayBuffer();
+    const size = new DataView(header).getUint32(4, true);
+    yield { name: new TextDecoder().decode(header.slice(0, 4)), start: place + 8, end: place + 8 + size };
     place += 8 + size + (size % 2);
   }
 }
 
-async function read(file, start, length) {
-  if (start + length > file.size) return;
-  return new DataView(await file.slice(start, start + length).arrayBuffer());
-}
-
-function text(view, start, length) {
-  const available = Math.min(length, view.byteLength - start);
-  return new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + start, available));
+/** The comment in a RIFF file, or undefined. Only headers and the INFO list are read. */
+async function readComment(file) {
+  const text = (start, end) => file.slice(start, end).text();
+  if (!["RIFF", "RF64"].includes(await text(0, 4)) || (await text(8, 12)) !== "WAVE") return;
+  for await (const { name, start, end } of chunks(file, 12, file.size))
+    if (name === "LIST" && (await text(start, start + 4)) === "INFO")
+      for await (const entry of chunks(file, start + 4, Math.min(end, file.size)))
+        if (entry.name === "ICMT") return (await text(entry.start, entry.end)).replace(/\0+$/, "");
 }
 
 /** The value in a JSON text, undefined if it is none. */
