@@ -35,14 +35,6 @@ def louder(images, spectrogram, decibels):
     return changed[..., None].repeat(1, 1, 1, 3), spectrogram._replace(peak=2 * factor * spectrogram.peak)
 
 
-def convergence(output, target):
-    """Decibels between the mel of a waveform and the one asked for."""
-    inner = slice(5, -5)
-    return 20 * math.log10(
-        float((mel_amplitudes(output, TINY) - target)[..., inner].norm() / target[..., inner].norm())
-    )
-
-
 # Measured of the smallest magnitudes: 57, 69 and 18 dB. Between 44099 and 44100 Hz the resampler is soxr.
 @pytest.mark.parametrize(
     ("method", "signal", "rate", "decibels"),
@@ -66,19 +58,15 @@ def test_unchanged_images_give_back_the_recording(method, signal, rate, decibels
     assert snr(clip, output) > decibels
 
 
-def changed(clip, other):
-    """Images halfway between two clips, the spectrogram of the first, and the mel that they ask for."""
-    images, spectrogram = audio_to_windows(clip, 44100, TINY)
-    images = (images + audio_to_windows(other, 44100, TINY)[0]) / 2
-    return images, spectrogram, image_to_mel(images[..., 0], spectrogram.peak, TINY)[..., : spectrogram.frames]
-
-
 def test_phase_and_iterations_bring_the_sound_closer_to_another_mel():
-    images, spectrogram, target = changed(melody(1.0, 44100), mix(1.0, 44100).flip(-1))
+    images, spectrogram = audio_to_windows(melody(1.0, 44100), 44100, TINY)
+    images = (images + audio_to_windows(mix(1.0, 44100).flip(-1), 44100, TINY)[0]) / 2
+    target = image_to_mel(images[..., 0], spectrogram.peak, TINY)[..., 5 : spectrogram.frames - 5]
 
     def distance(method, iterations):
         dials = Decoding(decode=method, phase_iters=iterations, loudness="none", detail=1.0)
-        return convergence(decode(images, spectrogram, dials), target)
+        mel = mel_amplitudes(decode(images, spectrogram, dials), TINY)[..., 5:-5]
+        return 20 * math.log10(float((mel - target).norm() / target.norm()))
 
     for method in ("phase", "griffin_lim", "phase_pinv"):
         assert distance(method, 9) < distance(method, 1) - 1
@@ -94,7 +82,7 @@ def test_windows_equal_one_wide_image():
 
 @settings(deadline=None, derandomize=True, max_examples=15)
 @given(
-    st.integers(1, 30000),
+    st.integers(1, 30000) | st.sampled_from([1, 2, 220, 221, 881, 882]),
     st.sampled_from([8000, 11025, 24000, 44100, 48000, 96000]),
     st.integers(1, 3),
     st.integers(1, 2),
@@ -168,10 +156,7 @@ def test_dynamics_keep_a_burst_of_the_images_from_making_the_rest_quiet():
     mel[..., 30:32] *= 30
     images = mel_to_image(mel, 30 * spectrogram.peak, TINY)[..., None].repeat(1, 1, 1, 3)
     spectrogram = spectrogram._replace(peak=30 * spectrogram.peak)
-    free, near = (
-        integrated_loudness(decode(images, spectrogram, Decoding(dynamics=closeness))[0], 44100)
-        for closeness in (0.0, 0.5)
-    )
-    wanted = integrated_loudness(clip[0], 44100)
+    outputs = (clip, *(decode(images, spectrogram, Decoding(dynamics=closeness)) for closeness in (0.0, 0.5)))
+    wanted, free, near = (integrated_loudness(output[0], 44100) for output in outputs)
     assert free < wanted - 1.5
     assert near == pytest.approx(wanted, abs=0.3)

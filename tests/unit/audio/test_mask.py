@@ -1,8 +1,5 @@
 """Masks that say where a sound does something."""
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 import torch
@@ -116,12 +113,7 @@ def test_an_image_lies_over_the_whole_clip(tmp_path):
 
 
 def test_what_is_no_image_or_of_pixels_beyond_reason_is_refused_by_name(tmp_path):
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-    (tmp_path / "bomb.png").write_bytes(bomb)
+    (tmp_path / "bomb.png").write_bytes(b"P5 100000 100000 255\n" + bytes(100))  # an image by its first bytes
     (tmp_path / "words.png").write_text("no image")
     for name in ("bomb.png", "words.png", "gone.png"):
         with pytest.raises(ValueError, match=rf"mask .*{name}"):
