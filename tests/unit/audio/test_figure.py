@@ -7,29 +7,18 @@ import pytest
 import torch
 from PIL import Image
 
-from stylus_ops.audio.figure import (
-    CURVE,
-    EQ_RANGE_DB,
-    EQ_WIDTH,
-    GAP,
-    MAGMA,
-    PLOT_WIDTH,
-    Figure,
-    Panel,
-    draw,
-    write_figure,
-)
+from stylus_ops.audio.figure import CURVE, EQ_RANGE_DB, EQ_WIDTH, GAP, MAGMA, PLOT_WIDTH, Panel, draw, write_figure
 from stylus_ops.audio.geometry import PRESETS
 
 PARAMS = PRESETS["tiny-256"]
 DARK, BRIGHT = MAGMA[0], MAGMA[-1]
 
 
-def plot(figure: Figure, number: int) -> np.ndarray:
+def plot(figure, number):
     return np.asarray(figure.image.crop(figure.plots[number]))
 
 
-def equaliser(figure: Figure, number: int) -> np.ndarray:
+def equaliser(figure, number):
     """The EQ curve in dB, from the top row down."""
     _, top, right, bottom = figure.plots[number]
     box = np.asarray(figure.image.crop((right + GAP, top, right + GAP + EQ_WIDTH + 1, bottom)))
