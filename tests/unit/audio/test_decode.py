@@ -14,7 +14,7 @@ from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, true_pe
 from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
 from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.dials import DIALS, Decoding
-from tests.unit.signals import below, chirp, melody, mix, noise, seconds, snr, tones
+from tests.unit.signals import below, chirp, melody, mix, noise, sine, snr, tones
 
 SD = PRESETS["sd-512"]
 TINY = PRESETS["tiny-256"]
@@ -121,8 +121,7 @@ def test_what_the_reference_lost_cancels():
 
 @pytest.mark.parametrize(("method", "rate"), [("phase", 44100), ("gain", 96000)])
 def test_what_lies_above_the_band_is_kept_or_attenuated(method, rate):
-    high = (0.1 * torch.sin(2 * math.pi * 15000 * seconds(1.0, rate))).float()[None, None]
-    clip = melody(1.0, rate) + high
+    clip = melody(1.0, rate) + sine(15000, 1.0, rate, 0.1)
 
     def band(waveform):
         return waveform.double() - below(waveform, rate, 12000)

@@ -8,7 +8,7 @@ import torch
 from stylus_ops.audio import limiter
 from stylus_ops.audio.limiter import limit_peaks, match_loudness
 from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, true_peak, true_peaks
-from tests.unit.signals import noise, seconds
+from tests.unit.signals import noise, seconds, sine
 
 RATE = 44100
 
@@ -55,7 +55,7 @@ def test_pieces_of_a_long_recording_get_the_gain_of_the_whole(monkeypatch):
 
 
 def test_a_single_peak_no_longer_holds_the_clip_down(caplog):
-    content = (0.3 * torch.sin(2 * math.pi * 300 * seconds(2.0, RATE)))[None].float()
+    content = 0.3 * sine(300, 2.0, RATE)
     output = peaky()
     limited = match_loudness(output, content, RATE, ceiling(content))
     assert integrated_loudness(limited, RATE) == pytest.approx(integrated_loudness(content, RATE), abs=0.2)
@@ -68,8 +68,7 @@ def test_a_single_peak_no_longer_holds_the_clip_down(caplog):
 
 
 def test_more_than_the_limiter_takes_is_turned_down_with_a_warning(caplog):
-    content = (0.9 * torch.sign(torch.sin(2 * math.pi * 300 * seconds(2.0, RATE))))[None].float()
-    output = 1e-3 * torch.ones(1, 2 * RATE) * torch.sin(2 * math.pi * 300 * seconds(2.0, RATE)).float()
+    content, output = 0.9 * sine(300, 2.0, RATE).sign(), 1e-3 * sine(300, 2.0, RATE)
     output[:, ::4410] = 0.9
     limited = match_loudness(output, content, RATE, ceiling(content))
     assert true_peak(limited, RATE) <= true_peak(content, RATE) * 1.0001
