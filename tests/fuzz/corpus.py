@@ -88,12 +88,7 @@ def write_with_ffmpeg(
     picture: bool = False,
     options: Mapping[str, str] | None = None,
 ) -> None:
-    """Write `sound` `[T, C]`, a few black frames, or both.
-
-    Args:
-        form: FFmpeg's name of the container, else that of the path's ending.
-        codec: else the container's own, with these options.
-    """
+    """Write `sound` `[T, C]`, a few black frames, or both, by default as the path's ending says."""
     with av.open(f"file:{path}", "w", format=form) as container:
         container.metadata["title"] = TAG
         if sound is not None:
@@ -102,14 +97,13 @@ def write_with_ffmpeg(
         if picture:
             video = container.add_stream("mpeg4", rate=10)
             video.width = video.height = 32
-            container.mux(video.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))))
-            container.mux(video.encode(None))
+            black = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))
+            container.mux([*video.encode(black), *video.encode(None)])
         if sound is not None:
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound).reshape(1, -1), format="flt", layout=layout)
             frame.sample_rate = rate
             frame.pts = 0
-            container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+            container.mux([*stream.encode(frame), *stream.encode(None)])
 
 
 def write_bombs(folder: Path) -> list[Path]:
@@ -177,8 +171,6 @@ NO_RECORDINGS = (
     b"fLaC" + bytes(200),
     b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(200),
 )
-
-
 CODEC_NAMES = re.compile(b"A_AAC|A_MPEG|A_OPUS|A_FLAC|A_PCM|mp4a|alac|fLaC|Opus|vorbis")
 
 

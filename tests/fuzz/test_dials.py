@@ -44,13 +44,8 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@given(
-    chosen=st.lists(st.sampled_from([dial.name for dial in dials_of(Settings)]), max_size=6, unique=True),
-    data=st.data(),
-)
-@settings(
-    max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
+@given(st.lists(st.sampled_from([dial.name for dial in dials_of(Settings)]), max_size=6, unique=True), st.data())
+@settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_dials_give_a_sound_or_one_line(one_engine, capsys, content, chosen, data) -> None:
     dials = {name: data.draw(texts(DIALS[name]), label=name) for name in chosen}
     options = [f"--{name.replace('_', '-')}={text}" for name, text in ({"steps": "2"} | dials).items()]

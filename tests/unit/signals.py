@@ -12,6 +12,11 @@ def seconds(duration: float, rate: int) -> Tensor:
     return torch.arange(round(duration * rate), dtype=torch.float64) / rate
 
 
+def sine(frequency: float, duration: float, rate: int, amplitude: float = 1.0, phase: float = 0.0) -> Tensor:
+    """`[1, T]`."""
+    return (amplitude * torch.sin(2 * math.pi * frequency * seconds(duration, rate) + phase)).float()[None]
+
+
 def tones(duration: float, rate: int, channels: int = 2) -> Tensor:
     """Five steady sines of a singing range, panned differently."""
     time = seconds(duration, rate)

@@ -14,7 +14,7 @@ from stylus_ops.audio.loudness import MINUS_1_DBFS, integrated_loudness, true_pe
 from stylus_ops.audio.mel import image_to_mel, mel_amplitudes, mel_to_image
 from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.dials import DIALS, Decoding
-from tests.unit.signals import below, chirp, melody, mix, noise, seconds, snr, tones
+from tests.unit.signals import below, chirp, melody, mix, noise, sine, snr, tones
 
 SD = PRESETS["sd-512"]
 TINY = PRESETS["tiny-256"]
@@ -25,33 +25,22 @@ def there_and_back(clip, rate, params=SD, **options):
     return decode(images, spectrogram, Decoding(**options))
 
 
-def louder(images, spectrogram, decibels):
-    """Images of `decibels` more everywhere, in a spectrogram whose peak has room for them."""
-    factor = 10 ** (decibels / 20)
-    grey = images[..., 0]
-    peak = spectrogram.peak.repeat_interleave(len(spectrogram.starts))
-    mel = factor * image_to_mel(grey, peak, spectrogram.params)
-    changed = mel_to_image(mel, 2 * factor * peak, spectrogram.params)
-    return changed[..., None].repeat(1, 1, 1, 3), spectrogram._replace(peak=2 * factor * spectrogram.peak)
+def louder(clip, decibels):
+    """Images of `decibels` more, everywhere or a column, and the spectrogram, whose peak has room for them."""
+    images, spectrogram = audio_to_windows(clip, 44100, TINY)
+    factor = 10 ** (torch.as_tensor(decibels) / 20)
+    mel = factor * image_to_mel(images[..., 0], spectrogram.peak, TINY)
+    peak = 2 * factor.max() * spectrogram.peak
+    return mel_to_image(mel, peak, TINY)[..., None].repeat(1, 1, 1, 3), spectrogram._replace(peak=peak)
 
 
-def convergence(output, target):
-    """Decibels between the mel of a waveform and the one asked for."""
-    inner = slice(5, -5)
-    return 20 * math.log10(
-        float((mel_amplitudes(output, TINY) - target)[..., inner].norm() / target[..., inner].norm())
-    )
-
-
-# Measured of the smallest magnitudes: 57, 69 and 18 dB. Between 44099 and 44100 Hz the resampler is soxr.
+# Measured of the smallest magnitudes: 57 and 18 dB. Between 44099 and 44100 Hz the resampler is soxr.
 @pytest.mark.parametrize(
     ("method", "signal", "rate", "decibels"),
     [
         ("phase_pinv", tones, 44100, 40),
-        ("phase_pinv", chirp, 44100, 34),
         ("phase_pinv", noise, 44100, 15),
         ("phase", mix, 24000, 90),
-        ("phase", noise, 48000, 90),
         ("phase", chirp, 44100, 90),
         ("phase", melody, 44099, 20),
         ("gain", mix, 8000, 90),
@@ -66,19 +55,15 @@ def test_unchanged_images_give_back_the_recording(method, signal, rate, decibels
     assert snr(clip, output) > decibels
 
 
-def changed(clip, other):
-    """Images halfway between two clips, the spectrogram of the first, and the mel that they ask for."""
-    images, spectrogram = audio_to_windows(clip, 44100, TINY)
-    images = (images + audio_to_windows(other, 44100, TINY)[0]) / 2
-    return images, spectrogram, image_to_mel(images[..., 0], spectrogram.peak, TINY)[..., : spectrogram.frames]
-
-
 def test_phase_and_iterations_bring_the_sound_closer_to_another_mel():
-    images, spectrogram, target = changed(melody(1.0, 44100), mix(1.0, 44100).flip(-1))
+    images, spectrogram = audio_to_windows(melody(1.0, 44100), 44100, TINY)
+    images = (images + audio_to_windows(mix(1.0, 44100).flip(-1), 44100, TINY)[0]) / 2
+    target = image_to_mel(images[..., 0], spectrogram.peak, TINY)[..., 5 : spectrogram.frames - 5]
 
     def distance(method, iterations):
         dials = Decoding(decode=method, phase_iters=iterations, loudness="none", detail=1.0)
-        return convergence(decode(images, spectrogram, dials), target)
+        mel = mel_amplitudes(decode(images, spectrogram, dials), TINY)[..., 5:-5]
+        return 20 * math.log10(float((mel - target).norm() / target.norm()))
 
     for method in ("phase", "griffin_lim", "phase_pinv"):
         assert distance(method, 9) < distance(method, 1) - 1
@@ -94,7 +79,7 @@ def test_windows_equal_one_wide_image():
 
 @settings(deadline=None, derandomize=True, max_examples=15)
 @given(
-    st.integers(1, 30000),
+    st.integers(1, 30000) | st.sampled_from([1, 2, 220, 221, 881, 882]),
     st.sampled_from([8000, 11025, 24000, 44100, 48000, 96000]),
     st.integers(1, 3),
     st.integers(1, 2),
@@ -120,7 +105,7 @@ def test_every_clip_comes_back_in_its_own_shape(samples, rate, channels, batch, 
 )
 def test_louder_images_are_louder_sound_within_the_bounds_of_gain(method, asked, heard):
     clip = 0.25 * melody(1.0, 44100)
-    images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), asked)
+    images, spectrogram = louder(clip, asked)
     output = decode(images, spectrogram, Decoding(decode=method, gain_db=12, loudness="none"))
     assert snr(10 ** (heard / 20) * clip, output) > 30
 
@@ -136,8 +121,7 @@ def test_what_the_reference_lost_cancels():
 
 @pytest.mark.parametrize(("method", "rate"), [("phase", 44100), ("gain", 96000)])
 def test_what_lies_above_the_band_is_kept_or_attenuated(method, rate):
-    high = (0.1 * torch.sin(2 * math.pi * 15000 * seconds(1.0, rate))).float()[None, None]
-    clip = melody(1.0, rate) + high
+    clip = melody(1.0, rate) + sine(15000, 1.0, rate, 0.1)
 
     def band(waveform):
         return waveform.double() - below(waveform, rate, 12000)
@@ -150,7 +134,7 @@ def test_what_lies_above_the_band_is_kept_or_attenuated(method, rate):
 
 def test_levels_are_the_contents_or_the_images_and_the_mix_lies_between():
     clip = 0.2 * melody(1.0, 44100)
-    images, spectrogram = louder(*audio_to_windows(clip, 44100, TINY), -12)
+    images, spectrogram = louder(clip, -12)
 
     def decoded(loudness, share=1.0):
         return decode(images, spectrogram, Decoding(decode="gain", loudness=loudness, mix=share))
@@ -163,15 +147,10 @@ def test_levels_are_the_contents_or_the_images_and_the_mix_lies_between():
 
 def test_dynamics_keep_a_burst_of_the_images_from_making_the_rest_quiet():
     clip = melody(2.0, 44100)
-    images, spectrogram = audio_to_windows(clip, 44100, TINY)
-    mel = image_to_mel(images[..., 0], spectrogram.peak, TINY)
-    mel[..., 30:32] *= 30
-    images = mel_to_image(mel, 30 * spectrogram.peak, TINY)[..., None].repeat(1, 1, 1, 3)
-    spectrogram = spectrogram._replace(peak=30 * spectrogram.peak)
-    free, near = (
-        integrated_loudness(decode(images, spectrogram, Decoding(dynamics=closeness))[0], 44100)
-        for closeness in (0.0, 0.5)
-    )
-    wanted = integrated_loudness(clip[0], 44100)
+    burst = torch.zeros(TINY.width)
+    burst[30:32] = 30  # dB
+    images, spectrogram = louder(clip, burst)
+    outputs = (clip, *(decode(images, spectrogram, Decoding(dynamics=closeness)) for closeness in (0.0, 0.5)))
+    wanted, free, near = (integrated_loudness(output[0], 44100) for output in outputs)
     assert free < wanted - 1.5
     assert near == pytest.approx(wanted, abs=0.3)

@@ -56,13 +56,3 @@ def test_the_gain_makes_no_zipper_noise():
     far = (beside - 440).abs() > 100
     floor = 20 * math.log10(float(spectra[1][far].max() / spectra[1].max()))
     assert floor < -50
-
-
-@pytest.mark.parametrize("samples", [1, 2, 220, 221, 4410])
-@pytest.mark.parametrize("level", [0.0, 1.0])
-def test_silence_and_short_clips_keep_their_shape(samples, level):
-    clip = level * torch.ones(2, samples)
-    for other in (clip, torch.zeros_like(clip)):
-        output = follow_dynamics(clip, other, RATE, 0.5)[:, :]
-        assert output.shape == clip.shape
-        assert output.isfinite().all()

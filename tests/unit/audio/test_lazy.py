@@ -10,17 +10,15 @@ from torch import Tensor
 
 from stylus_ops.audio.lazy import Filtered, Mixed, Scaled, Waveform, blocks, sounds
 from stylus_ops.audio.spool import Spool
+from tests.unit.signals import noise
 
 SAMPLES, BLOCK = 1000, 37
-
-
-def noise() -> Tensor:
-    return torch.randn(2, SAMPLES, generator=torch.Generator().manual_seed(0))
+SOURCE = noise(1, SAMPLES)[0]
 
 
 def derived() -> list[tuple[Waveform, Tensor]]:
     """Derived waveforms, and what they are as a whole, computed otherwise."""
-    source = noise()
+    source = SOURCE
     gain = torch.rand(-(-SAMPLES // BLOCK), generator=torch.Generator().manual_seed(1))
     middles = (np.arange(len(gain)) + 0.5) * BLOCK - 0.5
     curve = torch.from_numpy(np.interp(np.arange(SAMPLES), middles, gain.numpy())).float()
@@ -45,9 +43,9 @@ def test_a_part_is_the_part_of_the_whole(first: int, last: int) -> None:
 
 @given(st.integers(1, 1500))
 def test_blocks_are_the_whole_in_order(size: int) -> None:
-    assert torch.equal(torch.cat(list(blocks(noise(), size)), 1), noise())
+    assert torch.equal(torch.cat(list(blocks(SOURCE, size)), 1), SOURCE)
 
 
 def test_silence_is_heard_as_such() -> None:
-    assert sounds(noise())
-    assert not sounds(Scaled(noise(), 0.0))
+    assert sounds(SOURCE)
+    assert not sounds(Scaled(SOURCE, 0.0))

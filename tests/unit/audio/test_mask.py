@@ -1,8 +1,5 @@
 """Masks that say where a sound does something."""
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 import torch
@@ -99,11 +96,12 @@ def test_a_stem_of_any_rate_and_length_can_be_looked_at():
         sound_mask(cut, "loud", sound=(noise(1, RATE).repeat(3, 1, 1), RATE))
 
 
-def test_an_image_lies_over_the_whole_clip(tmp_path):
+@pytest.mark.parametrize("white", [np.uint8(255), np.uint16(65535)])
+def test_an_image_lies_over_the_whole_clip(tmp_path, white):
     """Its left half over the first half of the frames, its lower half over the lower mels; windows share what they share."""
     clip = spectrogram(torch.zeros(1, 1, 12 * RATE))
-    pixels = np.zeros((40, 60), np.uint8)
-    pixels[20:, :30] = 255
+    pixels = np.zeros((40, 60), white.dtype)
+    pixels[20:, :30] = white // 2
     Image.fromarray(pixels).save(tmp_path / "mask.png")
     mask = image_mask(read_image(tmp_path / "mask.png"), clip)
     assert mask.shape == (len(clip.starts), PARAMS.n_mels, PARAMS.width)
@@ -111,26 +109,13 @@ def test_an_image_lies_over_the_whole_clip(tmp_path):
         frames = torch.arange(start, start + PARAMS.width)
         for height, low in ((PARAMS.n_mels // 4, False), (3 * PARAMS.n_mels // 4, True)):
             left, right = frames < clip.frames // 2 - 20, frames > clip.frames // 2 + 20
-            assert (window[height][left] == float(low)).all()
+            assert ((window[height][left] - low / 2).abs() < 0.01).all()
             assert (window[height][right] == 0).all()
 
 
 def test_what_is_no_image_or_of_pixels_beyond_reason_is_refused_by_name(tmp_path):
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-    (tmp_path / "bomb.png").write_bytes(bomb)
+    (tmp_path / "bomb.png").write_bytes(b"P5 100000 100000 255\n" + bytes(100))  # an image by its first bytes
     (tmp_path / "words.png").write_text("no image")
     for name in ("bomb.png", "words.png", "gone.png"):
         with pytest.raises(ValueError, match=rf"mask .*{name}"):
             read_image(tmp_path / name)
-
-
-def test_an_image_of_16_bits_keeps_its_greys(tmp_path):
-    greys = np.linspace(0, 65535, 64)[None].repeat(4, 0)
-    Image.fromarray(greys.astype(np.uint16)).save(tmp_path / "deep.png")
-    Image.fromarray((greys / 257).astype(np.uint8)).save(tmp_path / "plain.png")
-    deep, plain = (read_image(tmp_path / name) for name in ("deep.png", "plain.png"))
-    torch.testing.assert_close(deep, plain, atol=1 / 255, rtol=0)

@@ -42,13 +42,13 @@ def test_a_part_is_the_whole_cut_in_every_format(tmp_path):
     """To the sample, in memory and on disk; noise that a decoder draws may differ."""
     formats = set()
     for number, path in enumerate(write_seeds(tmp_path, 1.5)):
-        start, duration = ((0.75, 0.25), (0.9, 0))[number % 2]
+        start, duration = ((0.75, 0.25), (0.9, 60))[number % 2]
         try:
             whole, rate = read_audio(path)
         except AudioFileError:
             continue
         first = round(start * rate)
-        wanted = whole[..., first : first + round(duration * rate) if duration else None]
+        wanted = whole[..., first : first + round(duration * rate)]
         if wanted.shape[-1]:
             formats.add(path.suffix)
             part, _ = read_audio(path, start, duration)
@@ -83,21 +83,23 @@ def test_of_several_tracks_the_default_one_is_read(tmp_path, default):
     assert (read_audio(tmp_path / "a.mkv")[0] == default / 2).all()
 
 
-@pytest.mark.parametrize("form", ["flac", "PCM_16", "FLOAT"])
-def test_a_file_that_does_not_tell_its_length_is_read_to_its_end(tmp_path, form):
-    """As it is written into a pipe, or by a program that was killed."""
-    path, subtype = (tmp_path / "a.flac", None) if form == "flac" else (tmp_path / "a.wav", form)
+@pytest.mark.parametrize("claim", [b"\0" * 4, b"\xff" * 4])
+@pytest.mark.parametrize(("suffix", "subtype"), [("flac", "PCM_16"), ("wav", "PCM_16"), ("wav", "FLOAT")])
+def test_a_file_that_does_not_tell_its_length_is_read_to_its_end(tmp_path, suffix, subtype, claim):
+    """As it is written into a pipe, or by a program that was killed; no memory is taken for what it claims."""
+    path, other = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
     soundfile.write(path, melody(1.0, 44100)[0].t().numpy(), 44100, subtype=subtype)
     content = bytearray(path.read_bytes())
-    if form == "flac":
-        content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])  # 36 bits of the header: samples in all
-    else:
-        place = content.index(b"data") + 4
-        content[4:8] = content[place : place + 4] = bytes(4)
-    unknown = path.with_stem("b")
-    unknown.write_bytes(content)
+    # The last 32 of 36 bits that count samples, or the bytes of the file and of its samples.
+    for place in [22] if suffix == "flac" else [4, content.index(b"data") + 4]:
+        content[place : place + 4] = claim
+    other.write_bytes(content)
     for part in ((0, 0), (0.25, 0.5)):
-        assert torch.equal(read_audio(unknown, *part)[0], read_audio(path, *part)[0])
+        tracemalloc.start()
+        got, _ = read_audio(other, *part)
+        assert tracemalloc.get_traced_memory()[1] < 200e6
+        tracemalloc.stop()
+        assert torch.equal(got, read_audio(path, *part)[0])
 
 
 @pytest.mark.parametrize(("suffix", "subtype"), [("ogg", "VORBIS"), ("ogg", "OPUS"), ("flac", "PCM_24")])
@@ -157,24 +159,6 @@ def test_a_cut_mp3_is_as_long_as_what_is_left_of_it(tmp_path, header):
     assert snr(whole[..., 551250:683550], part) > 60
     with pytest.raises(ValueError, match=r"'cut\.mp3' holds no sound after 15 s"):
         read_audio(tmp_path / "cut.mp3", start=15)
-
-
-def test_a_claimed_length_takes_no_memory(tmp_path):
-    clip = tones(1.0, 44100)
-    for name in ("a.flac", "a.mp3"):
-        write_audio(tmp_path / name, clip[0], 44100)
-        content = bytearray((tmp_path / name).read_bytes())
-        # The last 32 of 36 bits that count samples, and the count of frames.
-        place = 22 if name == "a.flac" else max(content.find(b"Info"), content.find(b"Xing")) + 8
-        content[place : place + 4] = b"\xff" * 4
-        (tmp_path / name).write_bytes(content)
-        tracemalloc.start()
-        got, _ = read_audio(tmp_path / name)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert 44100 <= got.shape[-1] <= 44100 + 2 * MP3_FRAME
-        assert snr(clip, got[..., :44100]) > 15
-        assert peak < 200e6
 
 
 def test_a_small_file_that_unpacks_to_hours_is_refused(tmp_path):
@@ -263,26 +247,22 @@ def test_a_name_that_is_not_utf_8_is_a_name(tmp_path, suffix):
     assert read_audio(path)[0].shape[-1] == 24000
 
 
-def test_files_without_sound_are_refused_by_name(tmp_path):
+def test_files_without_sound_are_refused_by_name_and_no_library_prints_its_remarks(tmp_path, capfd):
+    """As libsndfile's over damage in SDS, which would stand before the report of --json."""
     write_with_ffmpeg(tmp_path / "silent.mp4", None, 44100, picture=True)
     soundfile.write(tmp_path / "empty.wav", np.zeros((0, 2)), 44100)
     encode(tmp_path / "aac.mka", tones(1.0, 44100), 44100, codec="aac")
     (tmp_path / "codec.mka").write_bytes((tmp_path / "aac.mka").read_bytes().replace(b"A_AAC", b"A_XYZ"))
-    (tmp_path / "text.mp3").write_bytes(b"not a recording at all" * 100)
-    (tmp_path / "nothing.mp3").write_bytes(b"")
     (tmp_path / "a.raw").write_bytes(np.random.default_rng(0).bytes(50_000))
-    for name in ("silent.mp4", "empty.wav", "codec.mka", "text.mp3", "nothing.mp3", "a.raw"):
+    soundfile.write(tmp_path / "sound.sds", tones(1.0, 8000, 1)[0, 0].numpy(), 8000, format="SDS", subtype="PCM_16")
+    content = (tmp_path / "sound.sds").read_bytes()
+    (tmp_path / "dump.sds").write_bytes(content[:1000] + bytes(300) + content[1300:])
+    for name in ("silent.mp4", "empty.wav", "codec.mka", "a.raw", "dump.sds"):
         with pytest.raises(AudioFileError, match=f"'{name}'"):
             read_audio(tmp_path / name)
     with pytest.raises(FileNotFoundError, match=r"'lost\.wav'"):
         read_audio(tmp_path / "lost.wav")
-
-
-def test_a_part_that_is_not_there_is_refused(tmp_path):
-    write_audio(tmp_path / "a.wav", melody(0.2, 44100)[0], 44100)
-    assert read_audio(tmp_path / "a.wav", start=0.1, duration=10)[0].shape[-1] == 4410
-    with pytest.raises(ValueError, match="after 7 s"):
-        read_audio(tmp_path / "a.wav", start=7)
+    assert tuple(capfd.readouterr()) == ("", "")
 
 
 @pytest.mark.parametrize("suffix", ["wav", "mka"])
@@ -332,15 +312,3 @@ def test_a_file_that_goes_while_it_is_read_ends_in_its_sound_or_in_words(tmp_pat
     most = wanted.shape[-1] + (2 * MP3_FRAME if name == "a.mp3" else 0)
     assert all(repr(name) in words for words in refusals)
     assert all(sound.isfinite().all() and sound.shape[-1] <= most for sound in heard)
-
-
-def test_no_library_prints_its_remarks_over_damage(tmp_path, capfd):
-    """They would stand before the report of --json, as libsndfile's over SDS do."""
-    path = tmp_path / "dump.sds"
-    soundfile.write(path, np.random.default_rng(0).uniform(-0.2, 0.2, 8000), 8000, format="SDS", subtype="PCM_16")
-    content = bytearray(path.read_bytes())
-    content[1000:1300] = bytes(300)
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"'dump\.sds'"):
-        read_audio(path)
-    assert tuple(capfd.readouterr()) == ("", "")

@@ -1,6 +1,5 @@
 """Match Tone: the spectrum that it reaches, and what it leaves."""
 
-import logging
 import math
 
 import numpy as np
@@ -62,6 +61,10 @@ def test_length_loudness_and_peak_are_kept_at_any_rate(rate, style_rate):
     assert matched.dtype == torch.float32
     assert integrated_loudness(matched, rate) == pytest.approx(integrated_loudness(content, rate), abs=0.5)
     assert matched.abs().max() <= 0.9
+    for samples in (1, 100, 5000):
+        short = match_tone(content[:, :samples], rate, [Reference(style[:, :400], style_rate)]).waveform[:, :]
+        assert short.shape == (2, samples)
+        assert short.isfinite().all()
 
 
 @pytest.mark.parametrize("most_db", [0.0, 3.0])
@@ -111,17 +114,8 @@ def test_nothing_is_heard_ahead_of_a_click():
     assert 10 * math.log10(float(ahead) + 1e-30) < -40
 
 
-@pytest.mark.parametrize("samples", [1, 100, 5000])
-def test_short_clips_come_back_in_their_shape(samples):
-    content, style = noise(0.2, RATE)[0][:, :samples], noise(0.01, RATE)[0]
-    matched = match_tone(content, RATE, [Reference(style, RATE)]).waveform[:, :]
-    assert matched.shape == content.shape
-    assert matched.isfinite().all()
-
-
 def test_silence_is_left_alone_and_told_of(caplog):
     sound, silence = noise(1.0, RATE)[0], torch.zeros(1, RATE)
-    with caplog.at_level(logging.WARNING, "stylus"):
-        assert match_tone(silence, RATE, [Reference(sound, RATE)]).waveform is silence
-        assert match_tone(sound, RATE, [Reference(silence, RATE)]).waveform is sound
+    assert match_tone(silence, RATE, [Reference(sound, RATE)]).waveform is silence
+    assert match_tone(sound, RATE, [Reference(silence, RATE)]).waveform is sound
     assert [record.getMessage().split(" is silent")[0] for record in caplog.records] == ["the content", "a style"]

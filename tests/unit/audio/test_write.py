@@ -3,7 +3,6 @@
 import json
 import math
 import os
-from contextlib import contextmanager
 
 import av
 import numpy as np
@@ -28,11 +27,9 @@ def tags_of(path):
 @pytest.mark.parametrize(
     ("name", "bit_depth", "channels", "rate", "decibels"),
     [
-        ("a.wav", "float", 2, 44100, math.inf),
         ("a.wav", "float", 10, 8000, math.inf),
         ("a.wav", "24", 2, 192000, 115),
         ("a.wav", "16", 1, 44100, 65),
-        ("a.flac", "24", 2, 192000, 115),
         ("a.flac", "16", 8, 44100, 65),
         ("a.FLAC", "24", 5, 8000, 115),
     ],
@@ -88,64 +85,43 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path, name, channels, depth):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture
-def file_size_limit():
-    """Files beyond the size given to it can't be written, as on a full disk."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize(("suffix", "size"), [("flac", 0), ("wav", 1000), ("mp3", 1000), ("opus", 40_000)])
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, file_size_limit, suffix, size):
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, suffix, size):
+    """Files beyond `size` can't be written, as on a full disk; nor is a file that is there, unless it may be overwritten."""
+    resource = pytest.importorskip("resource")
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(b"old")
     clip = torch.from_numpy(np.random.default_rng(0).normal(0, 0.2, (2, 3 * 44100)).astype(np.float32))
-    file_size_limit(size)
-    with pytest.raises(OSError, match=rf"'a\.{suffix}' .*File too large"):
-        write_audio(path, clip, 44100)
-    file_size_limit(1 << 30)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        with pytest.raises(OSError, match=rf"'a\.{suffix}' .*File too large"):
+            write_audio(path, clip, 44100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(FileExistsError, match="exists by now"):
+        write_audio(path, clip, 44100, overwrite=False)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.fixture
-def somebody(tmp_path, monkeypatch):
-    """Not the superuser, whom the modes of files don't stop; the working folder is `tmp_path`."""
+def test_what_may_not_be_written_or_read_is_named(tmp_path, monkeypatch):
+    """By anybody but the superuser, whom the modes of files don't stop."""
     pytest.importorskip("pwd", reason="needs file modes")
     monkeypatch.chdir(tmp_path)
-    user = os.geteuid()
-
-    @contextmanager
-    def become():
-        if user == 0:
-            os.seteuid(65534)
-        try:
-            yield
-        finally:
-            os.seteuid(user)
-
-    return become
-
-
-def test_what_may_not_be_written_or_read_is_named(tmp_path, somebody):
-    tmp_path.chmod(0o555)
-    with somebody(), pytest.raises(OSError, match=r"'a\.wav' .*Permission denied"):
-        write_audio("a.wav", torch.zeros(1, 100), 44100)
     with pytest.raises(OSError, match=r"'a\.wav'"):
         write_audio("lost/a.wav", torch.zeros(1, 100), 44100)
-    assert list(tmp_path.iterdir()) == []
-    tmp_path.chmod(0o755)
-    write_audio("a.wav", torch.zeros(1, 100), 44100)
-    (tmp_path / "a.wav").chmod(0)
-    with somebody(), pytest.raises(ValueError, match=r"'a\.wav' .*Permission denied"):
-        read_audio("a.wav")
-
-
-def test_a_file_that_is_there_is_kept_unless_it_may_be_overwritten(tmp_path):
-    path = tmp_path / "take.flac"
-    path.write_text("a user's")
-    with pytest.raises(FileExistsError, match="exists by now: choose another name"):
-        write_audio(path, melody(0.1, 44100)[0], 44100, overwrite=False)
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("take.flac", "a user's")]
+    write_audio("b.wav", torch.zeros(1, 100), 44100)
+    (tmp_path / "b.wav").chmod(0)
+    tmp_path.chmod(0o555)
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        with pytest.raises(OSError, match=r"'a\.wav' .*Permission denied"):
+            write_audio("a.wav", torch.zeros(1, 100), 44100)
+        with pytest.raises(ValueError, match=r"'b\.wav' .*Permission denied"):
+            read_audio("b.wav")
+    finally:
+        os.seteuid(user)
+        tmp_path.chmod(0o755)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.wav"]
