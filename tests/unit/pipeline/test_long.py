@@ -57,7 +57,7 @@ def latents(engine: Engine, folder: Path) -> tuple[dict[str, Any], Tensor]:
     return run.chosen, run.restyle(inversion, Style((capture,), (1.0,)))
 
 
-def test_features_on_disk_give_the_same_latents_to_the_bit_and_many_windows_in_bfloat16_near_ones(
+def test_features_on_disk_change_no_bit_and_bfloat16_changes_little(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Few windows stay in float32, the same on every machine, also where the CPU multiplies bfloat16."""
