@@ -165,15 +165,23 @@ def test_rows_with_a_fault_are_reported_and_the_others_measured(
 ):
     """Rows that are no pairs, a silent content, and names whose folder of results has too long a one."""
     write_audio(tmp_path / "silence.wav", torch.zeros(1, RATE), RATE)
-    reed, low = folders / "styles" / "reed.wav", folders / "contents" / "low.wav"
-    long = [shutil.copy(reed, tmp_path / f"{letter * 150}.wav").name for letter in "xy"]
-    faults = (f"missing.wav,{reed},,", f"{low},{reed},,perhaps", f",{reed},,", f"{'x' * 300}.wav,{reed},,")
-    faults += (f"{low},{reed},nowhere.wav,", f"silence.wav,{reed},,", f"{long[0]},{long[1]},,")
+    reed, hiss, low = (folders / name for name in ("styles/reed.wav", "styles/hiss.wav", "contents/low.wav"))
+    for letter in "xy":
+        shutil.copy(reed, tmp_path / f"{letter * 150}.wav")
+    pairs = [
+        f"missing.wav,{reed},,",
+        f"{low},{reed},,perhaps",
+        f",{reed},,",
+        f"{'x' * 300}.wav,{reed},,",
+        f"{low},{reed},nowhere.wav,",
+        f"silence.wav,{reed},,",
+        f"{'x' * 150}.wav,{'y' * 150}.wav,,",
+        f"{low},{hiss},,yes,and more",
+    ]
     table, out = tmp_path / "pairs.csv", tmp_path / "out"
-    table.write_text("\n".join([HEAD.strip(), *faults, f"{low},{folders / 'styles' / 'hiss.wav'},,yes,and more"]))
-    assert (
-        main(["evaluate", str(table), "--out", str(out), "--methods", "content", "--sweep-pairs", "0", "--json"]) == 2
-    )
+    table.write_text(HEAD + "\n".join(pairs))
+    arguments = ["evaluate", str(table), "--out", str(out), "--methods", "content", "--sweep-pairs", "0", "--json"]
+    assert main(arguments) == 2
     printed = capsys.readouterr()
     for words in (*(f"line {line}: " for line in (2, 3, 4, 5, 6)), "silence--reed, content: the first clip is silent"):
         assert words in printed.err
