@@ -12,15 +12,11 @@ def blocks(text: str, decoder: Decoder = SD1) -> list[int]:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("6", [6]), ("6, 8, 10-11", [6, 8, 10, 11]), (" 9 - 10,3 ", [3, 9, 10]), ("10, 6-7, 7", [6, 7, 10])],
+    [("6, 8, 10-11", [6, 8, 10, 11]), (" 9 - 10,3 ", [3, 9, 10]), ("10, 6-7, 7", [6, 7, 10])]
+    + [(auto, [6, 7, 8, 9, 10, 11]) for auto in ("auto", " Auto ")],
 )
-def test_numbers_and_ranges(text, expected):
+def test_numbers_ranges_and_the_papers_choice(text, expected):
     assert blocks(text) == expected
-
-
-@pytest.mark.parametrize("text", ["auto", " Auto "])
-def test_auto_is_the_papers_choice_for_stable_diffusion(text):
-    assert resolve_sites(text, SD1) == tuple((block, 0) for block in range(6, 12))
 
 
 def test_every_transformer_block_of_a_decoder_block_is_a_site():
@@ -38,14 +34,11 @@ def test_auto_is_the_last_half_of_other_decoders_attention(available, expected):
 def test_blocks_without_attention_are_refused(text):
     with pytest.raises(ValueError, match=r"sites is .*no self-attention"):
         resolve_sites(text, SD1)
+    with pytest.raises(ValueError, match="no self-attention"):
+        resolve_sites("auto", {})
 
 
 @pytest.mark.parametrize("text", ["", ",", "6,", "11-6", "six", "6..11", "-6", "6-", "6 7", "6-8-10", "1e1", "all"])
 def test_unreadable_text_is_refused(text):
     with pytest.raises(ValueError, match="sites is "):
         resolve_sites(text, SD1)
-
-
-def test_a_model_without_decoder_attention_is_refused():
-    with pytest.raises(ValueError, match="no self-attention"):
-        resolve_sites("auto", {})

@@ -160,39 +160,34 @@ def test_a_table_of_pairs_that_cannot_be_used_is_refused(folders: Path, table: s
         read_pairs(path)
 
 
-def test_rows_that_are_no_pairs_are_reported_and_the_others_measured(
+def test_rows_with_a_fault_are_reported_and_the_others_measured(
     folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ):
-    table = folders / "some.csv"
-    table.write_text(
-        f"{HEAD}contents/missing.wav,styles/reed.wav,,\ncontents/low.wav,styles/reed.wav,,perhaps\n,styles/reed.wav,,\n"
-        f"{'x' * 300}.wav,styles/reed.wav,,\ncontents/low.wav,styles/reed.wav,nowhere.wav,\n"
-        "contents/low.wav,styles/hiss.wav,,yes,and more\n"
-    )
-    assert run(table, tmp_path, "content") == 2
-    printed = capsys.readouterr().err
-    for line in (2, 3, 4, 5, 6):
-        assert f"line {line}: " in printed
-    assert [row["pair"] for row in rows(tmp_path / "results.csv")] == ["low--hiss"]
-
-
-def test_a_fault_in_one_pair_leaves_the_others_to_be_measured(
-    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
-):
-    """A silent content, and names whose folder of results has too long a one."""
+    """Rows that are no pairs, a silent content, and names whose folder of results has too long a one."""
     write_audio(tmp_path / "silence.wav", torch.zeros(1, RATE), RATE)
-    long = [shutil.copy(folders / "styles" / "hiss.wav", tmp_path / f"{letter * 150}.wav") for letter in "xy"]
-    table, reed = tmp_path / "pairs.csv", folders / "styles" / "reed.wav"
-    pairs = (("silence.wav", reed), long, (folders / "contents" / "low.wav", reed))
-    table.write_text("content,style\n" + "".join(f"{content},{style}\n" for content, style in pairs))
-    out = tmp_path / "out"
+    reed, hiss, low = (folders / name for name in ("styles/reed.wav", "styles/hiss.wav", "contents/low.wav"))
+    for letter in "xy":
+        shutil.copy(reed, tmp_path / f"{letter * 150}.wav")
+    pairs = [
+        f"missing.wav,{reed},,",
+        f"{low},{reed},,perhaps",
+        f",{reed},,",
+        f"{'x' * 300}.wav,{reed},,",
+        f"{low},{reed},nowhere.wav,",
+        f"silence.wav,{reed},,",
+        f"{'x' * 150}.wav,{'y' * 150}.wav,,",
+        f"{low},{hiss},,yes,and more",
+    ]
+    table, out = tmp_path / "pairs.csv", tmp_path / "out"
+    table.write_text(HEAD + "\n".join(pairs))
     arguments = ["evaluate", str(table), "--out", str(out), "--methods", "content", "--sweep-pairs", "0", "--json"]
     assert main(arguments) == 2
     printed = capsys.readouterr()
-    assert "silence--reed, content: the first clip is silent" in printed.err
+    for words in (*(f"line {line}: " for line in (2, 3, 4, 5, 6)), "silence--reed, content: the first clip is silent"):
+        assert words in printed.err
     assert "File name too long" in printed.err
     assert json.loads(printed.out)["summary"]["content"]["chroma_cosine"]["measured"] == 1
-    assert [row["pair"] for row in rows(out / "results.csv")] == ["low--reed"]
+    assert [row["pair"] for row in rows(out / "results.csv")] == ["low--hiss"]
 
 
 def test_folders_are_paired_recording_by_recording(folders: Path):

@@ -1,15 +1,15 @@
 """Distances to a known answer: what they must be where it can be said beforehand."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from stylus_ops.__main__ import main
 from stylus_ops.audio.write import write_audio
 from stylus_ops.evaluation.truth import Distances, closed_truth, distances, distances_to_truth
+
+from .test_evaluate import rows, run
 
 RATE = 22050
 
@@ -67,42 +67,26 @@ def test_clips_that_cannot_be_compared_are_refused():
         distances_to_truth(BRIGHT, BRIGHT[:, :33000], RATE)
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A triple and a pair without truth."""
-    root = tmp_path_factory.mktemp("triples")
+def test_evaluate_measures_against_the_truth_where_there_is_one(tmp_path: Path, capsys: pytest.CaptureFixture):
+    """A triple, a pair without truth, and a triple whose truth is of another length."""
     sounds = {"content": DARK, "style": played([62, 69], 15, 0.5), "truth": BRIGHT, "long": BRIGHT.repeat(1, 2)}
     for name, sound in sounds.items():
-        write_audio(root / f"{name}.wav", sound, RATE)
-    path = root / "triples.csv"
-    path.write_text("content,style,truth,monophonic\ncontent.wav,style.wav,truth.wav,no\ntruth.wav,style.wav,,\n")
-    return path
-
-
-def evaluated(table: Path, out: Path, *methods: str) -> tuple[int, dict[tuple[str, str], dict[str, str]]]:
-    arguments = ["evaluate", str(table), "--out", str(out), "--sweep-pairs", "0", "--quiet", "--methods", *methods]
-    status = main(arguments)
-    with (out / "results.csv").open(newline="") as file:
-        return status, {(row["pair"], row["method"]): row for row in csv.DictReader(file)}
-
-
-def test_evaluate_measures_against_the_truth_where_there_is_one(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture
-):
-    status, rows = evaluated(table, tmp_path, "content", "eq-match", "truth-decode")
-    assert status == 2
-    assert "truth--style, truth-decode: this method needs the pair's truth" in capsys.readouterr().err
-    content, equalised, ceiling = (rows["content--style", method] for method in ("content", "eq-match", "truth-decode"))
+        write_audio(tmp_path / f"{name}.wav", sound, RATE)
+    table = tmp_path / "triples.csv"
+    table.write_text(
+        "content,style,truth,monophonic\ncontent.wav,style.wav,truth.wav,no\ntruth.wav,style.wav,,\n"
+        "style.wav,content.wav,long.wav,\n"
+    )
+    assert run(table, tmp_path, "content", "eq-match", "truth-decode") == 2
+    told = capsys.readouterr().err
+    assert "truth--style, truth-decode: this method needs the pair's truth" in told
+    assert "truth long.wav lasts 3.000 s and the content 1.500 s" in told
+    found = {(row["pair"], row["method"]): row for row in rows(tmp_path / "results.csv")}
+    methods = ("content", "eq-match", "truth-decode")
+    content, equalised, ceiling = (found["content--style", method] for method in methods)
     assert float(content["closed_truth"]) == 0
     assert float(content["truth_chroma_cosine"]) > 0.9
     assert 0 < float(equalised["closed_truth"]) < 1
     assert float(ceiling["closed_truth"]) > 0.5
     assert {*(f"truth_{name}" for name in Distances._fields), "truth_crest_low_db", "truth_onset_f1"} <= content.keys()
-    assert rows["truth--style", "content"]["closed_truth"] == ""
-
-
-def test_a_truth_of_another_length_is_refused(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
-    other = table.with_name("long.csv")
-    other.write_text("content,style,truth\ncontent.wav,style.wav,long.wav\n")
-    assert evaluated(other, tmp_path, "content")[0] == 2
-    assert "truth long.wav lasts 3.000 s and the content 1.500 s" in capsys.readouterr().err
+    assert found["truth--style", "content"]["closed_truth"] == ""

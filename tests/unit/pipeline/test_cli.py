@@ -181,6 +181,17 @@ sys.meta_path.insert(0, Stop())
 """
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on files")
+def test_a_disk_that_is_full_is_blamed_and_not_the_recording(clips, command):
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
+    (clips / "sitecustomize.py").write_text(limit)
+    done = stylus(*command(str(clips / "out.wav"), "--quiet"), PYTHONPATH=f"{clips}{os.pathsep}{ROOT}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"stylus: {clips} has no room for the samples of this recording (File too large)")
+    assert done.stderr.count("\n") == 1
+    assert not [*clips.glob(".*"), *clips.glob("out.*")]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_stopped_while_importing_it_says_so(clips, command):
     (clips / "sitecustomize.py").write_text(STOP_AT_IMPORT)
@@ -214,11 +225,6 @@ def test_weights_are_normalised():
             normalised(wrong, 2)
 
 
-def test_style_of_weight_zero_is_as_if_it_were_not_there(transferred):
-    two = transferred("two.wav", "--weights", 1, 0, styles="style.flac other.wav")
-    assert transferred("one.wav", "--weights", 1) == two
-
-
 def test_one_batch_inverts_what_single_runs_do_and_padding_stays_out(clips, model):
     engine = Engine.load(str(model), "cpu")
 
@@ -249,3 +255,26 @@ def test_a_batch_does_what_single_transfers_do_and_reports_what_fails(clips, mod
     assert "words.wav" in told.err
     for name, options in (("b.wav", []), ("c.wav", ["--mask", "mask.png"])):
         assert transferred(name, *options) == (clips / "results" / name).read_bytes()
+
+
+@pytest.mark.usefixtures("one_engine")
+@pytest.mark.parametrize(
+    ("content", "style", "words"),
+    [
+        ("silent.wav", "style.wav", "content silent.wav is silent: choose a recording, or a part of it, with sound"),
+        ("content.wav", "short.wav", "style short.wav lasts 1.9 s: choose 2 s or more"),
+        ("content.wav", "silent.wav", "style silent.wav is silent: choose"),
+        ("content.wav", "style.wav", ""),
+    ],
+)
+def test_recordings_with_little_to_take_are_named_once_and_before_the_work(clips, capsys, content, style, words):
+    for name, sound in (("silent", 0 * noise(2.5, 44100)), ("style", noise(2.0, 44100)), ("short", noise(1.9, 44100))):
+        write_audio(clips / f"{name}.wav", sound[0], 44100)
+    tone = int(content == "silent.wav")
+    assert main(["transfer", content, style, "-o", "out.wav", "--steps=2", f"--tone={tone}"]) == 0
+    written = capsys.readouterr().err
+    warnings = [line for line in written.splitlines() if line.startswith("stylus: ")]
+    assert len(warnings) == bool(words)
+    for warning in warnings:
+        assert warning.startswith(f"stylus: {words}")
+        assert "inversion" in written[written.index(warning) :]

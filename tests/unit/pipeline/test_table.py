@@ -17,19 +17,15 @@ def read(tmp_path: Path, data: bytes) -> list[tuple[int, dict[str, str]]]:
 @pytest.mark.parametrize(
     "data",
     [
-        b"content,style,style-start\na,b,\n",
-        b"\xef\xbb\xbf content , style ,style_start\r\n a , b,\r\n",
-        b"content,style,style_start,\na,b,,\n",
-        b"content,style,style_start\na,b\n",
+        b"content,style,style-start\n,,\na,b,\n , ,\n",
+        b"\xef\xbb\xbf content , style ,style_start\r\n\r\n a , b,\r\n",
+        b"content,style,style_start,\n,,,\na,b,,\n",
+        b"content;style;style_start\n;\na;b\n;\n",
     ],
 )
-def test_a_table_is_read_by_its_columns(tmp_path: Path, data: bytes) -> None:
-    assert read(tmp_path, data) == [(2, {"content": "a", "style": "b", "style_start": ""})]
-
-
-def test_rows_of_empty_cells_are_left_out_and_semicolons_separate(tmp_path: Path) -> None:
-    assert read(tmp_path, b"content,style\n,\na,b\n , \n") == [(3, {"content": "a", "style": "b"})]
-    assert read(tmp_path, b"content;style\na,1;b\n;\n") == [(2, {"content": "a,1", "style": "b"})]
+def test_a_table_is_read_by_its_columns_and_its_empty_rows_are_left_out(tmp_path: Path, data: bytes) -> None:
+    assert read(tmp_path, data) == [(3, {"content": "a", "style": "b", "style_start": ""})]
+    assert read(tmp_path, b"content;style\na,1;b\n") == [(2, {"content": "a,1", "style": "b"})]
 
 
 @pytest.mark.parametrize(

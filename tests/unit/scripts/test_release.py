@@ -37,10 +37,6 @@ def replace(root: Path, pattern: str, by: str, name: str = "pyproject.toml") -> 
     (root / name).write_text(text, encoding="utf-8")
 
 
-def test_with_all_values_it_is_released(filled: Path) -> None:
-    assert what_is_missing(filled, {TOKEN: "a key"}) == []
-
-
 @pytest.mark.parametrize(
     ("name", "pattern", "by"),
     [
@@ -59,7 +55,8 @@ def test_each_missing_value_refuses_the_release(filled: Path, name: str, pattern
     assert len(what_is_missing(filled, {})) == 2  # and the token
 
 
-def test_the_tag_is_the_version(filled: Path) -> None:
+def test_with_all_values_it_is_released_by_the_tag_of_its_version(filled: Path) -> None:
+    assert what_is_missing(filled, {TOKEN: "a key"}) == []
     tagged = {TOKEN: "a key", "GITHUB_REF_TYPE": "tag"}
     assert what_is_missing(filled, {**tagged, "GITHUB_REF_NAME": "v1.2.3"}) == []
     (sentence,) = what_is_missing(filled, {**tagged, "GITHUB_REF_NAME": "v9.9.9"})

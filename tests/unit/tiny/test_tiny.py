@@ -15,15 +15,10 @@ from safetensors.torch import save_file
 from stylus_ops import tiny
 from stylus_ops.engine.ldm_keys import ldm_key
 from stylus_ops.engine.loading import tiny_unet
-from stylus_ops.tiny import UNET, WEIGHTS, TinyPrior, load, write_checksum
+from stylus_ops.tiny import UNET, WEIGHTS, load, write_checksum
 
 with safe_open(WEIGHTS, "pt") as file:
     METADATA = file.metadata()
-
-
-@pytest.fixture(scope="module")
-def prior() -> TinyPrior:
-    return load()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
@@ -52,8 +47,9 @@ def diffusers_config(ldm: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_unet_is_that_of_diffusers(prior: TinyPrior) -> None:
+def test_unet_is_that_of_diffusers() -> None:
     """Its names, those that latent diffusion gives them, and its output, for one timestep and for one a row."""
+    prior = load()
     ours = tiny_unet(prior)
     theirs: Any = UNet2DConditionModel(**diffusers_config(prior.unet_config))
     weights = ours.state_dict()

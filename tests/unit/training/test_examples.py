@@ -1,4 +1,4 @@
-"""What the prior is trained on: the examples mean what they say."""
+"""What the prior is trained on, and the triples it is judged by, mean what they say."""
 
 from pathlib import Path
 
@@ -10,10 +10,13 @@ from scipy.ndimage import gaussian_filter1d
 from training.data import ensembles
 from training.examples import KINDS, Examples, random_examples
 from training.processing import random_processing
+from training.scores import CORPUS_COMPOSERS, Note, Voice
 from training.textures import TEXTURES, texture
+from training.truth_triples import COMPOSERS, FIDDLE_TUNES, Instrument, in_range
 from training.windows import WIDTH, Recordings
 
 COUNT = 6
+TUNE = (Voice(tuple(Note(0.5 * n, 0.4, 72 + n % 5, 90) for n in range(200))),)
 
 
 @pytest.fixture
@@ -83,3 +86,14 @@ def test_textures_sound_and_are_the_same_every_time() -> None:
         assert np.isfinite(first).all()
         assert 0.4 < np.abs(first).max() <= 0.5
         assert np.array_equal(first, texture(kind, 1.0))
+
+
+def test_no_tune_is_by_a_composer_that_the_prior_was_trained_with():
+    assert not set(COMPOSERS + FIDDLE_TUNES) & set(CORPUS_COMPOSERS)
+
+
+def test_a_tune_moves_by_whole_octaves_into_the_range_of_both_instruments():
+    moved = in_range(TUNE, (Instrument(42, 36, 74), Instrument(40, 55, 96)))
+    assert moved is not None
+    assert {old.pitch - new.pitch for old, new in zip(TUNE[0].notes, moved[0].notes, strict=True)} == {12}
+    assert in_range(TUNE, (Instrument(42, 36, 74), Instrument(40, 67, 96))) is None
