@@ -1,15 +1,96 @@
-"""What the hook takes tokens for; `tests/parity` compares its attention with the plain reference's."""
+"""The hook against kept queries, keys and values and a dense softmax, both in float64."""
+
+import math
+from collections.abc import Sequence
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 
 from stylus_ops.dials import Steering
 from stylus_ops.diffusion.attention import Injection, site_size
+from stylus_ops.diffusion.host import Hook
 from stylus_ops.diffusion.sites import Site
 
 SITE: Site = (9, 0)
+HEADS, WIDTH, TOKENS = 2, 8, 24
+LATENT_SIZE = (4, 6)
+
+
+def noise(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+TO_Q, TO_K, TO_V = (1.5 * noise(seed, WIDTH, WIDTH) / math.sqrt(WIDTH) for seed in range(3))
+
+
+def host_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """What a host offers: one call, equal batches, heads folded into channels."""
+    assert len(q) == len(k) == len(v)
+    q, k, v = (t.unflatten(-1, (HEADS, -1)).transpose(1, 2) for t in (q, k, v))
+    return scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+def run(hook: Hook, hidden: Tensor) -> Tensor:
+    """A self-attention layer of a host, up to `to_out`."""
+    query, source = hook.tokens(SITE, hidden)
+    return hook.attend(SITE, query @ TO_Q, source @ TO_K, source @ TO_V, host_attention)
+
+
+def dense(q: Tensor, k: Tensor, v: Tensor, tau: float = 1.0) -> Tensor:
+    """softmax(tau q k^T / sqrt(d)) v head by head, [N, C] each."""
+    heads = []
+    for h in range(HEADS):
+        part = slice(h * WIDTH // HEADS, (h + 1) * WIDTH // HEADS)
+        logits = tau * q[:, part] @ k[:, part].T / math.sqrt(WIDTH // HEADS)
+        exponentials = logits.exp()
+        heads.append(exponentials / exponentials.sum(1, keepdim=True) @ v[:, part])
+    return torch.cat(heads, dim=1)
+
+
+def expected(
+    hidden: Tensor, content: Tensor, styles: Sequence[Tensor], weights: Sequence[float], steering: Steering
+) -> Tensor:
+    """The method row by row from q, k, v that were kept of every clip."""
+    rows = []
+    for b in range(len(hidden)):
+        q = steering.gamma * (content[b] @ TO_Q) + (1 - steering.gamma) * (hidden[b] @ TO_Q)
+        phi_c = dense(q, content[b] @ TO_K, content[b] @ TO_V, steering.temperature)
+        phi_s = torch.zeros_like(phi_c)
+        for style, weight in zip(styles, weights, strict=True):
+            tokens = torch.cat(list(style))
+            phi_s += weight * dense(q, tokens @ TO_K, tokens @ TO_V, steering.temperature)
+        rows.append(phi_c + steering.alpha * (phi_s - phi_c))
+    return torch.stack(rows)
+
+
+def injection(content: Tensor, styles: Sequence[Tensor], weights: Sequence[float], steering: Steering) -> Injection:
+    return Injection({SITE: content}, [{SITE: style} for style in styles], weights, steering, LATENT_SIZE)
+
+
+HIDDEN, CONTENT = noise(10, 3, TOKENS, WIDTH), noise(11, 3, TOKENS, WIDTH)
+STYLE_A = noise(12, 1, TOKENS, WIDTH)
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(
+    gamma=st.sampled_from([0.0, 0.75, 1.0]) | st.floats(0, 1),
+    alpha=st.sampled_from([0.0, 0.9, 1.0]) | st.floats(0, 2),
+    tau=st.floats(0.1, 4),
+    beta=st.sampled_from([0.0, 1.0]) | st.floats(0, 1),
+    style_windows=st.integers(1, 3),
+    style_tokens=st.integers(1, 40),
+)
+def test_hidden_states_give_the_attention_of_kept_queries_keys_and_values(
+    gamma, alpha, tau, beta, style_windows, style_tokens
+):
+    steering = Steering(alpha, gamma, tau)
+    styles, weights = [STYLE_A, noise(14, style_windows, style_tokens, WIDTH)], [1 - beta, beta]
+    actual = run(injection(CONTENT, styles, weights, steering), HIDDEN)
+    torch.testing.assert_close(actual, expected(HIDDEN, CONTENT, styles, weights, steering), rtol=0, atol=1e-12)
 
 
 @settings(deadline=None, derandomize=True)
@@ -27,8 +108,7 @@ def test_tokens_that_no_halving_gives_are_refused(tokens, latent_size):
         site_size(tokens, latent_size)
 
 
-@pytest.mark.parametrize("shape", [(3, 12, 8), (2, 24, 8), (3, 25, 8)])
-def test_tokens_unlike_the_recorded_ones_are_refused(shape):
-    content, style = torch.zeros(3, 24, 8), torch.zeros(1, 24, 8)
+@pytest.mark.parametrize("hidden", [HIDDEN[:, :12], HIDDEN[:2], noise(1, 3, TOKENS + 1, WIDTH)])
+def test_tokens_unlike_the_recorded_ones_are_refused(hidden):
     with pytest.raises(ValueError, match="decoder block 9"):
-        Injection({SITE: content}, [{SITE: style}], [1.0], Steering(), (4, 6)).tokens(SITE, torch.zeros(shape))
+        injection(CONTENT, [STYLE_A], [1.0], Steering()).tokens(SITE, hidden)
