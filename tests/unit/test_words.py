@@ -47,7 +47,7 @@ def test_the_scripts_have_all_their_words(language: str) -> None:
         json.loads((LOCALES / name / "main.json").read_text(encoding="utf-8"))["stylus"] for name in (language, "en")
     )
     scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "web" / "js").glob("*.js"))
-    said = set(re.findall(r'say\("(\w+)"', scripts)) | {"pause", "loading"}  # those two by the player's state
+    said = set(re.findall(r'say\("(\w+)"', scripts)) | {"play", "pause", "loading"}  # those three by the player's state
     assert own.keys() == english.keys() == said
     for key, text in own.items():
         assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", english[key]))
