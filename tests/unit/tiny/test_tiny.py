@@ -93,7 +93,7 @@ def test_the_bundled_weights_are_never_read_unchecked(tmp_path: Path, monkeypatc
         (lambda path: path.unlink(), "missing"),
         (lambda path: path.write_bytes(WEIGHTS.read_bytes()[:1_000_000]), "cut off"),
         (lambda path: save_file({f"{UNET}input_blocks.0.0.weight": torch.zeros(2, 2)}, path), "no Stylus Tiny prior"),
-        (lambda path: save_file({}, path, METADATA), "lacks"),
+        (lambda path: save_file({"context": torch.zeros(1, 1, 64)}, path, METADATA), "lacks"),
     ],
 )
 def test_a_file_that_is_no_whole_prior_is_refused(tmp_path: Path, damage: Callable[[Path], Any], words: str) -> None:
