@@ -11,7 +11,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stylus_ops.audio.geometry import PRESETS
+from ..stylus_ops.audio.geometry import PRESETS, SpectrogramParams, check_overlap
 from ..stylus_ops.audio.input_warnings import warn_of_silence
 from ..stylus_ops.audio.read import read_audio
 from ..stylus_ops.audio.stft import between_blocks
@@ -65,7 +65,8 @@ class AudioToMel(io.ComfyNode):
 
     @classmethod
     def execute(cls, audio: dict | None, model: ModelPatcher | None = None, **dials: Any) -> io.NodeOutput:
-        return io.NodeOutput(*draw(require_audio(audio), Images(**dials), model))
+        audio, images = require_audio(audio), Images(**dials)
+        return io.NodeOutput(*draw(audio, images, geometry_of(images, model)))
 
 
 class LoadAudioMel(io.ComfyNode):
@@ -99,8 +100,9 @@ class LoadAudioMel(io.ComfyNode):
         cls, audio: str, start: float, duration: float, model: ModelPatcher | None = None, **dials: Any
     ) -> io.NodeOutput:
         images = Images(**dials)
+        params = geometry_of(images, model)
         recording = read_recording(recording_path(audio), start, duration)
-        return io.NodeOutput(*draw(recording, images, model), recording)
+        return io.NodeOutput(*draw(recording, images, params), recording)
 
     @classmethod
     def fingerprint_inputs(cls, audio: str, **kwargs: object) -> str:
@@ -115,19 +117,25 @@ class LoadAudioMel(io.ComfyNode):
         return answer(recording_path, audio)
 
 
-def draw(audio: dict, dials: Images, model: ModelPatcher | None) -> tuple[Tensor, Spectrogram]:
-    """A recording in windows; silence, and a clip too short to hold a melody, are warned about on the node.
+def geometry_of(dials: Images, model: ModelPatcher | None) -> SpectrogramParams:
+    """That of the preset; `auto` is the MODEL's, or Stable Diffusion's without one. Asked for before a recording is read.
 
     Raises:
-        ValueError: the MODEL takes another preset, or as `audio_to_windows`.
+        ValueError: the MODEL takes another preset, or the overlap is more than half of a window.
     """
     require_wires(["model"], model=model)
     fitting = preset_of(model) if model else "sd-512" if dials.preset == "auto" else dials.preset
     if dials.preset not in ("auto", fitting):
         raise ValueError(f"preset is {dials.preset} and the model takes {fitting}: choose auto or {fitting}")
+    check_overlap(dials.overlap, PRESETS[fitting])
+    return PRESETS[fitting]
+
+
+def draw(audio: dict, dials: Images, params: SpectrogramParams) -> tuple[Tensor, Spectrogram]:
+    """A recording in windows; silence, and a clip too short to hold a melody, are warned about on the node."""
     waveform, rate = audio["waveform"], audio["sample_rate"]
     with between_blocks(check_interrupt):
-        images, spectrogram = audio_to_windows(waveform, rate, PRESETS[fitting], dials.overlap, dials.short_clip)
+        images, spectrogram = audio_to_windows(waveform, rate, params, dials.overlap, dials.short_clip)
     if not spectrogram.peak.any():
         warn_of_silence("the recording")
     if (seconds := waveform.shape[-1] / rate) < SHORTEST:

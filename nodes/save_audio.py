@@ -44,7 +44,7 @@ class SaveAudio(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "bit_depth",
-                    options=["24", "16", "float"],
+                    options=list(BIT_DEPTHS),
                     default="24",
                     advanced=True,
                     tooltip="For flac (24, 16) and wav (24, 16, float). Float alone keeps what is louder than full scale.",

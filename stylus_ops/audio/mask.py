@@ -13,7 +13,7 @@ from torch import Tensor
 from ..dials import SoundMask
 from .backend import resample
 from .geometry import SpectrogramParams
-from .mel import hz_to_mel, mel_amplitudes
+from .mel import hz_to_mel, mel_amplitudes, mel_scale
 from .windows import Spectrogram
 
 LOUD_RANGE_DB = 40.0  # below the loudest frame: from black to white
@@ -90,8 +90,7 @@ def band(params: SpectrogramParams, low: float, high: float) -> Tensor:
 
     An edge at or beyond the end of the mel axis does not fade.
     """
-    ends = hz_to_mel(params.f_min), hz_to_mel(params.f_max)
-    position = np.linspace(*ends, params.n_mels + 2)[1:-1]
+    position = mel_scale(params).mels
     width = (position[-1] - position[0]) * EDGE_MELS
     rise, fall = (position - hz_to_mel(low)) / width + 0.5, (hz_to_mel(high) - position) / width + 0.5
     rise = rise if hz_to_mel(low) > position[0] else np.ones_like(position)

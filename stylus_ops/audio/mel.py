@@ -38,8 +38,10 @@ class MelScale:
 
     def __init__(self, params: SpectrogramParams):
         self.params = params
-        mel = np.linspace(hz_to_mel(params.f_min), hz_to_mel(params.f_max), params.n_mels + 2)
-        self._edges = 700 * (10 ** (mel / 2595) - 1)
+        mels = np.linspace(hz_to_mel(params.f_min), hz_to_mel(params.f_max), params.n_mels + 2)
+        self._edges = 700 * (10 ** (mels / 2595) - 1)
+        self.mels = mels[1:-1]
+        """The centres `[n_mels]` in mels, evenly apart."""
 
     @property
     def centres(self) -> np.ndarray:
@@ -76,7 +78,7 @@ class MelScale:
         """Of the filters on every bin."""
         return self._filters.to_dense().sum(1)
 
-    @property
+    @cached_property
     def covered(self) -> Tensor:
         """Which bins some filter sees: bool `[band_bins]`. The others (0 Hz among them) are left alone."""
         return self._total > 0

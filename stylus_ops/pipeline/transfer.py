@@ -218,7 +218,7 @@ class Transfer:
                 bar.update()
         latents = torch.cat(encoded)
         self._mixed = self.engine.mixed and len(latents) >= MANY_WINDOWS
-        self.chosen["dtype"] = "bfloat16" if self._mixed else str(self.engine.dtype).removeprefix("torch.")
+        self.chosen["dtype"] = "bfloat16" if self._mixed else self.engine.describe()["dtype"]
         sigmas = ddim_sigmas(self.engine.model.sigmas, self.settings.steps)
         recorder = Recorder(sigmas, self.sites, self._feature_policy(latents), self._room_on_disk)
         per_pass = self._windows_per_pass(latents)
