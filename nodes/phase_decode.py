@@ -5,8 +5,8 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..stylus_ops.audio.decode import NO_SOURCES, Sources
 from ..stylus_ops.audio.decode import decode as decode_images
-from ..stylus_ops.audio.grain import Residual
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.tone import Reference
 from ..stylus_ops.audio.windows import Spectrogram
@@ -40,7 +40,7 @@ class PhaseDecode(io.ComfyNode):
                 sockets.Spectrogram.Input(
                     "style",
                     optional=True,
-                    tooltip="For grain: of the style, from its Audio to Mel. Its first 20 seconds are used.",
+                    tooltip="For grain and partials: of the style, from its Audio to Mel. Its first 20 seconds are used.",
                 ),
             ],
             outputs=[
@@ -61,10 +61,10 @@ class PhaseDecode(io.ComfyNode):
         require_wires(["reference", "style"], images=images, spectrogram=spectrogram, reference=reference, style=style)
         if other_recording(cls.hidden.prompt, cls.hidden.unique_id):
             warn("spectrogram is of another recording than the images: wire that of the content's Audio to Mel")
-        decoding, residual = Decoding(**dials), None
-        if style is not None and decoding.grain > 0:
+        decoding, sources = Decoding(**dials), NO_SOURCES
+        if style is not None:
             clips = [Reference(clip, style.sample_rate) for clip in style.waveform]
-            residual = Residual.of(clips, spectrogram.waveform.shape[1], spectrogram.params)
+            sources = Sources.of(clips, spectrogram.waveform.shape[1], spectrogram.params, decoding)
         with between_blocks(check_interrupt):
-            waveform = decode_images(images, spectrogram, decoding, reference, residual)
+            waveform = decode_images(images, spectrogram, decoding, reference, sources)
         return io.NodeOutput({"waveform": waveform, "sample_rate": spectrogram.sample_rate})

@@ -26,6 +26,7 @@ sampling, which reads them.
   `audio.tone`           an equaliser that gives a recording the long-term spectrum of others
   `audio.input_warnings` warnings about silent and very short recordings
   `audio.detail`         whose partials are heard, the images' or the content's
+  `audio.partials`       the content's notes with the partials of the style's
   `audio.grain`          the style without its tones, which plays what the content can't
   `audio.finish`         channels, dynamics, loudness, peaks and dry to wet of the decoded sound
   `audio.decode`         images back to sound

@@ -347,6 +347,11 @@ class Decoding(Group):
         "How much the images say about single partials and the gaps between them. Lower keeps more of the content's own and is "
         "clearer; 1 takes the images as they are, as the paper does, and is hazier. Not for gain.",
     )
+    partials: float = number(
+        0.6,
+        "How much of a note's spectrum is that of an instrument with the style's partials, learned from its notes, rather than what "
+        "the images ask for. Needs the style; one without notes changes nothing. Not for gain.",
+    )
 
 
 GROUPS: dict[str, type[Group]] = {

@@ -6,18 +6,23 @@ waveform at its own rate, so that length, rate, channels and all that lies above
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from ..dials import Decoding
 from .backend import resample
-from .detail import with_own_detail
+from .detail import apart, parts, with_own_detail
 from .edges import keep_edges
 from .finish import finish
 from .geometry import SpectrogramParams
 from .grain import Grain, Residual
 from .mel import channel_rms, mel_amplitudes, mel_scale
+from .partials import Partials
 from .stft import changed_spectra, filter_stft, inverse_stft
+from .tone import Reference
 from .windows import Spectrogram, windows_to_mel
 
 GRIFFIN_LIM_ITERS = 32
@@ -27,12 +32,36 @@ DETAIL_GAIN = 60.0  # dB; the content's fine structure is amplified and attenuat
 SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
 
 
+class Sources(NamedTuple):
+    """What the styles themselves give to the sound."""
+
+    residual: Residual | None = None
+    """Plays what the content can't supply."""
+    partials: Partials | None = None
+    """Those of the content's notes."""
+
+    @classmethod
+    def of(cls, styles: Sequence[Reference], channels: int, params: SpectrogramParams, decoding: Decoding) -> Sources:
+        """As far as the dials ask for it.
+
+        Args:
+            channels: of the content.
+        """
+        return cls(
+            Residual.of(styles, channels, params) if decoding.grain > 0 else None,
+            Partials.of(styles, params) if decoding.partials > 0 else None,
+        )
+
+
+NO_SOURCES = Sources()
+
+
 def decode(
     images: Tensor,
     spectrogram: Spectrogram,
     decoding: Decoding,
     reference: Tensor | None = None,
-    residual: Residual | None = None,
+    sources: Sources = NO_SOURCES,
 ) -> Tensor:
     """The sound of `images`, heard through the recording that `spectrogram` keeps.
 
@@ -42,7 +71,7 @@ def decode(
             content has none. The others are those of `magnitude_change`.
         reference: images that stand for the unchanged content, such as its VAE round trip; only "gain" uses them.
             Without them the content itself is the reference. Shaped as `images`.
-        residual: of the styles, which plays what the content can't supply; without one nothing does.
+        sources: of the styles; not for "gain".
 
     Returns:
         `[B, C, T]` float32 at `spectrogram.sample_rate`, with the content's batch, channels and samples. Its true peak
@@ -53,7 +82,7 @@ def decode(
 
     An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """
-    wet = decode_band(images, spectrogram, decoding, reference, residual)
+    wet = decode_band(images, spectrogram, decoding, reference, sources)
     clips = zip(wet, spectrogram.waveform, strict=True)
     return torch.stack([finish(*clip, spectrogram.sample_rate, decoding)[:, :] for clip in clips])
 
@@ -63,7 +92,7 @@ def decode_band(
     spectrogram: Spectrogram,
     decoding: Decoding,
     reference: Tensor | None = None,
-    residual: Residual | None = None,
+    sources: Sources = NO_SOURCES,
 ) -> Tensor:
     """`decode` without what depends on the whole clip: its levels are those that the images ask for."""
     params, rate = spectrogram.params, spectrogram.sample_rate
@@ -81,7 +110,7 @@ def decode_band(
         if decoding.decode == "gain":
             change = gain_change(in_band, asked, params)
         else:
-            change = magnitude_change(in_band, asked, spectrogram, spectrogram.peak[clip], decoding, residual)
+            change = magnitude_change(in_band, asked, spectrogram, spectrogram.peak[clip], decoding, sources)
         output = resample(change, params.sample_rate, rate)[:, : content.shape[-1]]
         output += content
         decoded[clip] = keep_edges(output, content, rate)[:, :]
@@ -113,7 +142,7 @@ def magnitude_change(
     spectrogram: Spectrogram,
     peak: Tensor,
     decoding: Decoding,
-    residual: Residual | None = None,
+    sources: Sources = NO_SOURCES,
 ) -> Tensor:
     """What is added to a waveform to give it the magnitudes of `mel`, with `decoding`'s share of its own detail.
 
@@ -147,8 +176,8 @@ def magnitude_change(
     scale, target = mel_scale(params), torch.empty_like(mel)
     iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
     grain = None
-    if residual is not None and decoding.grain > 0:
-        grain = Grain(residual, waveform, first_frame, decoding.grain, params)
+    if sources.residual is not None:
+        grain = Grain(sources.residual, waveform, first_frame, decoding.grain, params)
 
     def factor(magnitude: Tensor, start: Tensor, frames: slice) -> Tensor:
         wanted = scale.nearest(start, target[:, frames])
@@ -158,6 +187,9 @@ def magnitude_change(
         magnitude = channel_rms(spectrum)
         own, asked = scale.amplitudes(magnitude), mel[:, frames]
         target[:, frames] = with_own_detail(asked, own, decoding.detail)
+        if sources.partials is not None:
+            share = decoding.partials * apart(parts(asked)[1], parts(own)[1])
+            target[:, frames] = sources.partials.played(target[:, frames], own, share)
         if grain is not None:
             target[:, frames] *= grain.split(asked, own, frames)
         start = torch.zeros_like(magnitude)

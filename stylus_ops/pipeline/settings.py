@@ -55,6 +55,7 @@ PAPER: dict[str, Any] = {
     "dynamics": 0.0,
     "grain": 0.0,
     "detail": 1.0,
+    "partials": 0.0,
     "mix": 1.0,
 }
 """The headline run of arXiv 2411.15913."""

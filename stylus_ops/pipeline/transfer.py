@@ -22,11 +22,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..audio.decode import decode_band
+from ..audio.decode import Sources, decode_band
 from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
 from ..audio.finish import finish
 from ..audio.geometry import PRESETS
-from ..audio.grain import Residual
 from ..audio.input_warnings import warn_if_short, warn_of_silence
 from ..audio.lazy import Waveform, blocks, sounds
 from ..audio.loudness import MINUS_1_DBFS
@@ -265,20 +264,19 @@ class Transfer:
         """The result `[C, T]` at the content's rate, computed where it is read from the decoded samples on disk.
 
         Args:
-            styles: their residuals play what the content can't supply.
+            styles: what they give to the sound themselves.
         """
-        recording, engine, residual = content.recording, self.engine, None
+        recording, engine = content.recording, self.engine
         channels, sections = recording.waveform.shape[0], [*recording.sections()]
         decoded = Spool(self.folder, channels, recording.sample_rate)
         with self.stage("decode", len(sections)) as bar:
-            if self.settings.grain > 0:
-                residual = Residual.of([style.reference for style in styles], channels, self.params)
+            sources = Sources.of([style.reference for style in styles], channels, self.params, self.settings)
             for _, seen, kept in sections:
                 reference = None
                 if self.settings.decode == "gain":
                     reference = engine.decode(engine.encode(recording.images(seen)))
                 images, part = engine.decode(latents[seen]), recording.part(seen)
-                decoded.append(decode_band(images, part, self.settings, reference, residual)[0, :, kept])
+                decoded.append(decode_band(images, part, self.settings, reference, sources)[0, :, kept])
                 bar.update()
         return finish(decoded, recording.waveform, recording.sample_rate, self.settings, MINUS_1_DBFS)
 

@@ -28,7 +28,7 @@ TITLES = """() => Object.fromEntries(Object.entries(LiteGraph.registered_node_ty
 NAMES = "() => LiteGraph.createNode('StylusInjectSampler').inputs.map(input => input.localized_name)"
 TRIMMED = """() => app.graph.nodes.filter(node => node.type === 'StylusLoadAudioMel').map(
   node => node.widgets.filter(w => ['start', 'duration'].includes(w.name)).map(w => w.value))"""
-DIALS = ("content", "style", "audio", "alpha", "gamma", "grain", "detail", "steps")
+DIALS = ("content", "style", "audio", "alpha", "gamma", "grain", "detail", "partials", "steps")
 LOADER = "() => app.graph.nodes.find(node => node.type === 'StylusLoadAudioMel')"
 
 
@@ -76,7 +76,7 @@ def test_the_quick_start_is_an_app_too(canvas: Canvas, comfy: ComfyServer) -> No
         canvas.page.wait_for_timeout(1000)
     canvas.shot("quick_start_app")
     shown = canvas.page.locator("body").inner_text().splitlines()
-    assert [word for word in shown if word in DIALS] == ["content", "style", "alpha", "grain", "detail"]
+    assert [word for word in shown if word in DIALS] == ["content", "style", "alpha", "grain", "detail", "partials"]
     canvas.skip_where_missing("button of the app that a test could name")
     saved = canvas.run(comfy.output / "app", canvas.renderer)
     canvas.page.locator("[data-testid=linear-center-panel] img[src*=stylus_compare]").first.wait_for()

@@ -15,7 +15,9 @@ from tests.unit.signals import melody, mix, noise
 
 from .reference_decode import decode_pinv
 
-DECODING = Decoding(**{name: PAPER[name] for name in ("decode", "phase_iters", "dynamics", "grain", "detail", "mix")})
+DECODING = Decoding(
+    **{name: PAPER[name] for name in ("decode", "phase_iters", "dynamics", "grain", "detail", "partials", "mix")}
+)
 
 
 @pytest.mark.parametrize("level", [0.1, 3.0], ids=["room", "turned down"])

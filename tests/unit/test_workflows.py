@@ -70,7 +70,7 @@ def test_the_quick_start_holds_the_blueprint_with_the_values_of_its_steps() -> N
     (definition,) = blueprint["definitions"]["subgraphs"]
     assert definition["category"]
     assert definition["description"]
-    assert list(node["widgets_values_named"]) == ["alpha", "grain", "detail"]
+    assert list(node["widgets_values_named"]) == ["alpha", "grain", "detail", "partials"]
     inside = values(prompt(blueprint))
     assert values(prompt(read(QUICK_START))) == inside
     steps = {node["class_type"]: node["inputs"] for node in prompt(read(STEP_BY_STEP)).values()}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylus_ops.audio.decode import decode
+from stylus_ops.audio.decode import Sources, decode
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.grain import Residual, panning, seamless, without_tones
 from stylus_ops.audio.tone import Reference
@@ -60,10 +60,10 @@ def test_grain_plays_what_the_content_lacks_and_nothing_else() -> None:
         return float(waveform.abs().max() / waveform.square().mean().sqrt())
 
     level = Decoding(loudness="none", dynamics=0.0)
-    without, grained = (decode(images, spectrogram, level, residual=r) for r in (None, made))
+    without, grained = (decode(images, spectrogram, level, sources=Sources(r)) for r in (None, made))
     assert crest(grained) > 1.5 * crest(without)
     own, spectrogram = audio_to_windows(melody(2.0, RATE), RATE, TINY)
-    same = decode(own, spectrogram, Decoding(), residual=residual(style, 2))
+    same = decode(own, spectrogram, Decoding(), sources=Sources(residual(style, 2)))
     assert snr(spectrogram.waveform, same) > 50
 
 

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from stylus_ops.audio import windows
 from stylus_ops.audio.backend import resample
-from stylus_ops.audio.decode import decode_band
+from stylus_ops.audio.decode import Sources, decode_band
 from stylus_ops.audio.geometry import PRESETS
-from stylus_ops.audio.grain import Residual
 from stylus_ops.audio.lazy import Resampled, blocks
 from stylus_ops.audio.spool import Spool
 from stylus_ops.audio.tone import Reference
@@ -47,7 +46,7 @@ def test_images_are_those_of_the_whole_recording(tmp_path: Path, monkeypatch: py
         {},
         {"decode": "phase_pinv"},
         {"decode": "gain", "above_band_db": -20.0},
-        {"detail": 0.25, "grain": 0.0},
+        {"detail": 0.25, "grain": 0.0, "partials": 0.0},
         {"decode": "griffin_lim", "phase_iters": 4},
     ],
     ids=str,
@@ -55,13 +54,14 @@ def test_images_are_those_of_the_whole_recording(tmp_path: Path, monkeypatch: py
 def test_sound_is_that_of_the_whole_recording(tmp_path, monkeypatch, dials):
     waveform, cut = recording(tmp_path, 48000)
     images = cut.images(slice(None))
-    residual = Residual.of([Reference(noise(3.0, 48000)[0], 48000)], len(waveform), PARAMS)
+    style = melody(3.0, 48000)[0] + 0.05 * noise(3.0, 48000)[0]
+    sources = Sources.of([Reference(style, 48000)], len(waveform), PARAMS, Decoding(**dials))
     changed = (0.8 * images + 0.2 * images.flip(1)).clamp(0, 1)
 
     def sound(count: int) -> Tensor:
         monkeypatch.setattr(windows, "WINDOWS", count)
         parts = [
-            decode_band(changed[seen], cut.part(seen), Decoding(**dials), None, residual)[0, :, kept]
+            decode_band(changed[seen], cut.part(seen), Decoding(**dials), None, sources)[0, :, kept]
             for _, seen, kept in cut.sections()
         ]
         return torch.cat(parts, 1)

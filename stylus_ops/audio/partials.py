@@ -1,0 +1,193 @@
+"""Partials: the content's notes as an instrument with the style's partials would sound them.
+
+A mel spectrum is explained as notes and noise. A note is a row of partials at the multiples of its pitch; their strengths are the
+product of a smooth envelope over frequency and of one factor for each partial's number. Envelope and factors are an
+instrument's, learned from the style, while the content says which notes sound when. So, unlike with an equaliser, partials come
+where the content has none, and leave where the style has none.
+
+Harmonic matrix factorisation (Vincent, Bertin & Badeau, IEEE TASLP 2010) with a source-filter instrument (Heittola, Klapuri & Virtanen,
+ISMIR 2009) and the multiplicative updates of Lee & Seung (NIPS 2000) for the Kullback-Leibler divergence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .backend import resample
+from .detail import blur
+from .geometry import SpectrogramParams
+from .lazy import sounds
+from .mel import mel_amplitudes, mel_scale
+from .tone import Reference
+
+SECONDS = 20  # of each style that are analysed
+PITCHES = torch.arange(30, 101)  # MIDI notes, 46 Hz to 2.6 kHz
+NUMBERS = torch.arange(1, 31)  # of a note's partials
+TILT_HZ = 500.0  # above it the envelope of an average instrument falls by 3 dB an octave
+WINDOW_HZ, FILTER, VIBRATO = 7.0, 0.45, 0.003  # deviations of a partial in the mel: in Hz, in bands, of its frequency
+SMOOTH = 5 / 256  # of the mel axis: deviation of the Gaussian over which an envelope is smooth
+NOISE_BANDS = 32
+ROUNDS = 40
+FIRST_ROUNDS = 6  # in which an instrument is not learned yet
+DAMPING = 0.25  # exponent of an instrument's updates, which envelope and factors share
+SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few notes rather than many
+BREATH = 0.25  # of the style's noise that comes with its notes
+TONAL = (0.5, 0.8)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
+PLAYED = 0.05  # share of the notes in a frame of the content from which on they are notes
+QUIET = 5e-6  # of a frame's mean amplitude
+SILENT = 1e-30
+
+
+class Dictionary(NamedTuple):
+    """What instruments of one geometry have in common."""
+
+    partials: Tensor
+    """`[notes, numbers, n_mels]`, each of strength 1; those above the band are 0."""
+    band: Tensor
+    """`[notes, numbers]`, the band that each lies in."""
+    noise: Tensor
+    """`[n_mels, NOISE_BANDS]`"""
+
+
+@lru_cache
+def dictionary(params: SpectrogramParams) -> Dictionary:
+    centres = torch.from_numpy(mel_scale(params).centres).float()
+    hertz = 440 * 2 ** ((PITCHES[:, None] - 69) / 12) * NUMBERS
+    above = torch.searchsorted(centres, hertz).clamp(1, params.n_mels - 1)
+    width = centres[above] - centres[above - 1]
+    place = above - (centres[above] - hertz) / width
+    deviation = (FILTER**2 + (WINDOW_HZ / width) ** 2 + (VIBRATO * hertz / width) ** 2).sqrt()
+    partials = gaussians(place, deviation, params.n_mels) * (hertz < params.f_max)[..., None]
+    middle = torch.linspace(0, params.n_mels - 1, NOISE_BANDS)
+    noise = gaussians(middle, torch.full_like(middle, params.n_mels / NOISE_BANDS), params.n_mels).T
+    return Dictionary(partials, place.round().long().clamp(max=params.n_mels - 1), noise)
+
+
+def gaussians(place: Tensor, deviation: Tensor, size: int) -> Tensor:
+    """Around places on an axis of this size: `[...]` -> `[..., size]`"""
+    return torch.exp(-0.5 * ((torch.arange(size) - place[..., None]) / deviation[..., None]).square())
+
+
+class Instrument(NamedTuple):
+    envelope: Tensor
+    """`[n_mels]`"""
+    factors: Tensor
+    """`[numbers]`"""
+
+    @classmethod
+    def average(cls, params: SpectrogramParams) -> Instrument:
+        envelope = (torch.from_numpy(mel_scale(params).centres).float() / TILT_HZ).clamp(min=1) ** -0.5
+        return cls(envelope / envelope.mean(), NUMBERS**-0.5)
+
+    def strengths(self, shared: Dictionary) -> Tensor:
+        """`[notes, numbers]`"""
+        return self.envelope[shared.band] * self.factors
+
+    def notes(self, shared: Dictionary) -> Tensor:
+        """Mel spectra `[n_mels, notes]`."""
+        return torch.einsum("pk,pkb->bp", self.strengths(shared), shared.partials)
+
+    def learned(self, shared: Dictionary, ratio: Tensor, notes: Tensor) -> Instrument:
+        """One update towards what has been heard.
+
+        Args:
+            ratio: `[n_mels, frames]`, a mel over its explanation.
+            notes: activations `[notes, frames]`.
+        """
+        strengths = self.strengths(shared)
+        heard = torch.einsum("pkb,bp->pk", shared.partials, ratio @ notes.T) * strengths
+        explained = torch.einsum("pkb,p->pk", shared.partials, notes.sum(1)) * strengths
+        factors = self.factors * (heard.sum(0) / explained.sum(0).clamp(min=SILENT)) ** DAMPING
+        smooth = blur(len(ratio), SMOOTH * len(ratio))
+        heard, explained = (
+            smooth @ torch.zeros(len(ratio)).index_add(0, shared.band.flatten(), strength.flatten())
+            for strength in (heard, explained)
+        )
+        least = 1e-4 * explained.mean()
+        return Instrument(self.envelope * ((heard + least) / (explained + least)) ** DAMPING, factors)
+
+
+class Explanation(NamedTuple):
+    instrument: Instrument
+    notes: Tensor
+    """Activations `[notes, frames]`."""
+    tones: Tensor
+    """Their mel `[n_mels, frames]`."""
+    noise: Tensor
+    """The mel `[n_mels, frames]` of the rest."""
+
+
+def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool = False) -> Explanation:
+    """Notes and noise whose sum is near a mel `[n_mels, frames]`; a frame's depend on the others only where an instrument is learned."""
+    level = mel.mean(0).clamp(min=SILENT)
+    mel = (mel / level).clamp(min=QUIET)
+    notes, noise = torch.ones(len(PITCHES), mel.shape[1]), torch.full((NOISE_BANDS, mel.shape[1]), 0.1)
+    for turn in range(ROUNDS):
+        spectra = instrument.notes(shared)
+        ratio = mel / (spectra @ notes + shared.noise @ noise)
+        sums = spectra.sum(0)[:, None]
+        notes = notes * (spectra.T @ ratio) / (sums + SPARSE * sums.mean())
+        noise = noise * (shared.noise.T @ ratio) / shared.noise.sum(0)[:, None]
+        if learn and turn >= FIRST_ROUNDS:
+            instrument = instrument.learned(shared, ratio, notes * level)
+    notes, noise = notes * level, noise * level
+    return Explanation(instrument, notes, instrument.notes(shared) @ notes, shared.noise @ noise)
+
+
+class Partials(NamedTuple):
+    """What the styles' partials make of the content's notes."""
+
+    spectra: Tensor
+    """`[n_mels, notes]`, each of sum 1."""
+    noise: Tensor
+    """`[n_mels]`, amplitude beside the root of the notes' power in a frame."""
+    share: float
+    """0 to 1: how far the styles are instruments at all."""
+    params: SpectrogramParams
+
+    @classmethod
+    def of(cls, styles: Sequence[Reference], params: SpectrogramParams) -> Partials | None:
+        """Learned from the first seconds of some styles, weighted; None where none of them has notes."""
+        shared, share = dictionary(params), 0.0
+        spectra, noise = torch.zeros(params.n_mels, len(PITCHES)), torch.zeros(params.n_mels)
+        for waveform, rate, weight in styles:
+            start = waveform[:, : SECONDS * rate]
+            if weight <= 0 or not sounds(start):
+                continue
+            mel = mel_amplitudes(resample(start[None], rate, params.sample_rate), params)[0]
+            style = explain(mel, Instrument.average(params), shared, learn=True)
+            power = style.tones.square().sum()
+            tonal = float(power / (style.tones + style.noise).square().sum())
+            weight *= min(max((tonal - TONAL[0]) / (TONAL[1] - TONAL[0]), 0), 1)
+            notes = style.instrument.notes(shared)
+            spectra = spectra + weight * notes / notes.sum(0)
+            noise = noise + weight * (style.noise.square().sum(1) / power).sqrt()
+            share += weight
+        total = sum(weight for _, _, weight in styles)
+        return cls(spectra / share, noise / share, share / total, params) if share > 0 else None
+
+    def played(self, wanted: Tensor, own: Tensor, share: float | Tensor) -> Tensor:
+        """A mel, mixed in dB with that of the content's notes in these partials.
+
+        Args:
+            wanted, own: mel amplitudes of what is to be decoded and of the content, `[n_mels, frames]`.
+            share: of the notes, 0 to 1; a tensor as the mels for one that differs from place to place.
+        """
+        shared, average = dictionary(self.params), Instrument.average(self.params)
+        content = explain(own, average, shared)
+        tones = (self.spectra * average.notes(shared).sum(0)) @ content.notes
+        notes = tones + BREATH * self.noise[:, None] * power(tones).sqrt()
+        notes *= (power(wanted) / power(notes).clamp(min=SILENT)).sqrt()
+        tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=SILENT)
+        share = share * self.share * (tonal / PLAYED).clamp(max=1)
+        return wanted ** (1 - share) * notes**share
+
+
+def power(mel: Tensor) -> Tensor:
+    """Of each frame: `[n_mels, frames]` -> `[frames]`"""
+    return mel.square().sum(0)

@@ -1,0 +1,82 @@
+"""Partials: what an instrument's notes look like is learned from one recording and given to the notes of another."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylus_ops.audio.decode import Sources, decode
+from stylus_ops.audio.geometry import PRESETS, SpectrogramParams
+from stylus_ops.audio.mel import mel_amplitudes
+from stylus_ops.audio.partials import Partials
+from stylus_ops.audio.tone import Reference
+from stylus_ops.audio.windows import audio_to_windows
+from stylus_ops.dials import Decoding
+from tests.unit.signals import clicks, noise, snr
+
+RATE = 44100
+REED, STRING = [1.0, 0.05, 0.7, 0.04, 0.5, 0.03, 0.3], [0.6, 1.0, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08]
+
+
+def played(strengths: list[float], pitches: list[int]) -> Tensor:
+    """Notes of half a second one after another, `[1, T]`."""
+    at = torch.arange(RATE // 2) / RATE
+    fade = (at * 50).clamp(max=1) * ((0.5 - at) * 50).clamp(max=1)
+    notes = []
+    for pitch in pitches:
+        hertz = 440 * 2 ** ((pitch - 69) / 12)
+        turns = 2 * torch.pi * hertz * torch.arange(1, len(strengths) + 1)[:, None]
+        notes.append(0.1 * fade * (torch.tensor(strengths)[:, None] * torch.sin(turns * at)).sum(0))
+    return torch.cat(notes)[None]
+
+
+def apart(one: Tensor, other: Tensor) -> float:
+    """Mean distance of two mels in dB, of what is within 50 dB of the other's peak."""
+    decibels = [20 * mel.clamp(min=10 ** (-50 / 20) * float(other.max())).log10() for mel in (one, other)]
+    return float((decibels[0] - decibels[1]).abs().mean())
+
+
+@pytest.mark.parametrize("params", PRESETS.values(), ids=PRESETS)
+@pytest.mark.parametrize(("content", "style"), [(REED, STRING), (STRING, REED)], ids=["to string", "to reed"])
+def test_other_notes_get_the_styles_partials(
+    params: SpectrogramParams, content: list[float], style: list[float]
+) -> None:
+    tune = [64, 67, 60, 71, 62]
+    own, truth = (mel_amplitudes(played(kind, tune)[None], params)[0] for kind in (content, style))
+    partials = Partials.of([Reference(played(style, [57, 69, 65, 60, 72, 66]), RATE)], params)
+    assert partials is not None
+    assert partials.share > 0.95
+    assert apart(partials.played(own, own, 1.0), truth) < 0.5 * apart(own, truth)
+    torch.testing.assert_close(partials.played(own, own, 0.0), own)
+
+
+def test_styles_without_notes_and_silent_ones_have_none() -> None:
+    for style in (noise(2.0, RATE)[0], clicks(2.0, RATE)[0], torch.zeros(1, RATE)):
+        assert Partials.of([Reference(style, RATE)], PRESETS["tiny-256"]) is None
+
+
+def test_styles_count_by_weight_and_those_without_notes_not_at_all() -> None:
+    params, (reed, string) = PRESETS["tiny-256"], (played(kind, [60, 64, 67]) for kind in (REED, STRING))
+
+    def spectra(*weights: float) -> Tensor:
+        partials = Partials.of(
+            [Reference(sound, RATE, weight) for sound, weight in zip((reed, string), weights, strict=True)], params
+        )
+        assert partials is not None
+        return partials.spectra
+
+    torch.testing.assert_close(spectra(3, 1), 0.75 * spectra(1, 0) + 0.25 * spectra(0, 1))
+    with_noise = Partials.of([Reference(reed, RATE), Reference(noise(1.0, RATE)[0], RATE)], params)
+    assert with_noise is not None
+    assert 0.4 < with_noise.share <= 0.5
+    torch.testing.assert_close(with_noise.spectra, spectra(1, 0))
+
+
+def test_images_that_did_not_change_give_back_the_content() -> None:
+    params = PRESETS["tiny-256"]
+    images, spectrogram = audio_to_windows(played(REED, [60, 64, 67])[None], RATE, params)
+    sources = Sources(partials=Partials.of([Reference(played(STRING, [62, 69]), RATE)], params))
+    unchanged = decode(images, spectrogram, Decoding(partials=1.0), sources=sources)
+    assert snr(spectrogram.waveform, unchanged) > 50
+    changed = decode(images.roll(3, 1), spectrogram, Decoding(partials=1.0), sources=sources)
+    without = decode(images.roll(3, 1), spectrogram, Decoding())
+    assert snr(without, changed) < 20
