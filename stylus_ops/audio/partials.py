@@ -26,7 +26,7 @@ from .mel import mel_amplitudes, mel_scale
 from .tone import Reference
 
 SECONDS = 20  # of each style that are analysed
-PITCHES = torch.arange(30, 101)  # MIDI notes, 46 Hz to 2.6 kHz
+PITCHES = torch.arange(30, 101, 0.25)  # MIDI notes, 46 Hz to 2.6 kHz; in quarters, since not all are tuned to 440 Hz
 NUMBERS = torch.arange(1, 31)  # of a note's partials
 TILT_HZ = 500.0  # above it the envelope of an average instrument falls by 3 dB an octave
 WINDOW_HZ, FILTER, VIBRATO = 7.0, 0.45, 0.003  # deviations of a partial in the mel: in Hz, in bands, of its frequency
