@@ -10,8 +10,10 @@ from ..stylus_ops.dials import DIALS, Clips
 from ..stylus_ops.diffusion.features import Style, blend
 from ..stylus_ops.style_weights import parse_weights
 from . import sockets
-from .ddim_invert import check_graph, inversion_inputs, invert
+from .ddim_invert import inversion_inputs, invert
 from .inputs import WeightedStyles, require_wires, weighted_styles, widget
+from .style_library import kept_steps
+from .wiring import check_wiring
 
 
 class CaptureStyle(io.ComfyNode):
@@ -34,7 +36,7 @@ class CaptureStyle(io.ComfyNode):
 
     @classmethod
     def execute(cls, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any) -> io.NodeOutput:
-        check_graph(cls.hidden.prompt)
+        check_wiring(cls.hidden.prompt, kept_steps)
         require_wires(["spectrogram"], spectrogram=spectrogram)
         Clips(style_windows=style_windows)
         if spectrogram is not None:
