@@ -279,3 +279,15 @@ def test_recordings_with_little_to_take_are_named_once_and_before_the_work(clips
     for warning in warnings:
         assert warning.startswith(f"stylus: {words}")
         assert "inversion" in written[written.index(warning) :]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_ended_while_a_library_is_imported_it_says_so() -> None:
+    """Libraries run code by `exec`, and make an error of their own of what ends it."""
+    script = (
+        "import sys\nfrom stylus_ops import __main__ as stylus\nkill = 'import os; os.kill(os.getpid(), 15); 1 / 0'\n"
+        "def demo(args):\n try:\n  exec(kill)\n except BaseException:\n  raise ImportError('NumPy')\n"
+        "stylus.demo = demo\nsys.exit(stylus.main(['demo']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (143, "stylus: ended; nothing half-written is left behind\n")
