@@ -14,6 +14,7 @@ from .nodes.inject_sampler import ApplyStyleToModel, InjectAttentionSampler
 from .nodes.match_tone import MatchTone
 from .nodes.overview import send_overview
 from .nodes.phase_decode import PhaseDecode
+from .nodes.queued import remember
 from .nodes.save_audio import SaveAudio
 from .nodes.schedule import StylusSchedule
 from .nodes.sound_mask import MaskFromSound
@@ -32,12 +33,14 @@ async def send_help(request: web.Request) -> web.FileResponse:
 
 class StylusExtension(ComfyExtension):
     async def on_load(self) -> None:
-        """Let the browser hear the bundled recordings, see the recording that is chosen and find the help; know the folder of styles."""
+        """Let the browser hear the bundled recordings, see the recording that is chosen and find the help; know queued graphs and the
+        folder of styles."""
         PromptServer.instance.routes.get("/stylus/recordings/{name}")(send_bundled)
         PromptServer.instance.routes.get("/stylus/overview")(send_overview)
         PromptServer.instance.routes.get(f"/extensions/{PACK.name}/docs/{{node:Stylus[A-Za-z]+}}/{{language}}.md")(
             send_help
         )
+        PromptServer.instance.add_on_prompt_handler(remember)
         register_folder()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:

@@ -12,6 +12,7 @@ from .audio_mel import read_recording, recording_path
 from .host.messages import tell, warn
 from .host.runs import check_interrupt
 from .inputs import answer, widgets
+from .queued import beside
 
 WHOLE_INPUT = "."
 
@@ -44,6 +45,7 @@ class LoadAudioFolder(io.ComfyNode):
 
     @classmethod
     def execute(cls, folder: str, first: int, most: int) -> io.NodeOutput:
+        Album(first, most)
         paths = chosen(folder, first, most)
         clips: list[dict] = []
         names: list[str] = []
@@ -61,12 +63,14 @@ class LoadAudioFolder(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, folder: str, first: int | None, most: int | None) -> str:
-        state = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in chosen(folder, first, most)]
+        state = [
+            (path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in chosen(folder, first or 1, most or 0)
+        ]
         return hashlib.sha256(repr(state).encode()).hexdigest()
 
     @classmethod
-    def validate_inputs(cls, folder: str, first: int | None, most: int | None) -> bool | str:
-        return answer(chosen, folder, first, most)
+    def validate_inputs(cls, folder: str) -> bool | str:
+        return answer(chosen, folder, beside("first", Album.first), beside("most", Album.most))
 
 
 def subfolders() -> list[str]:
@@ -79,17 +83,12 @@ def subfolders() -> list[str]:
     return found
 
 
-def chosen(folder: str, first: int | None, most: int | None) -> list[Path]:
+def chosen(folder: str, first: int, most: int) -> list[Path]:
     """The recordings of a folder from the `first` on, at most `most` of them (0: all).
 
-    A number that comes out of another node is not known before the run (None); its default is taken.
-
     Raises:
-        ValueError: no folder of ComfyUI's input folder, no recording left, one that is a link out of that folder, or a number
-            outside its range.
+        ValueError: no folder of ComfyUI's input folder, no recording left, or one that is a link out of that folder.
     """
-    first, most = Album.first if first is None else first, Album.most if most is None else most
-    Album(first, most)
     if folder not in subfolders():
         raise ValueError(f"folder {folder!r} is not in ComfyUI's input folder: make it there, or choose another")
     root = Path(folder_paths.get_input_directory(), folder)

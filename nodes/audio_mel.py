@@ -12,20 +12,18 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stylus_ops.audio.geometry import PRESETS, SpectrogramParams, check_overlap
-from ..stylus_ops.audio.input_warnings import warn_of_silence
+from ..stylus_ops.audio.input_warnings import warn_if_short, warn_of_silence
 from ..stylus_ops.audio.read import read_audio
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import Spectrogram, audio_to_windows
 from ..stylus_ops.dials import Excerpt, Images
 from ..stylus_ops.tiny import RECORDINGS
 from . import sockets
-from .host.messages import warn
 from .host.model import preset_of
 from .host.runs import check_interrupt
 from .inputs import answer, require_audio, require_wires, widgets
 
 BUNDLED_PREFIX = "stylus/"
-SHORTEST = 0.5  # seconds
 
 
 def window_inputs() -> list[io.Input]:
@@ -138,8 +136,7 @@ def draw(audio: dict, dials: Images, params: SpectrogramParams) -> tuple[Tensor,
         images, spectrogram = audio_to_windows(waveform, rate, params, dials.overlap, dials.short_clip)
     if not spectrogram.peak.any():
         warn_of_silence("the recording")
-    if (seconds := waveform.shape[-1] / rate) < SHORTEST:
-        warn(f"the recording lasts {seconds:.2g} s: check start and duration, and choose {SHORTEST:g} s or more")
+    warn_if_short("the recording", waveform.shape[-1] / rate)
     return images, spectrogram
 
 

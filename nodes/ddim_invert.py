@@ -10,10 +10,8 @@ from ..stylus_ops.dials import Memory, Schedule
 from ..stylus_ops.diffusion.features import Inversion
 from ..stylus_ops.diffusion.schedule import sampling_sigmas
 from . import sockets
-from .graph import Prompt
 from .host import runs
 from .inputs import require_wires, widgets
-from .save_audio import check_formats
 from .style_library import kept_steps
 from .wiring import check_wiring
 
@@ -71,12 +69,6 @@ def invert(
     return runs.invert_latent(model, conditioning, first, schedule, Memory(**dials), valid_width)
 
 
-def check_graph(prompt: Prompt) -> None:
-    """Raises ValueError for what the graph shows to be wrong, before anything is inverted."""
-    check_wiring(prompt, kept_steps)
-    check_formats(prompt)
-
-
 class DDIMInvert(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -97,6 +89,6 @@ class DDIMInvert(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: ModelPatcher, **shared: Any) -> io.NodeOutput:
-        check_graph(cls.hidden.prompt)
+        check_wiring(cls.hidden.prompt, kept_steps)
         result = invert(model, **shared)
         return io.NodeOutput(result, runs.as_latent(model, result.noise), sampling_sigmas(result.sigmas))

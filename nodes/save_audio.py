@@ -12,9 +12,9 @@ from comfy_api.latest import io, ui
 from ..stylus_ops.audio.loudness import MINUS_1_DBFS, limit_true_peak
 from ..stylus_ops.audio.write import FORMATS, check_format, tags_fit, write_audio
 from ..stylus_ops.disk import check_name
-from .graph import Prompt
 from .host.messages import warn
 from .inputs import answer, require_audio
+from .queued import beside
 
 BIT_DEPTHS = ("24", "16", "float")
 
@@ -87,19 +87,12 @@ class SaveAudio(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, filename_prefix: str | None) -> bool | str:
-        """Of one input, since ComfyUI says what is wrong once for each that is asked for."""
+        form, bit_depth = beside("format", ""), beside("bit_depth", "")
+        if form in FORMATS and bit_depth in BIT_DEPTHS:  # ComfyUI says what is wrong with each alone
+            fits = answer(check_format, f"audio.{form}", 1, bit_depth)
+            if fits is not True:
+                return fits
         return answer(check_prefix, "linked" if filename_prefix is None else filename_prefix)
-
-
-def check_formats(prompt: Prompt) -> None:
-    """Raises ValueError if a Save Audio of the graph has a format without its bit depth. Those of other nodes are not known yet."""
-    for node in prompt.values():
-        form, bit_depth = (node["inputs"].get(name) for name in ("format", "bit_depth"))
-        if node["class_type"] == "StylusSaveAudio" and form in tuple(FORMATS) and bit_depth in BIT_DEPTHS:
-            try:
-                check_format(f"audio.{form}", 1, bit_depth)
-            except ValueError as error:
-                raise ValueError(f"Save Audio's {error}") from error
 
 
 def workflow_tags(hidden: io.HiddenHolder) -> dict[str, str]:

@@ -4,14 +4,16 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..stylus_ops.audio.input_warnings import warn_if_short
+from ..stylus_ops.audio.input_warnings import warn_if_short_style
 from ..stylus_ops.audio.windows import Spectrogram
 from ..stylus_ops.dials import DIALS, Clips
 from ..stylus_ops.diffusion.features import Style, blend
 from ..stylus_ops.style_weights import parse_weights
 from . import sockets
-from .ddim_invert import check_graph, inversion_inputs, invert
+from .ddim_invert import inversion_inputs, invert
 from .inputs import WeightedStyles, require_wires, weighted_styles, widget
+from .style_library import kept_steps
+from .wiring import check_wiring
 
 
 class CaptureStyle(io.ComfyNode):
@@ -34,13 +36,13 @@ class CaptureStyle(io.ComfyNode):
 
     @classmethod
     def execute(cls, style_windows: int, spectrogram: Spectrogram | None = None, **shared: Any) -> io.NodeOutput:
-        check_graph(cls.hidden.prompt)
+        check_wiring(cls.hidden.prompt, kept_steps)
         require_wires(["spectrogram"], spectrogram=spectrogram)
         Clips(style_windows=style_windows)
         if spectrogram is not None:
             if not spectrogram.peak.any():
                 raise ValueError("the style is silent: choose a recording, or a part of it, with sound")
-            warn_if_short("the style", spectrogram.waveform.shape[-1] / spectrogram.sample_rate)
+            warn_if_short_style("the style", spectrogram.waveform.shape[-1] / spectrogram.sample_rate)
             clips = len(spectrogram.waveform)
             if clips > 1 and spectrogram.windows > style_windows:
                 raise ValueError(

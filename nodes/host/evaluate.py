@@ -14,9 +14,8 @@ from torch import Tensor
 
 from ...stylus_ops.dials import Memory
 from ...stylus_ops.diffusion.host import Hook
-from .model import check_evaluated
+from .model import WRAPPER_KEY, check_evaluated
 
-WRAPPER_KEY = "stylus"
 MOST_WINDOWS_PER_PASS = 64
 TOKEN_CHANGING_PATCHES = {"tomesd": "Token Merging (ToMe)", "hypertile": "HyperTile"}
 
@@ -29,7 +28,7 @@ def wrapped(model: ModelPatcher, step: Callable[..., Tensor], memory: Memory) ->
         memory: its `windows_per_pass` is the windows that one evaluation may hold; 0 for as many as fit in memory.
 
     Raises:
-        ValueError: the MODEL carries a style already, or some of its evaluations are skipped.
+        ValueError: the MODEL carries a style already, or something around its U-Net.
     """
     if model.get_wrappers(WrappersMP.APPLY_MODEL, WRAPPER_KEY):
         raise ValueError("model already carries a style: wire the MODEL from before Apply Style to Model")

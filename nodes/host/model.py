@@ -1,11 +1,16 @@
 """What a MODEL, a LATENT and a CONDITIONING must be for Stylus, checked before any work."""
 
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
 import torch
 from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel, Upsample
 from comfy.model_base import SDXL, SDXLRefiner
 from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import EPS
+from comfy.patcher_extension import WrappersMP
+from comfy_api.torch_helpers.torch_compile import COMPILE_KEY
 from torch import Tensor
 
 from ...stylus_ops.audio.geometry import PRESETS
@@ -13,36 +18,59 @@ from ...stylus_ops.diffusion.host import LATENT_PIXELS
 from ...stylus_ops.diffusion.schedule import TRAIN_STEPS
 from ...stylus_ops.diffusion.sites import Decoder, DecoderBlock
 
+WRAPPER_KEY = "stylus"
 SKIPPING = {"easycache": "EasyCache", "lazycache": "LazyCache"}
 """Wrappers, by their key, that answer some evaluations from earlier ones."""
+EVALUATING = ("model_function_wrapper", WrappersMP.APPLY_MODEL, WrappersMP.DIFFUSION_MODEL)
 GUIDING = (
     "sampler_cfg_function",
     "sampler_pre_cfg_function",
     "sampler_post_cfg_function",
     "sampler_calc_cond_batch_function",
+    WrappersMP.PREDICT_NOISE,
+    WrappersMP.CALC_COND_BATCH,
 )
+"""What the host's samplers take from a MODEL: its options, and kinds of wrappers."""
 
 
 def check_evaluated(model: ModelPatcher) -> None:
-    """Raises ValueError if some evaluations of a MODEL are skipped, or made of parts of the latent batch."""
-    keys = {key for wrappers in model.wrappers.values() for key, found in wrappers.items() if found}
-    for key, name in SKIPPING.items():
-        if key in keys:
-            raise ValueError(f"model carries {name}, which skips evaluations that Stylus records and reads: remove it")
+    """Raises ValueError if an evaluation of a MODEL may be another one than its U-Net's, at its sigma and of the whole batch.
+
+    What another pack puts around the U-Net may skip it or cut the latents into tiles; of all that, torch.compile alone is known
+    not to.
+    """
+    around = [name for key, name in _functions(model, EVALUATING) if key not in (WRAPPER_KEY, COMPILE_KEY)]
+    for name in [*around, *(name for key, name in _functions(model, GUIDING) if key in SKIPPING)]:
+        raise ValueError(
+            f"model carries {name}, which may skip or change evaluations that Stylus records and reads: remove it"
+        )
     if model.model_options.get("context_handler") is not None:
         raise ValueError("model carries Context Windows: remove them, Stylus cuts recordings of any length itself")
 
 
 def check_unguided(model: ModelPatcher) -> None:
     """Raises ValueError if a MODEL changes what guidance makes of an evaluation, where it is run without guidance (cfg 1)."""
-    for kind in GUIDING:
-        functions = model.model_options.get(kind) or []
-        for function in functions if isinstance(functions, list) else [functions]:
-            name = getattr(function, "__qualname__", type(function).__qualname__).split(".")[0]
-            raise ValueError(
-                f"model carries {name}, and this node runs without guidance: wire the MODEL from before it, and put {name} "
-                "after Apply Style to Model"
-            )
+    for _, name in _functions(model, GUIDING):
+        raise ValueError(
+            f"model carries {name}, and this node runs without guidance: wire the MODEL from before it, and put {name} "
+            "after Apply Style to Model"
+        )
+
+
+def _functions(model: ModelPatcher, kinds: Sequence[str]) -> Iterator[tuple[str | None, str]]:
+    """Of each function that a MODEL carries of these kinds, the wrapper's key, and the node or class that it belongs to."""
+    options = model.model_options
+    wrappers = (model.wrappers, options["transformer_options"].get("wrappers", {}))
+    for kind in kinds:
+        option = options.get(kind) or []
+        by_key = [
+            {None: option if isinstance(option, list) else [option]},
+            *(found.get(kind, {}) for found in wrappers),
+        ]
+        for key, functions in chain.from_iterable(map(dict.items, by_key)):
+            for function in functions:
+                own = getattr(function, "__qualname__", type(function).__qualname__).split(".")[0]
+                yield key, SKIPPING.get(key or "", own)
 
 
 def decoder_of(model: ModelPatcher) -> Decoder:

@@ -18,11 +18,13 @@ from ...stylus_ops.diffusion.sampling import sample
 from ...stylus_ops.diffusion.schedule import ddim_sigmas
 from ...stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from ...stylus_ops.diffusion.stylizer import Stylizer
-from .evaluate import WRAPPER_KEY, denoise, wrapped
+from .evaluate import denoise, wrapped
 from .identity import Weights, check_same_conditioning, check_weights
 from .messages import count_windows, progress
 from .model import (
+    WRAPPER_KEY,
     check_conditioning,
+    check_evaluated,
     check_geometry,
     check_unguided,
     decoder_of,
@@ -93,6 +95,7 @@ def apply_style(model: ModelPatcher, stylizer: Stylizer, memory: Memory) -> tupl
     styled = wrapped(model, stylizer, memory)
 
     def run(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
+        check_evaluated(executor.class_obj.model_patcher)
         check_weights(executor.class_obj.model_patcher, stylizer)
         try:
             return executor(*args, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+SHORTEST = 0.5  # seconds; less holds no melody, and is rather a slip of start and duration
 SHORTEST_STYLE = 2.0  # seconds; less has too little texture to take
 
 logger = logging.getLogger("stylus")
@@ -15,6 +16,12 @@ def warn_of_silence(name: str) -> None:
 
 
 def warn_if_short(name: str, seconds: float) -> None:
+    """Warn about a recording that lasts less than `SHORTEST`."""
+    if seconds < SHORTEST:
+        logger.warning("%s lasts %.2g s: check start and duration, and choose %g s or more", name, seconds, SHORTEST)
+
+
+def warn_if_short_style(name: str, seconds: float) -> None:
     """Warn about a style that lasts less than `SHORTEST_STYLE`."""
     if seconds < SHORTEST_STYLE:
         logger.warning(

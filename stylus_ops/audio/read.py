@@ -29,6 +29,7 @@ from .spool import Spool
 SEEK_MARGIN = 0.5  # seconds decoded and dropped before the start, while a lossy decoder settles
 SAMPLES_PER_PIECE = 1 << 16
 SCANNED_BYTES = 1 << 16  # at once; few enough for the processor's cache
+SMALL = 1 << 25  # bytes of samples for which there is always room
 CHUNK_BYTES = 1 << 27  # of samples that are kept together until all are there
 
 LONGEST = 7 * 86400  # seconds that one file may last
@@ -36,9 +37,14 @@ SAMPLES_PER_BYTE = 1 << 10  # of all channels, that a file may unpack to; digita
 SAMPLES_OF_ANY = 1 << 24  # that even the smallest file may unpack to
 BYTES_OF_ANY = 1 << 20  # that even the smallest file may play again by its edits
 
-LIBSNDFILE_FORMATS = "AIFF,AU,AVR,CAF,FLAC,HTK,IRCAM,MAT4,MAT5,MPC2K,NIST,OGG,PAF,PVF,RF64,SVX,VOC,W64,WAV,WAVEX,WVE,XI"
-"""What libsndfile counts exactly. Not MP3, whose length it estimates, nor RAW, which it takes any file of some endings
-for, nor SD2, whose header lies in another file, nor SDS, over whose damage it prints its remarks on standard output."""
+COUNTED = re.compile(
+    rb"(?:RIF[FX]|RF64)....WAVE|riff\.\x91\xcf\x11|fLaC|OggS|caff|FORM....(?:AIF[FC]|8SVX|16SV)|\.snd|dns\.| paf|fap |2BIT"
+    rb"|NIST|PVF1|Creative V|ALawSoundF|Extended Ins|MATL"
+    b"|\0\0\3\xe8\0\0\0\1|\0{4}\1\0\0\0\1\0\0\0|\1\4|d\xa3[\0-\7]\0|\0[\0-\7]\xa3d|.{8}\0\2\0\0",
+    re.DOTALL,
+)
+"""How a file begins that is given to libsndfile, which counts its samples exactly: WAV, W64, FLAC, OGG, CAF, AIFF, SVX, AU, PAF, AVR,
+NIST, PVF, VOC, WVE, XI, MAT5, MAT4, MPC2K, IRCAM and HTK. Over MPEG and SDS it prints remarks, and the length of MP3 it estimates."""
 
 OTHER_FILE = "export it again, or choose another file"
 
@@ -52,10 +58,6 @@ bits are its rate in Hz: FFmpeg takes the first for all whose frames don't repea
 
 SEQUENTIAL_SUBTYPES = ("G72", "GSM")
 """How libsndfile's subtypes begin in which a sample depends on all before it."""
-
-FFMPEG_SUFFIXES = (".raw", ".mp1", ".mp2", ".mp3")
-"""Endings that are not given to libsndfile: it would need to be told the format of .raw, and prints messages of its own over
-MPEG files."""
 
 DEMUXERS = (
     "aac,ac3,adx,aea,aiff,amr,amrnb,amrwb,ape,apm,aptx,aptx_hd,argo_asf,asf,ast,au,avi,avr,bonk,brstm,caf,codec2,dfpwm,"
@@ -85,8 +87,8 @@ class AudioFileError(ValueError):
 class Room(NamedTuple):
     """Where samples of 4 bytes are to be kept."""
 
-    free: float
-    """Bytes that they may take."""
+    free: Callable[[], float]
+    """Bytes that they may take; asked once they would take more than `SMALL`."""
     place: str
     remedy: str
 
@@ -107,7 +109,7 @@ def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float
         ValueError: it holds no sound, more than half of the free memory, or more than its size explains, `start` lies behind
             its end, or a number is out of its range; the message names it.
     """
-    room = Room(psutil.virtual_memory().available / 2, "memory", "read a part of it (start, duration)")
+    room = Room(lambda: psutil.virtual_memory().available / 2, "memory", "read a part of it (start, duration)")
     samples, rate = fold_audio(
         path, lambda pieces, rate, expected: (_gather(pieces, expected), rate), start, duration, room
     )
@@ -132,7 +134,9 @@ def spool_audio(
         first = next(waveforms)
         return Spool(folder, len(first), rate).extend(chain([first], waveforms))
 
-    room = Room(shutil.disk_usage(folder).free / 2, f"the disk of {folder}", "make room, or write the output elsewhere")
+    room = Room(
+        lambda: shutil.disk_usage(folder).free / 2, f"the disk of {folder}", "make room, or write the output elsewhere"
+    )
     return fold_audio(path, store, start, duration, room)
 
 
@@ -141,29 +145,33 @@ def fold_audio(
     gather: Gather[Samples],
     start: float = 0.0,
     duration: float = 0.0,
-    room: Room = Room(math.inf, "", ""),  # noqa: B008
+    room: Room = Room(lambda: math.inf, "", ""),  # noqa: B008
 ) -> Samples:
     """What `gather` makes of the pieces, at least one, that `read_audio` puts together; it raises the same errors.
 
     `gather` is called anew, from the first piece on, where a second library has to help the first out.
     """
     path = Path(path)
-    size = _size(path)
+    size, beginning = _size_and_beginning(path)
     Excerpt(start, duration)
 
     def checked(pieces: Iterable[np.ndarray], rate: int, expected: int) -> Samples:
         return gather(_checked(pieces, rate, expected, path.name, start, room), rate, expected)
 
     with _readable_errors(path.name):
-        return _read(path, size, start, duration, checked)
+        return _read(path, size, beginning, start, duration, checked)
 
 
-def _size(path: Path) -> int:
-    """Bytes of a file that can be opened."""
+def _size_and_beginning(path: Path) -> tuple[int, bytes]:
+    """Of a file that can be opened, how many bytes it has, and the first of them behind an ID3 tag."""
     try:
         if path.is_file():
             with path.open("rb") as file:
-                return os.fstat(file.fileno()).st_size
+                beginning = file.read(HEAD_BYTES)
+                if beginning.startswith(b"ID3"):
+                    file.seek(10 + sum(byte << 7 * place for place, byte in enumerate(beginning[9:5:-1])))
+                    beginning = file.read(HEAD_BYTES)
+                return os.fstat(file.fileno()).st_size, beginning
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its name can't be one"
         raise AudioFileError(f"{path.name!r} can't be opened ({reason}): check it, or choose another file") from error
@@ -191,14 +199,14 @@ def _checked(
     pieces: Iterable[np.ndarray], rate: int, expected: int, name: str, start: float, room: Room
 ) -> Iterator[np.ndarray]:
     """The pieces that have samples; AudioFileError if there are none or too many, or if they are not audio."""
-    total = 0
+    total, free = 0, float(SMALL)
     for piece in pieces:
         if len(piece):
             total += len(piece)
             size = 4 * piece.shape[1] * max(total, expected)
-            if size > room.free:
+            if size > free and size > (free := room.free()):
                 raise AudioFileError(
-                    f"{name!r} unpacks to {size / 1e9:.2g} GB or more, and {room.place} has room for {room.free / 1e9:.2g} GB: "
+                    f"{name!r} unpacks to {size / 1e9:.2g} GB or more, and {room.place} has room for {free / 1e9:.2g} GB: "
                     f"{room.remedy}"
                 )
             if total > LONGEST * rate:
@@ -213,12 +221,12 @@ def _checked(
         raise AudioFileError(f"audio file {name!r} holds no sound{remedy}")
 
 
-def _read(path: Path, size: int, start: float, duration: float, gather: Gather[Samples]) -> Samples:
-    if path.suffix.lower() not in FFMPEG_SUFFIXES:
+def _read(path: Path, size: int, beginning: bytes, start: float, duration: float, gather: Gather[Samples]) -> Samples:
+    if COUNTED.match(beginning) and path.suffix.lower() != ".raw":  # soundfile believes that ending
         # As bytes, because soundfile knows no names but those in UTF-8; on Windows all are.
         name = os.fsencode(path) if os.name == "posix" else path
         with suppress(soundfile.SoundFileError), soundfile.SoundFile(name) as file:
-            counted = file.format in LIBSNDFILE_FORMATS.split(",") and _is_counted(file, size)
+            counted = _is_counted(file, size)
             if not _is_joined(path, file.format) and counted:
                 return _read_with_libsndfile(file, start, duration, gather)
     allowed = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}

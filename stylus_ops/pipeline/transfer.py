@@ -26,7 +26,7 @@ from ..audio.decode import Sources, decode_band
 from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
 from ..audio.finish import finish
 from ..audio.geometry import PRESETS
-from ..audio.input_warnings import warn_if_short, warn_of_silence
+from ..audio.input_warnings import warn_if_short, warn_if_short_style, warn_of_silence
 from ..audio.lazy import Waveform, blocks, sounds
 from ..audio.loudness import MINUS_1_DBFS
 from ..audio.mask import image_mask, read_image
@@ -173,8 +173,7 @@ class Transfer:
     def read(self, content: Path, styles: Sequence[Path], weights: Sequence[float] = ()) -> list[Clip]:
         """The content, in the styles' tone as far as that is asked for, and the first windows of the styles, in this order.
 
-        A style shorter than a window is looped, a content padded. A recording that is silent, and a style that is very
-        short, is logged as a warning of "stylus".
+        A style shorter than a window is looped, a content padded. One that is silent or very short is logged as a warning of "stylus".
 
         Args:
             weights: of the styles, one each; equal ones where none are given.
@@ -188,7 +187,7 @@ class Transfer:
             for path, weight in zip(styles, weights or [1.0] * len(styles), strict=True):
                 spool = spool_audio(path, self.folder, settings.style_start, settings.style_duration)
                 if sounds(spool):
-                    warn_if_short(f"style {path.name}", spool.samples / spool.sample_rate)
+                    warn_if_short_style(f"style {path.name}", spool.samples / spool.sample_rate)
                 else:
                     warn_of_silence(f"style {path.name}")
                 with naming(path):
@@ -196,6 +195,7 @@ class Transfer:
                 clips.append(Clip(path.name, recording.first(settings.style_windows), weight))
                 bar.update()
             spool = spool_audio(content, self.folder, settings.content_start, settings.content_duration)
+            warn_if_short(f"content {content.name}", spool.samples / spool.sample_rate)
             if not sounds(spool):
                 warn_of_silence(f"content {content.name}")
             elif settings.tone > 0 and clips:

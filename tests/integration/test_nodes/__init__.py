@@ -52,6 +52,20 @@ class NoiseAudio(io.ComfyNode):
         return io.NodeOutput({"waveform": loudness * waveform, "sample_rate": sample_rate})
 
 
+class Wrapped(io.ComfyNode):
+    """A MODEL with a wrapper of some kind, as other packs put them around its evaluations."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema("Wrapped", [io.Model.Input("model"), io.String.Input("kind")], [io.Model.Output()])
+
+    @classmethod
+    def execute(cls, model: Any, kind: str) -> io.NodeOutput:
+        model = model.clone()
+        model.add_wrapper(kind, lambda executor, *args, **kwargs: executor(*args, **kwargs))
+        return io.NodeOutput(model)
+
+
 SEEN: list[weakref.ref[torch.Tensor]] = []
 
 
@@ -108,7 +122,7 @@ def tensors(value: Any) -> Iterator[torch.Tensor]:
 
 class TestNodes(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [RandomConditioning, NoiseAudio, FeatureWatch, AnyValue, Finite]
+        return [RandomConditioning, NoiseAudio, FeatureWatch, AnyValue, Finite, Wrapped]
 
 
 async def comfy_entrypoint() -> TestNodes:

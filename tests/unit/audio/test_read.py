@@ -248,7 +248,7 @@ def test_a_name_that_is_not_utf_8_is_a_name(tmp_path, suffix):
 
 
 def test_files_without_sound_are_refused_by_name_and_no_library_prints_its_remarks(tmp_path, capfd):
-    """As libsndfile's over damage in SDS, which would stand before the report of --json."""
+    """As libsndfile's over SDS and what looks like MPEG, which would stand before the report of --json."""
     write_with_ffmpeg(tmp_path / "silent.mp4", None, 44100, picture=True)
     soundfile.write(tmp_path / "empty.wav", np.zeros((0, 2)), 44100)
     encode(tmp_path / "aac.mka", tones(1.0, 44100), 44100, codec="aac")
@@ -256,8 +256,9 @@ def test_files_without_sound_are_refused_by_name_and_no_library_prints_its_remar
     (tmp_path / "a.raw").write_bytes(np.random.default_rng(0).bytes(50_000))
     soundfile.write(tmp_path / "sound.sds", tones(1.0, 8000, 1)[0, 0].numpy(), 8000, format="SDS", subtype="PCM_16")
     content = (tmp_path / "sound.sds").read_bytes()
-    (tmp_path / "dump.sds").write_bytes(content[:1000] + bytes(300) + content[1300:])
-    for name in ("silent.mp4", "empty.wav", "codec.mka", "a.raw", "dump.sds"):
+    (tmp_path / "dump.sds").write_bytes(content[:21] + bytes(300) + content[321:])
+    (tmp_path / "a.caf").write_bytes(b"\xff\xff" + bytes(5000))  # an MPEG frame's first bytes
+    for name in ("silent.mp4", "empty.wav", "codec.mka", "a.raw", "dump.sds", "a.caf"):
         with pytest.raises(AudioFileError, match=f"'{name}'"):
             read_audio(tmp_path / name)
     with pytest.raises(FileNotFoundError, match=r"'lost\.wav'"):
