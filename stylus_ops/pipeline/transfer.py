@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
 
 AUDIO_SUFFIXES = tuple(f".{name}" for name in FORMATS)
-LARGEST_BANK = 3 << 29
+LARGEST_BANK = 1 << 28
 """Bytes of features that are kept in memory beside a model on the CPU unless that is asked for; more go to disk."""
 MANY_WINDOWS = 8
 """Windows of all clips from which on a CPU may multiply in bfloat16; fewer gain little."""
@@ -316,7 +316,8 @@ class Transfer:
         return self._on_disk[-1].tensor
 
     def _feature_policy(self, latents: Tensor) -> str:
-        per_window = feature_bytes(self.engine.decoder, self.sites, self.engine.dtype, *latents.shape[-2:])
+        dtype = torch.bfloat16 if self._mixed else self.engine.dtype
+        per_window = feature_bytes(self.engine.decoder, self.sites, dtype, *latents.shape[-2:])
         needed = self.settings.steps * len(latents) * per_window
         free = psutil.virtual_memory().available
         if not latents.is_cuda:  # copies between a GPU and a file would wait for one another
