@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from stylus_ops.audio import decode, windows
+from stylus_ops.audio.decode import Sources
 from stylus_ops.audio.geometry import PRESETS
-from stylus_ops.audio.grain import Residual
 from stylus_ops.audio.stft import frame_blocks
 from stylus_ops.audio.tone import Reference
 from stylus_ops.audio.windows import Recording
@@ -22,7 +22,7 @@ from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
 from stylus_ops.engine.loading import load_model
 from tests.fake_gpu import GPU, FakeGpu
-from tests.unit.signals import noise
+from tests.unit.signals import melody, noise
 
 RATE, SITES, TINY = 48000, ((6, 0), (9, 0)), PRESETS["tiny-256"]
 
@@ -74,8 +74,9 @@ def test_sound_waits_for_a_section_not_for_its_blocks(gpu: FakeGpu, dials: dict)
     sound = noise(40.0, RATE)[0]
     recording = Recording.cut(sound, RATE, TINY, 32, "pad", GPU)
     images, part = recording.images(slice(None)), recording.part(slice(None))
-    residual = Residual.of([Reference(sound[:, :RATE], RATE)], len(sound), TINY)
+    decoding = Decoding(**dials)
+    sources = Sources.of([Reference(melody(2.0, RATE)[0], RATE)], len(sound), TINY, decoding)
     gpu.waits.clear()
-    decoded = decode.decode_band(images, part, Decoding(**dials), images, residual)
+    decoded = decode.decode_band(images, part, decoding, images, sources)
     assert (images.device, decoded.device, decoded.shape[1:]) == (GPU, torch.device("cpu"), sound.shape)
     assert len(gpu.waits) < len([*frame_blocks(recording.frames, len(sound))]) == 16
