@@ -1,14 +1,12 @@
 """A whole song stage by stage, its memory, and what the method adds to bare evaluations.
 
-`python -m benchmarks.song` restyles three minutes of stereo by ten seconds of another recording with the bundled prior. `--sd` takes a
-model of Stable Diffusion 1.5's shape with random weights: what is heard is noise, what it costs is not. Bare evaluations are the same
-passes of the same rows without a hook, taken after the transfer.
+`python -m benchmarks.song` restyles three minutes of stereo by ten seconds of another recording with the bundled prior, as the
+command line does. Bare evaluations are the same passes of the same rows without a hook, taken after the transfer.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -21,8 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stylus_ops.audio.write import write_audio
-from stylus_ops.engine.engine import DTYPES, Engine, choose_device
-from stylus_ops.engine.model import LoadedModel, sd_sigmas
+from stylus_ops.engine.engine import DTYPES, Engine
 from stylus_ops.pipeline import transfer
 from stylus_ops.pipeline.settings import Settings
 
@@ -49,22 +46,6 @@ class TimedTransfer(transfer.Transfer):
             yield bar
 
 
-def random_model(device: torch.device, dtype: torch.dtype) -> Engine:
-    """The engine around a U-Net and an autoencoder with random weights, the autoencoder in float32 as it always is."""
-    from stylus_ops.engine.stable_diffusion import CONFIGS, AutoencoderKL, ScaledAutoencoder, UNet2DConditionModel
-
-    torch.manual_seed(0)
-    unet_config, vae_config = (
-        json.loads((CONFIGS / "sd1" / part / "config.json").read_text()) for part in ("unet", "vae")
-    )
-    with device:
-        unet = UNet2DConditionModel.from_config(unet_config).to(dtype).eval().requires_grad_(False)
-        vae = AutoencoderKL.from_config(vae_config).eval().requires_grad_(False)
-    context = torch.randn(1, 77, unet_config["cross_attention_dim"]).to(device, dtype)
-    model = LoadedModel(unet, ScaledAutoencoder(vae), context, sd_sigmas(), "epsilon", "sd-512")
-    return Engine("SD 1.5 shape, random weights", model, device, dtype)
-
-
 def beats(seconds: float, seed: int) -> Tensor:
     """Noise that dies away twice a second, [2, samples]."""
     time = torch.arange(int(seconds * RATE)) / RATE
@@ -73,7 +54,7 @@ def beats(seconds: float, seed: int) -> Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sd", action="store_true", help="Stable Diffusion 1.5's shape")
+    parser.add_argument("--model", default="tiny", help="as for stylus transfer")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--dtype", default="auto", choices=("auto", *DTYPES), help="of the U-Net")
@@ -81,9 +62,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3.0, help="of the song")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    device = choose_device(options.device)
-    dtype = DTYPES.get(options.dtype, torch.float16 if device.type == "cuda" else torch.float32)
-    engine = random_model(device, dtype) if options.sd else Engine.load("tiny", options.device, options.dtype)
+    engine = Engine.load(options.model, options.device, options.dtype)
+    device = engine.device
     passes: Counter[torch.Size] = Counter()
     watch = engine.model.unet.register_forward_pre_hook(lambda unet, inputs: passes.update([inputs[0].shape]))
     transfer.Transfer = TimedTransfer  # type: ignore[misc]
