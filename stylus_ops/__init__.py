@@ -6,6 +6,7 @@ sampling, which reads them.
 
 `dials`                  all user parameters, declared once
 `style_weights`          how much each of several styles counts
+`copies`                 between host memory and a GPU
 `disk`                   files that are there in full or not at all, and a lock
 
 `audio`                  sound

@@ -12,6 +12,7 @@ from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers.torch_compile import COMPILE_KEY
 from torch import Tensor
 
+from ...stylus_ops.copies import to_device
 from ...stylus_ops.dials import Memory
 from ...stylus_ops.diffusion.host import Hook
 from .model import WRAPPER_KEY, check_evaluated
@@ -44,7 +45,7 @@ def wrapped(model: ModelPatcher, step: Callable[..., Tensor], memory: Memory) ->
         def evaluate(latents: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
             own = torch.arange(len(x))[rows] if rows else torch.arange(0)
             index = torch.cat([own.new_full((len(latents) - len(own),), conditional_row), own])
-            levels = sigma.to(latents.device).reshape(1).expand(len(latents))
+            levels = to_device(sigma, latents.device).reshape(1).expand(len(latents))
             inputs, extra = _rows((concat, context, control), index, len(x)), _rows(more, index, len(x))
             # Where the host compiles the model it drops torch.compile's guards on the options, which carry the hook: one graph
             # would then serve for every hook and for none.
@@ -63,7 +64,7 @@ def wrapped(model: ModelPatcher, step: Callable[..., Tensor], memory: Memory) ->
 def _rows(value: Any, index: Tensor, batch: int) -> Any:
     """The batch rows `index` of every tensor in a conditioning value."""
     if isinstance(value, Tensor):
-        return value[index.to(value.device)] if value.ndim and len(value) == batch else value
+        return value[to_device(index, value.device)] if value.ndim and len(value) == batch else value
     if isinstance(value, dict):
         return {k: _rows(v, index, batch) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

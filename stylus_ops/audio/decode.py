@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..copies import to_device, to_host
 from ..dials import Decoding
 from .backend import resample
 from .detail import apart, parts, with_own_detail
@@ -94,24 +95,29 @@ def decode_band(
     reference: Tensor | None = None,
     sources: Sources = NO_SOURCES,
 ) -> Tensor:
-    """`decode` without what depends on the whole clip: its levels are those that the images ask for."""
+    """`decode` without what depends on the whole clip: its levels are those that the images ask for.
+
+    Spectra are changed where `windows_to_mel` joins the images; what is resampled, and the result, are in host memory.
+    """
     params, rate = spectrogram.params, spectrogram.sample_rate
     mel = windows_to_mel(images, spectrogram)
     if decoding.decode == "gain":
         if reference is None:
-            own = mel_amplitudes(resample(spectrogram.waveform, rate, params.sample_rate), params)
+            own = mel_amplitudes(
+                to_device(resample(spectrogram.waveform, rate, params.sample_rate), mel.device), params
+            )
         else:
             own = windows_to_mel(reference, spectrogram)
-        mel = bounded_gain(mel, own, spectrogram.peak[:, None, None], decoding.gain_db)
+        mel = bounded_gain(mel, own, spectrogram.peak.to(mel.device)[:, None, None], decoding.gain_db)
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
-        content = scale_above_band(original, rate, decoding.above_band_db, params)
-        in_band, asked = resample(content, rate, params.sample_rate), mel[clip]
+        content = scale_above_band(original, rate, decoding.above_band_db, params, mel.device)
+        in_band, asked = to_device(resample(content, rate, params.sample_rate), mel.device), mel[clip]
         if decoding.decode == "gain":
             change = gain_change(in_band, asked, params)
         else:
             change = magnitude_change(in_band, asked, spectrogram, spectrogram.peak[clip], decoding, sources)
-        output = resample(change, params.sample_rate, rate)[:, : content.shape[-1]]
+        output = resample(to_host(change), params.sample_rate, rate)[:, : content.shape[-1]]
         output += content
         decoded[clip] = keep_edges(output, content, rate)[:, :]
     return decoded
@@ -132,7 +138,7 @@ def gain_change(waveform: Tensor, gain: Tensor, params: SpectrogramParams) -> Te
 
     Shape: waveform `[C, T]` at `params.sample_rate`, gain `[n_mels, frames]` -> `[C, T]`
     """
-    scale = mel_scale(params)
+    scale = mel_scale(params, waveform.device)
     return filter_stft(waveform, lambda spectrum, frames: spectrum * scale.spread(gain[:, frames] - 1), params)
 
 
@@ -173,9 +179,9 @@ def magnitude_change(
     # filter covers have the factor 1. The STFT is linear, so what is added to the sound is its inverse of
     # X w / r - X = X (w / r - 1): a zero change adds zero samples, not a rounded copy of the waveform.
     params, method, first_frame = spectrogram.params, decoding.decode, spectrogram.first_frame
-    scale, target = mel_scale(params), torch.empty_like(mel)
+    scale, target = mel_scale(params, mel.device), torch.empty_like(mel)
     iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
-    grain = None
+    grain, partials = None, sources.partials and sources.partials.on(mel.device)
     if sources.residual is not None:
         grain = Grain(sources.residual, waveform, first_frame, decoding.grain, params)
 
@@ -187,9 +193,9 @@ def magnitude_change(
         magnitude = channel_rms(spectrum)
         own, asked = scale.amplitudes(magnitude), mel[:, frames]
         target[:, frames] = with_own_detail(asked, own, decoding.detail)
-        if sources.partials is not None:
+        if partials is not None:
             share = decoding.partials * apart(parts(asked)[1], parts(own)[1])
-            target[:, frames] = sources.partials.played(target[:, frames], own, share)
+            target[:, frames] = partials.played(target[:, frames], own, share)
         if grain is not None:
             target[:, frames] *= grain.split(asked, own, frames)
         start = torch.zeros_like(magnitude)
@@ -200,7 +206,8 @@ def magnitude_change(
             generators = (
                 torch.Generator().manual_seed(first_frame + frame) for frame in range(frames.start, frames.stop)
             )
-            turns = torch.stack([torch.rand(by.shape[-1], generator=generator) for generator in generators])
+            drawn = torch.stack([torch.rand(by.shape[-1], generator=generator) for generator in generators])
+            turns = to_device(drawn, by.device)
             by = torch.polar(by, 2 * torch.pi * turns * scale.covered)
         return spectrum * (by - 1)
 
@@ -218,11 +225,13 @@ def magnitude_change(
     return changed
 
 
-def scale_above_band(waveform: Tensor, sample_rate: int, decibels: float, params: SpectrogramParams) -> Tensor:
-    """The waveform with everything above `f_max` changed by `decibels`. Shape: `[C, T]` -> `[C, T]`"""
+def scale_above_band(
+    waveform: Tensor, sample_rate: int, decibels: float, params: SpectrogramParams, device: torch.device
+) -> Tensor:
+    """The waveform with everything above `f_max` changed by `decibels`, filtered on a device. Shape: `[C, T]` -> `[C, T]`"""
     if decibels == 0:
         return waveform
-    at_mel_rate = resample(waveform, sample_rate, params.sample_rate)
-    band = filter_stft(at_mel_rate, lambda spectrum, frames: spectrum, params)
+    at_mel_rate = to_device(resample(waveform, sample_rate, params.sample_rate), device)
+    band = to_host(filter_stft(at_mel_rate, lambda spectrum, frames: spectrum, params))
     band = resample(band, params.sample_rate, sample_rate)[:, : waveform.shape[-1]]
     return band + 10 ** (decibels / 20) * (waveform - band)

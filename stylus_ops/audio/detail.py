@@ -47,7 +47,7 @@ def parts(mel: Tensor) -> tuple[Tensor, Tensor]:
 
 def deviation(fine: Tensor) -> Tensor:
     """Its standard deviation over neighbouring bands."""
-    return (blur(len(fine), WIDTH * len(fine)) @ fine.square()).sqrt()
+    return (blur(len(fine), WIDTH * len(fine), fine.device) @ fine.square()).sqrt()
 
 
 def envelope(mel: Tensor) -> Tensor:
@@ -55,12 +55,12 @@ def envelope(mel: Tensor) -> Tensor:
 
     Shape: `[n_mels, frames]` -> `[n_mels, frames]`
     """
-    return (blur(len(mel), WIDTH * len(mel)) @ mel.sqrt()).square()
+    return (blur(len(mel), WIDTH * len(mel), mel.device) @ mel.sqrt()).square()
 
 
 @lru_cache
-def blur(size: int, deviation: float) -> Tensor:
+def blur(size: int, deviation: float, device: torch.device) -> Tensor:
     """Weights of a Gaussian of this standard deviation around each of `size` places: `[size, size]`, rows sum to 1."""
-    place = torch.arange(size, dtype=torch.float32)
+    place = torch.arange(size, dtype=torch.float32, device=device)
     weights = torch.exp(-0.5 * ((place[:, None] - place) / deviation).square())
     return weights / weights.sum(1, keepdim=True)

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..copies import to_device
 from .backend import resample
 from .detail import EMPTY, blur, envelope
 from .geometry import SpectrogramParams
@@ -65,10 +66,10 @@ class Residual(NamedTuple):
         level = torch.stack([mel_amplitudes(loop[None], params)[0].square().mean(1) for loop in loops]).sum(0)
         return cls(tuple(loops), REACH[0] + (REACH[1] - REACH[0]) * tones / total, level)
 
-    def part(self, first: int, samples: int) -> Tensor:
-        """What is played from the content's sample `first` on: `[C, samples]`."""
-        at = torch.arange(first, first + samples)
-        return torch.stack([loop[:, at % loop.shape[-1]] for loop in self.loops]).sum(0)
+    def part(self, first: int, samples: int, device: torch.device) -> Tensor:
+        """What is played from the content's sample `first` on: `[C, samples]` on a device."""
+        at = torch.arange(first, first + samples, device=device)
+        return torch.stack([to_device(loop, device)[:, at % loop.shape[-1]] for loop in self.loops]).sum(0)
 
 
 class Grain:
@@ -81,11 +82,14 @@ class Grain:
     """
 
     def __init__(self, residual: Residual, content: Tensor, first_frame: int, share: float, params: SpectrogramParams):
-        self.residual, self.share, self.params = residual, share, params
-        self.played = residual.part(first_frame * params.hop_length, content.shape[-1]) * panning(content, params)
-        self.wanted, self.own = torch.empty(2, params.n_mels, params.count_frames(content.shape[-1]))
-        self.blur = blur(params.n_mels, BANDS * params.n_mels)
-        self.least = (PAUSE * (self.blur @ residual.level)).clamp(min=QUIET)[:, None]
+        self.residual, self.share, self.params, device = residual, share, params, content.device
+        self.scale = mel_scale(params, device)
+        played = residual.part(first_frame * params.hop_length, content.shape[-1], device)
+        self.played = played * panning(content, params)
+        frames = params.count_frames(content.shape[-1])
+        self.wanted, self.own = torch.empty(2, params.n_mels, frames, device=device)
+        self.blur = blur(params.n_mels, BANDS * params.n_mels, device)
+        self.least = (PAUSE * (self.blur @ residual.level.to(device))).clamp(min=QUIET)[:, None]
 
     def split(self, wanted: Tensor, own: Tensor, frames: slice) -> Tensor:
         """The part of what the images ask for that the content plays, as a factor `[n_mels, frames]`; the residual plays the rest.
@@ -108,7 +112,7 @@ class Grain:
         waiting = deque[tuple[slice, Tensor, Tensor]]()
         for frames, spectrum in spectra:
             residual = stft(self.played, frames, self.params)
-            self.own[:, frames] = mel_scale(self.params).amplitudes(channel_rms(residual))
+            self.own[:, frames] = self.scale.amplitudes(channel_rms(residual))
             waiting.append((frames, spectrum, residual))
             while waiting and waiting[0][0].stop + reach(self.params) <= frames.stop:
                 yield self._sum(*waiting.popleft())
@@ -121,7 +125,7 @@ class Grain:
             for mel in (self.wanted, self.own)
         )
         gain = (wanted / own.maximum(self.least)).sqrt().clamp(max=MOST)[:, : frames.stop - frames.start]
-        return frames, spectrum + residual * mel_scale(self.params).spread(gain)
+        return frames, spectrum + residual * self.scale.spread(gain)
 
 
 def without_tones(waveform: Tensor) -> Tensor:
@@ -132,7 +136,7 @@ def without_tones(waveform: Tensor) -> Tensor:
     """
     from scipy.ndimage import median_filter
 
-    window = hann_window(WINDOW)
+    window = hann_window(WINDOW, waveform.device)
     spectrum = torch.stft(waveform, WINDOW, HOP, window=window, pad_mode="constant", return_complex=True)
     magnitude = channel_rms(spectrum).numpy()
     steady, broad = (torch.from_numpy(median_filter(magnitude, size)) for size in ((1, STEADY), (BROAD, 1)))
@@ -163,7 +167,7 @@ def panning(waveform: Tensor, params: SpectrogramParams) -> Tensor:
 def over_time(power: Tensor, params: SpectrogramParams) -> Tensor:
     """Power averaged over neighbouring frames, without a frame before the first or after the last: `[n, frames]`, as it was."""
     deviation, around = TIME * params.sample_rate / params.hop_length, reach(params)
-    weights = torch.exp(-0.5 * (torch.arange(-around, around + 1) / deviation).square())
+    weights = torch.exp(-0.5 * (torch.arange(-around, around + 1, device=power.device) / deviation).square())
     return F.conv1d(power[:, None], (weights / weights.sum())[None, None], padding=around)[:, 0]
 
 

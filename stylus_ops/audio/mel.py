@@ -15,6 +15,7 @@ from torch import Tensor
 from .geometry import SpectrogramParams
 from .stft import frame_blocks, stft
 
+CPU = torch.device("cpu")
 ROUNDING = 1e-4  # a filter's edge on a bin is 0; rounded it can come out as this much
 
 
@@ -24,20 +25,21 @@ def hz_to_mel(hertz: float) -> float:
 
 
 @lru_cache
-def mel_scale(params: SpectrogramParams) -> MelScale:
-    """The scale of this geometry, made once."""
-    return MelScale(params)
+def mel_scale(params: SpectrogramParams, device: torch.device = CPU) -> MelScale:
+    """The scale of this geometry for spectra on a device, made once."""
+    return MelScale(params, device)
 
 
 class MelScale:
     """Triangular filters on the HTK mel scale from `f_min` to `f_max`, each of peak 1 (no area normalisation).
 
-    A bin has two of them at most: as sparse matrices they take a fifth of the time that dense ones take. Written out because
-    torchaudio may be missing and librosa's take a second to import; a test compares them.
+    A bin has two of them at most: as sparse matrices they take a fifth of the time that dense ones take on a CPU. On a GPU, where
+    either is soon done, they are dense. Written out because torchaudio may be missing and librosa's take a second to import; a
+    test compares them.
     """
 
-    def __init__(self, params: SpectrogramParams):
-        self.params = params
+    def __init__(self, params: SpectrogramParams, device: torch.device):
+        self.params, self.device = params, device
         mels = np.linspace(hz_to_mel(params.f_min), hz_to_mel(params.f_max), params.n_mels + 2)
         self._edges = 700 * (10 ** (mels / 2595) - 1)
         self.mels = mels[1:-1]
@@ -49,8 +51,8 @@ class MelScale:
         return self._edges[1:-1]
 
     @cached_property
-    def _filters(self) -> Tensor:
-        """`[band_bins, n_mels]`"""
+    def _sparse(self) -> Tensor:
+        """The filters `[band_bins, n_mels]`, on the CPU as all that is made of them."""
         bins, bands = self.params.band_bins, self.params.n_mels
         hertz = np.arange(bins) * self.params.sample_rate / self.params.n_fft
         # The band that rises from the edge below the bin; the one before falls.
@@ -63,33 +65,40 @@ class MelScale:
         places, values = (torch.from_numpy(array[..., kept]) for array in (np.stack([rows, columns]), weights))
         return torch.sparse_coo_tensor(places, values.float(), (bins, bands), check_invariants=True).coalesce()
 
+    def _placed(self, matrix: Tensor) -> Tensor:
+        return matrix.coalesce() if self.device.type == "cpu" else matrix.to_dense().to(self.device)
+
+    @cached_property
+    def _filters(self) -> Tensor:
+        return self._placed(self._sparse)
+
     @cached_property
     def _transposed(self) -> Tensor:
-        return self._filters.t().coalesce()
+        return self._placed(self._sparse.t())
 
     @cached_property
     def _inverse_gram(self) -> Tensor:
         """`(F^T F)^-1` of the filters F, whose condition number is about 40: with it `pinv(F) = (F^T F)^-1 F^T`."""
-        filters = self._filters.to_dense().double()
-        return (filters.t() @ filters).inverse().float()
+        filters = self._sparse.to_dense().double()
+        return (filters.t() @ filters).inverse().float().to(self.device)
 
     @cached_property
     def _total(self) -> Tensor:
         """Of the filters on every bin."""
-        return self._filters.to_dense().sum(1)
+        return self._sparse.to_dense().sum(1)
 
     @cached_property
     def covered(self) -> Tensor:
         """Which bins some filter sees: bool `[band_bins]`. The others (0 Hz among them) are left alone."""
-        return self._total > 0
+        return (self._total > 0).to(self.device)
 
     @cached_property
     def _interpolation(self) -> Tensor:
         """The filters, to sum to 1 on every covered bin. Between two mel centres they interpolate linearly already."""
-        places, values = self._filters.indices(), self._filters.values()
-        return torch.sparse_coo_tensor(
-            places, values / self._total[places[0]], self._filters.shape, check_invariants=True
-        ).coalesce()
+        places, values = self._sparse.indices(), self._sparse.values()
+        return self._placed(
+            torch.sparse_coo_tensor(places, values / self._total[places[0]], self._sparse.shape, check_invariants=True)
+        )
 
     def amplitudes(self, magnitude: Tensor) -> Tensor:
         """Magnitudes `[frames, band_bins]` through the filters: `[n_mels, frames]`."""
@@ -113,14 +122,14 @@ def mel_amplitudes(waveform: Tensor, params: SpectrogramParams) -> Tensor:
 
     A mid channel would lose what is out of phase between left and right; the root mean square keeps it.
 
-    Shape: waveform `[B, C, T]` at `params.sample_rate` -> `[B, n_mels, frames]`
+    Shape: waveform `[B, C, T]` at `params.sample_rate` -> `[B, n_mels, frames]`, where the waveform lies
     """
     batch, channels, samples = waveform.shape
-    frames = params.count_frames(samples)
-    mel = torch.empty(batch, params.n_mels, frames)
+    frames, scale = params.count_frames(samples), mel_scale(params, waveform.device)
+    mel = torch.empty(batch, params.n_mels, frames, device=waveform.device)
     for index, clip in enumerate(waveform):
         for block in frame_blocks(frames, channels):
-            mel[index, :, block] = mel_scale(params).amplitudes(channel_rms(stft(clip, block, params)))
+            mel[index, :, block] = scale.amplitudes(channel_rms(stft(clip, block, params)))
     return mel
 
 

@@ -18,11 +18,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..copies import to_device
 from .backend import resample
 from .detail import blur
 from .geometry import SpectrogramParams
 from .lazy import sounds
-from .mel import mel_amplitudes, mel_scale
+from .mel import CPU, mel_amplitudes, mel_scale
 from .tone import Reference
 
 SECONDS = 20  # of each style that are analysed
@@ -55,7 +56,7 @@ class Dictionary(NamedTuple):
 
 
 @lru_cache
-def dictionary(params: SpectrogramParams) -> Dictionary:
+def dictionary(params: SpectrogramParams, device: torch.device) -> Dictionary:
     centres = torch.from_numpy(mel_scale(params).centres).float()
     hertz = 440 * 2 ** ((PITCHES[:, None] - 69) / 12) * NUMBERS
     above = torch.searchsorted(centres, hertz).clamp(1, params.n_mels - 1)
@@ -65,7 +66,8 @@ def dictionary(params: SpectrogramParams) -> Dictionary:
     partials = gaussians(place, deviation, params.n_mels) * (hertz < params.f_max)[..., None]
     middle = torch.linspace(0, params.n_mels - 1, NOISE_BANDS)
     noise = gaussians(middle, torch.full_like(middle, params.n_mels / NOISE_BANDS), params.n_mels).T
-    return Dictionary(partials, place.round().long().clamp(max=params.n_mels - 1), noise)
+    band = place.round().long().clamp(max=params.n_mels - 1)
+    return Dictionary(*(to_device(made, device) for made in (partials, band, noise)))
 
 
 def gaussians(place: Tensor, deviation: Tensor, size: int) -> Tensor:
@@ -80,9 +82,9 @@ class Instrument(NamedTuple):
     """`[numbers]`"""
 
     @classmethod
-    def average(cls, params: SpectrogramParams) -> Instrument:
+    def average(cls, params: SpectrogramParams, device: torch.device) -> Instrument:
         envelope = (torch.from_numpy(mel_scale(params).centres).float() / TILT_HZ).clamp(min=1) ** -0.5
-        return cls(envelope / envelope.mean(), NUMBERS**-0.5)
+        return cls(*(to_device(made, device) for made in (envelope / envelope.mean(), NUMBERS**-0.5)))
 
     def strengths(self, shared: Dictionary) -> Tensor:
         """`[notes, numbers]`"""
@@ -103,7 +105,7 @@ class Instrument(NamedTuple):
         heard = torch.einsum("pkb,bp->pk", shared.partials, ratio @ notes.T) * strengths
         explained = torch.einsum("pkb,p->pk", shared.partials, notes.sum(1)) * strengths
         factors = self.factors * (heard.sum(0) / explained.sum(0).clamp(min=SILENT)) ** DAMPING
-        smooth = blur(len(ratio), SMOOTH * len(ratio))
+        smooth = blur(len(ratio), SMOOTH * len(ratio), ratio.device)
         heard, explained = (
             smooth @ torch.zeros(len(ratio)).index_add(0, shared.band.flatten(), strength.flatten())
             for strength in (heard, explained)
@@ -126,7 +128,7 @@ def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool
     """Notes and noise whose sum is near a mel `[n_mels, frames]`; a frame's depend on the others only where an instrument is learned."""
     level = mel.mean(0).clamp(min=SILENT)
     mel = (mel / level).clamp(min=QUIET)
-    notes, noise = torch.ones(len(PITCHES), mel.shape[1]), torch.full((NOISE_BANDS, mel.shape[1]), 0.1)
+    notes, noise = mel.new_ones(len(PITCHES), mel.shape[1]), mel.new_full((NOISE_BANDS, mel.shape[1]), 0.1)
     for turn in range(ROUNDS):
         spectra = instrument.notes(shared)
         ratio = mel / (spectra @ notes + shared.noise @ noise)
@@ -153,14 +155,14 @@ class Partials(NamedTuple):
     @classmethod
     def of(cls, styles: Sequence[Reference], params: SpectrogramParams) -> Partials | None:
         """Learned from the first seconds of some styles, weighted; None where none of them has notes."""
-        shared, share = dictionary(params), 0.0
+        shared, average, share = dictionary(params, CPU), Instrument.average(params, CPU), 0.0
         spectra, noise = torch.zeros(params.n_mels, len(PITCHES)), torch.zeros(params.n_mels)
         for waveform, rate, weight in styles:
             start = waveform[:, : SECONDS * rate]
             if weight <= 0 or not sounds(start):
                 continue
             mel = mel_amplitudes(resample(start[None], rate, params.sample_rate), params)[0]
-            style = explain(mel, Instrument.average(params), shared, learn=True)
+            style = explain(mel, average, shared, learn=True)
             power = style.tones.square().sum()
             tonal = float(power / (style.tones + style.noise).square().sum())
             weight *= min(max((tonal - TONAL[0]) / (TONAL[1] - TONAL[0]), 0), 1)
@@ -171,6 +173,9 @@ class Partials(NamedTuple):
         total = sum(weight for _, _, weight in styles)
         return cls(spectra / share, noise / share, share / total, params) if share > 0 else None
 
+    def on(self, device: torch.device) -> Partials:
+        return self._replace(spectra=to_device(self.spectra, device), noise=to_device(self.noise, device))
+
     def played(self, wanted: Tensor, own: Tensor, share: float | Tensor) -> Tensor:
         """A mel, mixed in dB with that of the content's notes in these partials.
 
@@ -178,7 +183,7 @@ class Partials(NamedTuple):
             wanted, own: mel amplitudes of what is to be decoded and of the content, `[n_mels, frames]`.
             share: of the notes, 0 to 1; a tensor as the mels for one that differs from place to place.
         """
-        shared, average = dictionary(self.params), Instrument.average(self.params)
+        shared, average = dictionary(self.params, own.device), Instrument.average(self.params, own.device)
         content = explain(own, average, shared)
         tones = (self.spectra * average.notes(shared).sum(0)) @ content.notes
         notes = tones + BREATH * self.noise[:, None] * power(tones).sqrt()

@@ -1,8 +1,8 @@
 """Short-time Fourier transforms, a block of frames at a time: memory grows with a block, never with the clip.
 
 The Hann window of `win_length` samples is centred on the frame and zero-padded to `n_fft`. The clip is surrounded by
-silence, so that its first and last frame are centred on real samples. Between two blocks the work can be stopped
-(`between_blocks`).
+silence, so that its first and last frame are centred on real samples. The work is done where the waveform lies, on a CPU or
+a GPU; between two blocks it can be stopped (`between_blocks`).
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def frame_blocks(frames: int, channels: int) -> Iterator[slice]:
 
 
 @lru_cache
-def hann_window(win_length: int) -> Tensor:
-    """The periodic Hann window `[win_length]`, made once for each length."""
-    return torch.hann_window(win_length)
+def hann_window(win_length: int, device: torch.device) -> Tensor:
+    """The periodic Hann window `[win_length]`, made once for each length and device."""
+    return torch.hann_window(win_length, device=device)
 
 
 def stft(waveform: Tensor, frames: slice, params: SpectrogramParams) -> Tensor:
@@ -56,7 +56,7 @@ def stft(waveform: Tensor, frames: slice, params: SpectrogramParams) -> Tensor:
     last = first + (frames.stop - 1 - frames.start) * params.hop_length + params.win_length
     piece = waveform[:, max(first, 0) : last]
     piece = F.pad(piece, (max(-first, 0), last - max(first, 0) - piece.shape[-1]))
-    windowed = piece.unfold(-1, params.win_length, params.hop_length) * hann_window(params.win_length)
+    windowed = piece.unfold(-1, params.win_length, params.hop_length) * hann_window(params.win_length, piece.device)
     return torch.fft.rfft(windowed, n=params.n_fft)[..., : params.band_bins]
 
 
@@ -89,7 +89,7 @@ def inverse_stft(spectra: Iterable[tuple[slice, Tensor]], like: Tensor, params: 
     channels, samples = like.shape
     frames, hop = params.count_frames(samples), params.hop_length
     # The window in parts of a hop. The part p of the frame f is added to the hop f + p.
-    window = F.pad(hann_window(params.win_length), (0, -params.win_length % hop)).split(hop)
+    window = F.pad(hann_window(params.win_length, like.device), (0, -params.win_length % hop)).split(hop)
     total, weight = like.new_zeros(channels, frames + len(window), hop), like.new_zeros(frames + len(window), hop)
     for block, spectrum in spectra:
         pieces = torch.fft.irfft(spectrum, n=params.n_fft)

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
+from ..copies import to_device, to_host
 from ..dials import Images
 from .backend import resample
 from .geometry import SpectrogramParams, check_overlap
 from .lazy import Waveform
 from .loudness import check_level
-from .mel import image_to_mel, mel_amplitudes, mel_to_image
+from .mel import CPU, image_to_mel, mel_amplitudes, mel_to_image
 
 SAMPLE_RATES = (4000, 384000)
 WINDOWS = 24
@@ -118,11 +119,16 @@ def audio_to_windows(
 
 def _images(mel: Tensor, spectrogram: Spectrogram, short_clip: str) -> Tensor:
     """Mel amplitudes `[B, n_mels, frames]` as images `[B * windows, n_mels, width, 3]`, clip by clip."""
-    image = mel_to_image(mel, spectrogram.peak, spectrogram.params)
+    image = mel_to_image(mel, spectrogram.peak.to(mel.device), spectrogram.params)
     if short_clip == "loop" and image.shape[-1] < spectrogram.params.width:
-        image = image[..., torch.arange(spectrogram.params.width) % image.shape[-1]]
+        image = image[..., torch.arange(spectrogram.params.width, device=image.device) % image.shape[-1]]
     # Contiguous, because convolutions of strided input take other algorithms: latents would differ by 2e-3.
     return spectrogram.cut(image, 1.0).unsqueeze(-1).repeat(1, 1, 1, 3)
+
+
+def device_of_sound(device: torch.device) -> torch.device:
+    """Where spectra are worked on beside a model on this device: there if it is CUDA's, since others lack some transforms."""
+    return device if device.type == "cuda" else CPU
 
 
 def window_starts(frames: int, width: int, overlap: int) -> tuple[int, ...]:
@@ -135,7 +141,7 @@ def window_starts(frames: int, width: int, overlap: int) -> tuple[int, ...]:
 def windows_to_mel(images: Tensor, spectrogram: Spectrogram) -> Tensor:
     """Join the windows of every clip with raised-cosine cross-fades of mel amplitudes.
 
-    Shape: images `[B * windows, n_mels, width, 3]` in 0..1 -> `[B, n_mels, frames]`
+    Shape: images `[B * windows, n_mels, width, 3]` in 0..1 -> `[B, n_mels, frames]`, on the `device_of_sound` for the images'
 
     Raises:
         ValueError: the images are not as many and as large as this spectrogram's, or hold NaN or infinity.
@@ -148,26 +154,27 @@ def windows_to_mel(images: Tensor, spectrogram: Spectrogram) -> Tensor:
             f"images of the shape {list(images.shape)} do not belong to this spectrogram, which has {expected[0]} "
             f"images of {params.width} x {params.n_mels}: connect both to the same recording"
         )
-    grey = images.detach().to("cpu", torch.float32).mean(-1).unflatten(0, (batch, len(starts)))
+    device = device_of_sound(images.device)
+    grey = images.detach().to(device, torch.float32).mean(-1).unflatten(0, (batch, len(starts)))
     if not grey.isfinite().all():
         raise ValueError("images contain NaN or infinite values: run the VAE in float32 (--fp32-vae in ComfyUI)")
-    mel = torch.zeros(batch, params.n_mels, spectrogram.frames)
+    peak, mel = spectrogram.peak.to(device), torch.zeros(batch, params.n_mels, spectrogram.frames, device=device)
     end = 0
     for index, start in enumerate(starts):
-        window = image_to_mel(grey[:, index], spectrogram.peak, params)[..., : spectrogram.frames]
+        window = image_to_mel(grey[:, index], peak, params)[..., : spectrogram.frames]
         shared = end - start
         if shared > 0:
-            fade = _fade_in(shared, spectrogram.overlap)
+            fade = _fade_in(shared, spectrogram.overlap, device)
             window[..., :shared] = torch.lerp(mel[..., start:end], window[..., :shared], fade)
         end = start + window.shape[-1]
         mel[..., start:end] = window
     return mel
 
 
-def _fade_in(shared: int, length: int) -> Tensor:
+def _fade_in(shared: int, length: int, device: torch.device) -> Tensor:
     """Weights of the later window over `shared` frames: a raised cosine of `length` frames in the middle."""
     length = max(1, min(shared, length))
-    position = (torch.arange(shared) - (shared - length) / 2 + 0.5) / length
+    position = (torch.arange(shared, device=device) - (shared - length) / 2 + 0.5) / length
     return 0.5 - 0.5 * torch.cos(torch.pi * position.clamp(0, 1))
 
 
@@ -196,19 +203,27 @@ class Recording:
     starts: tuple[int, ...]
     peak: Tensor
     """`[1]`, the largest mel amplitude of the whole recording."""
+    device: torch.device = CPU
+    """Where images are made."""
 
     @classmethod
     def cut(
-        cls, waveform: Waveform, sample_rate: int, params: SpectrogramParams, overlap: int, short_clip: str
+        cls,
+        waveform: Waveform,
+        sample_rate: int,
+        params: SpectrogramParams,
+        overlap: int,
+        short_clip: str,
+        device: torch.device = CPU,
     ) -> Recording:
         """Read all of a recording `[C, T]` once, for its peak; the rest is as for `audio_to_windows`."""
         check_rate(sample_rate)
         check_overlap(overlap, params)
         frames = _count_frames(waveform, sample_rate, params)
         starts = window_starts(frames, params.width, overlap)
-        cut = cls(waveform, sample_rate, params, overlap, short_clip, frames, starts, torch.zeros(1))
+        cut = cls(waveform, sample_rate, params, overlap, short_clip, frames, starts, torch.zeros(1), device)
         peaks = [cut._mel(cut.part(section.own)).amax() for section in cut.sections()]
-        return replace(cut, peak=torch.stack(peaks).amax()[None])
+        return replace(cut, peak=to_host(torch.stack(peaks).amax()[None]))
 
     def first(self, count: int) -> Recording:
         """The recording cut to its first `count` windows; waveform and peak stay those of the whole."""
@@ -263,7 +278,7 @@ class Recording:
             end = self.frames if section.own.stop == len(self.starts) else self.starts[section.own.stop]
             own = mel[:, self.starts[section.own][0] - part.first_frame : end - part.first_frame]
             means.append(avg_pool1d(own[None], together, ceil_mode=True)[0])
-        return torch.cat(means, 1), replace(self.params, hop_ms=self.params.hop_ms * together)
+        return to_host(torch.cat(means, 1)), replace(self.params, hop_ms=self.params.hop_ms * together)
 
     def _first_second(self, windows: slice) -> int:
         """The second of the recording at which the `part` of some windows begins."""
@@ -276,7 +291,8 @@ class Recording:
 
     def _mel(self, part: Spectrogram) -> Tensor:
         """Mel amplitudes under the windows of a part, and zeros around them: `[n_mels, frames]`."""
-        mel = mel_amplitudes(resample(part.waveform, part.sample_rate, self.params.sample_rate), self.params)[0]
+        waveform = to_device(resample(part.waveform, part.sample_rate, self.params.sample_rate), self.device)
+        mel = mel_amplitudes(waveform, self.params)[0]
         mel[:, : part.starts[0]] = 0
         mel[:, part.starts[-1] + self.params.width :] = 0
         return mel

@@ -15,7 +15,8 @@ class Trajectory(NamedTuple):
     """Shapes: evaluated [N, B, C, h, w], noise [B, C, h, w]."""
 
     evaluated: Tensor
-    """Per node, the point of its last evaluation, in host memory: where its features come from."""
+    """Per node, the point of its last evaluation, in host memory: where its features come from. From a GPU it is there once the
+    work that was queued is done."""
     noise: Tensor
     """The point at the last node, from which sampling starts."""
 
@@ -47,7 +48,7 @@ def invert(
     x, eps = latents, torch.zeros_like(latents)
     previous = sigmas.new_zeros(())
     if evaluated is None:
-        evaluated = torch.empty(len(sigmas), *latents.shape, dtype=latents.dtype)
+        evaluated = torch.empty(len(sigmas), *latents.shape, dtype=latents.dtype, pin_memory=latents.is_cuda)
     for i, sigma in enumerate(sigmas):
         base, step = x, sigma - previous
         x = base + step * eps
@@ -57,7 +58,7 @@ def invert(
             eps = (point - denoised) / sigma
             if fixed_point:
                 x = base + step * eps
-        evaluated[i] = point
+        evaluated[i].copy_(point, non_blocking=point.is_cuda)
         previous = sigma
         if on_step is not None:
             on_step(i, x, denoised)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..copies import begin_copy, to_device
 from .attention import Capture
 from .features import Inversion
 from .host import Evaluate, passes
@@ -47,7 +47,7 @@ class FeatureReader:
         if clip.bank is not None:
             finish = self._begun.pop(part, None) or self._begin(part)
             return dict(zip(clip.sites, finish(), strict=True))
-        points = clip.trajectory[part.node, part.start : part.stop].to(part.device, dtype)
+        points = to_device(clip.trajectory[part.node, part.start : part.stop], part.device).to(dtype)
         captured = []
         for rows in passes(len(points), per_pass):
             hook = Capture(clip.sites)
@@ -64,31 +64,3 @@ class FeatureReader:
         bank = self.clips[part.clip].bank
         assert bank is not None
         return begin_copy([kept[part.start : part.stop] for kept in bank[part.node]], part.device)
-
-
-def begin_copy(tensors: Sequence[Tensor], device: torch.device) -> Callable[[], list[Tensor]]:
-    """Copy host tensors to a device; what is returned gives them, to be used on the caller's current stream.
-
-    For CUDA the copies are queued at once on a stream of their own, and the current stream waits for them when they are asked
-    for (PyTorch's notes on CUDA semantics). On other devices nothing happens before that; what is there already is not copied.
-    """
-    if device.type != "cuda":
-        return lambda: [tensor.to(device) for tensor in tensors]
-    stream = _copy_stream(device)
-    with torch.cuda.stream(stream):
-        copies = [tensor.to(device, non_blocking=True) for tensor in tensors]
-        done = stream.record_event()
-
-    def finish() -> list[Tensor]:
-        current = torch.cuda.current_stream(device)
-        current.wait_event(done)
-        for copy in copies:
-            copy.record_stream(current)
-        return copies
-
-    return finish
-
-
-@cache
-def _copy_stream(device: torch.device) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)

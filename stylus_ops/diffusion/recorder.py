@@ -34,6 +34,7 @@ def record(
         valid_width: latent columns that hold sound; None for all.
     """
     trajectory = invert(denoise, latents, recorder.sigmas, schedule, on_step, evaluated)
+    # On a GPU this waits for all that was queued before it, so for the copies of trajectory and features too.
     noise = trajectory.noise.to("cpu", copy=True)
     return Inversion(
         recorder.sigmas, trajectory.evaluated, noise, recorder.sites, recorder.take(), valid_width or noise.shape[-1]
@@ -64,19 +65,19 @@ class Recorder:
         self._steps: list[tuple[Tensor, ...]] = [()] * len(sigmas)
 
     def __call__(self, evaluate: Evaluate, x: Tensor, sigma: Tensor, per_pass: int) -> Tensor:
-        outputs = []
+        outputs, node = [], nearest_node(self.sigmas, sigma.cpu())
         for rows in passes(len(x), per_pass):
             hook = Capture(self.sites) if self.keep else None
             outputs.append(evaluate(x[rows], sigma, rows, hook))
             if hook is not None:
-                self._keep(nearest_node(self.sigmas, sigma.cpu()), rows, len(x), hook.features)
+                self._keep(node, rows, len(x), hook.features)
         return torch.cat(outputs)
 
     def _keep(self, node: int, rows: slice, windows: int, features: dict[Site, Tensor]) -> None:
         if not self._steps[node]:  # else this node is evaluated once more
             self._steps[node] = tuple(self._allocate(features[site], windows) for site in self.sites)
         for site, kept in zip(self.sites, self._steps[node], strict=True):
-            kept[rows] = features[site]
+            kept[rows].copy_(features[site], non_blocking=features[site].is_cuda)
 
     def _allocate(self, part: Tensor, windows: int) -> Tensor:
         if self._on_disk:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ..copies import to_device
 from ..dials import Steering
 from .adain import match_statistics
 from .attention import Injection, JointInjection, attends_content, attends_style, reads_content
@@ -68,9 +69,12 @@ class Stylizer:
                 f"the sampler's latents are {tuple(x.shape)}, the inversion's {tuple(self.content.noise.shape)}: "
                 "sample the latent that came with the style patch, without area conditioning"
             )
-        node = nearest_node(self.content.sigmas, sigma.cpu())
-        if chunks == 1 and self._fits_one_batch(x, sigma, node, per_pass):
-            return self._evaluate_together(evaluate, x, node, sigma)
+        level, mask = sigma.cpu(), self.mask  # a host whose sigma lies on a GPU waits for it here and nowhere else
+        node = nearest_node(self.content.sigmas, level)
+        if mask is not None:
+            mask = to_device(mask, x.device)
+        if chunks == 1 and self._fits_one_batch(x, level, node, per_pass):
+            return self._evaluate_together(evaluate, x, node, sigma, mask)
 
         # h_s is the same for every pass: read once a step. h_c is read with the pass that needs it, so that a song's features
         # are never on the device all at once. While a pass is evaluated, those of the next one are on their way, and after the
@@ -87,8 +91,8 @@ class Stylizer:
             ]
             hook = None
             if self._injects(node):
-                mask = self.mask if self.mask is None or len(self.mask) == 1 else self.mask[rows]
-                steered = self.style.weights, self.steering, (x.shape[-2], x.shape[-1]), mask
+                own_mask = mask if mask is None or len(mask) == 1 else mask[rows]
+                steered = self.style.weights, self.steering, (x.shape[-2], x.shape[-1]), own_mask
                 hook = Injection(content[0] if content else {}, styles, *steered)
             self.reader.prefetch(self._parts(next_node, next_rows, x.device))
             # Under guidance every chunk has the same windows with other prompts: the features serve them one after the other.
@@ -139,9 +143,12 @@ class Stylizer:
             and math.isclose(sigma, self.content.sigmas[node], rel_tol=1e-5)
         )
 
-    def _evaluate_together(self, evaluate: Evaluate, x: Tensor, node: int, sigma: Tensor) -> Tensor:
-        batch = [*(clip.trajectory[node].to(x) for clip in self.reader.clips), x]
-        steered = self.style.weights, self.steering, (x.shape[-2], x.shape[-1]), self.mask
+    def _evaluate_together(
+        self, evaluate: Evaluate, x: Tensor, node: int, sigma: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        points = [to_device(clip.trajectory[node], x.device).to(x.dtype) for clip in self.reader.clips]
+        batch = [*points, x]
+        steered = self.style.weights, self.steering, (x.shape[-2], x.shape[-1]), mask
         hook = JointInjection(self.content.sites, [len(part) for part in batch], *steered)
         return evaluate(torch.cat(batch), sigma, slice(0, len(x)), hook)[-len(x) :]
 

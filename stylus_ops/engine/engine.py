@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from ..diffusion.host import Hook
+from ..audio.windows import device_of_sound
+from ..copies import to_device
+from ..diffusion.host import LATENT_PIXELS, Hook
 from ..diffusion.schedule import nearest_node
 from ..diffusion.sites import Decoder, DecoderBlock, Site
 from .loading import load_model
@@ -25,6 +27,8 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 ACTIVATIONS = 32
 """Activations of one window at their peak: this many values per latent pixel and channel of the first level (28 measured)."""
 MOST_ACTIVATIONS = 1 << 26  # bytes, on a CPU
+AUTOENCODER_BYTES = 8800
+"""Of an image at the peak of its decoding by Stable Diffusion's autoencoder, for each of its pixels (as ComfyUI estimates it)."""
 
 
 class Engine:
@@ -40,6 +44,8 @@ class Engine:
         self.name, self.model, self.device, self.dtype, self.mixed = name, model, device, dtype, mixed
         self.attention = decoder_attention(model.unet)
         self.decoder = decoder_of(model.unet)
+        self.device_of_sound = device_of_sound(device)
+        """Where images are given to `encode` without a copy, and where `decode` gives them."""
         self.evaluations = 0
         """Windows evaluated by the U-Net so far."""
 
@@ -79,7 +85,7 @@ class Engine:
         """
         self.evaluations += len(x)
         scale = (sigma**2 + 1).sqrt()
-        timestep = nearest_node(self.model.sigmas, sigma.cpu())
+        timestep = torch.full((1,), nearest_node(self.model.sigmas, sigma), device=x.device)
         with self._hooked(hook):
             output = self.model.unet(
                 (x / scale).to(self.dtype), timestep, self.model.context.expand(len(x), -1, -1), return_dict=False
@@ -90,15 +96,24 @@ class Engine:
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """Images [B, H, W, 3] in 0..1 to latents [B, 4, H/8, W/8], a window at a time."""
-        pixels = 2 * images.movedim(-1, 1) - 1
-        return torch.cat([self.model.autoencoder.encode(window.to(self.device)) for window in pixels.split(1)])
+        """Images [B, H, W, 3] in 0..1 to latents [B, 4, H/8, W/8] on the device."""
+        batches = images.split(self._images_that_fit(*images.shape[1:3]))
+        pixels = (2 * to_device(batch, self.device).movedim(-1, 1) - 1 for batch in batches)
+        return torch.cat([self.model.autoencoder.encode(batch) for batch in pixels])
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents back to images [B, H, W, 3] in 0..1 on the CPU, a window at a time."""
-        pixels = torch.cat([self.model.autoencoder.decode(window).cpu() for window in latents.split(1)])
+        """Latents back to images [B, H, W, 3] in 0..1, where sound is made of them."""
+        batches = latents.split(self._images_that_fit(*(LATENT_PIXELS * size for size in latents.shape[-2:])))
+        pixels = torch.cat([self.model.autoencoder.decode(batch).to(self.device_of_sound) for batch in batches])
         return (pixels.movedim(1, -1) / 2 + 0.5).clamp(0, 1)
+
+    def _images_that_fit(self, height: int, width: int) -> int:
+        """Images that the autoencoder takes at once: one on a CPU, where more make nothing faster; else within half of the
+        free memory."""
+        if self.device.type == "cpu":
+            return 1
+        return max(1, self.free_memory() // 2 // (AUTOENCODER_BYTES * height * width))
 
     def free_memory(self) -> int:
         """Bytes that are free on the device."""

@@ -143,7 +143,7 @@ def truth_autoencoded(pair: Recordings, settings: Settings) -> Restyled:
 
 
 def _decoded(images: Tensor, content: Spectrogram) -> Restyled:
-    return Restyled(decode(images, content, Decoding())[0], windows_to_mel(images, content)[0], content)
+    return Restyled(decode(images, content, Decoding())[0], windows_to_mel(images, content)[0].cpu(), content)
 
 
 def transferred(pair: Recordings, settings: Settings) -> Restyled:
@@ -152,7 +152,7 @@ def transferred(pair: Recordings, settings: Settings) -> Restyled:
     run = pair.transfer(settings)
     latents = run.restyle(inversion, Style((capture,), (1.0,)))
     waveform, spectrogram = run.decode(latents, content, [style])[:, :], content.recording.part(slice(None))
-    return Restyled(waveform, windows_to_mel(run.engine.decode(latents), spectrogram)[0], spectrogram)
+    return Restyled(waveform, windows_to_mel(run.engine.decode(latents), spectrogram)[0].cpu(), spectrogram)
 
 
 KINDS: dict[str, Callable[[Recordings, Settings], Restyled]] = {

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
 
 AUDIO_SUFFIXES = tuple(f".{name}" for name in FORMATS)
-LARGEST_BANK = 3 << 29
-"""Bytes of features that are kept in memory unless that is asked for; more go to disk."""
+LARGEST_BANK = 1 << 28
+"""Bytes of features that are kept in memory beside a model on the CPU unless that is asked for; more go to disk."""
 MANY_WINDOWS = 8
 """Windows of all clips from which on a CPU may multiply in bfloat16; fewer gain little."""
 COLUMNS = 2000
@@ -191,7 +191,7 @@ class Transfer:
                 else:
                     warn_of_silence(f"style {path.name}")
                 with naming(path):
-                    recording = Recording.cut(spool, spool.sample_rate, self.params, settings.overlap, "loop")
+                    recording = self._cut(spool, spool.sample_rate, "loop")
                 clips.append(Clip(path.name, recording.first(settings.style_windows), weight))
                 bar.update()
             spool = spool_audio(content, self.folder, settings.content_start, settings.content_duration)
@@ -202,7 +202,7 @@ class Transfer:
                 toned = match_tone(spool, spool.sample_rate, [clip.reference for clip in clips], settings).waveform
                 spool = Spool(self.folder, spool.channels, spool.sample_rate).extend(blocks(toned))
             with naming(content):
-                recording = Recording.cut(spool, spool.sample_rate, self.params, settings.overlap, "pad")
+                recording = self._cut(spool, spool.sample_rate, "pad")
             clips.insert(0, Clip(content.name, recording))
             bar.update()
         return clips
@@ -228,7 +228,7 @@ class Transfer:
                 latents,
                 self.settings,
                 on_step=lambda i, x, denoised: bar.update(),
-                evaluated=self._room_on_disk((len(sigmas), *latents.shape), torch.float32),
+                evaluated=None if latents.is_cuda else self._room_on_disk((len(sigmas), *latents.shape), torch.float32),
             )
         inversions, end = [], 0
         for _, recording, _ in clips:
@@ -284,7 +284,7 @@ class Transfer:
         """The spectrogram of a clip, or of a result `[C, T]` at its rate, to be drawn."""
         recording = clip.recording
         if result is not None:
-            recording = Recording.cut(result, recording.sample_rate, self.params, recording.overlap, "pad")
+            recording = self._cut(result, recording.sample_rate, "pad")
         return Panel(title or clip.name, *recording.mel(recording.images, COLUMNS))
 
     def report(self) -> dict[str, Any]:
@@ -299,6 +299,10 @@ class Transfer:
             "peak_device_memory_bytes": self.engine.peak_device_memory(),
         }
 
+    def _cut(self, waveform: Waveform, sample_rate: int, short_clip: str) -> Recording:
+        overlap, device = self.settings.overlap, self.engine.device_of_sound
+        return Recording.cut(waveform, sample_rate, self.params, overlap, short_clip, device)
+
     def _evaluate(self, x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
         """The engine's evaluation, after which what was read from disk for it leaves the memory."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self._mixed):
@@ -312,9 +316,12 @@ class Transfer:
         return self._on_disk[-1].tensor
 
     def _feature_policy(self, latents: Tensor) -> str:
-        per_window = feature_bytes(self.engine.decoder, self.sites, self.engine.dtype, *latents.shape[-2:])
+        dtype = torch.bfloat16 if self._mixed else self.engine.dtype
+        per_window = feature_bytes(self.engine.decoder, self.sites, dtype, *latents.shape[-2:])
         needed = self.settings.steps * len(latents) * per_window
-        free = min(psutil.virtual_memory().available, 4 * LARGEST_BANK)
+        free = psutil.virtual_memory().available
+        if not latents.is_cuda:  # copies between a GPU and a file would wait for one another
+            free = min(free, 4 * LARGEST_BANK)
         policy = choose_policy(self.settings.features, needed, free, shutil.disk_usage(self.folder).free)
         self.chosen["features"] = policy
         return policy

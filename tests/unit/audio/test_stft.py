@@ -15,7 +15,7 @@ def test_filtering_is_torch_istft_of_the_changed_spectrum():
     assert PARAMS.count_frames(clip.shape[-1]) > FRAMES_PER_BLOCK // 2
     curve = torch.linspace(0, 2, PARAMS.band_bins)
     got = filter_stft(clip, lambda spectrum, frames: spectrum * curve, PARAMS)
-    arguments = (PARAMS.n_fft, PARAMS.hop_length, PARAMS.win_length, hann_window(PARAMS.win_length))
+    arguments = (PARAMS.n_fft, PARAMS.hop_length, PARAMS.win_length, hann_window(PARAMS.win_length, clip.device))
     spectrum = torch.stft(clip, *arguments, pad_mode="constant", return_complex=True)
     spectrum[:, : PARAMS.band_bins] *= curve[:, None]
     spectrum[:, PARAMS.band_bins :] = 0

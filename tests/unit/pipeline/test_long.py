@@ -50,27 +50,29 @@ def test_sections_give_what_the_whole_gives(engine: Engine, tmp_path: Path, monk
     assert sorted(file.suffix for file in tmp_path.iterdir()) == [".flac", ".png", ".png", ".wav", ".wav"]
 
 
-def latents(engine: Engine, folder: Path) -> tuple[dict[str, Any], Tensor]:
-    """What was chosen for a transfer, and its result."""
+def latents(engine: Engine, folder: Path) -> tuple[dict[str, Any], Tensor, int]:
+    """What was chosen for a transfer, its result, and the bytes of its features."""
     run = Transfer(engine, Settings(steps=3), folder, quiet=True)
     inversion, capture = run.invert(run.read(RECORDINGS / "melody.flac", [STYLE]))
-    return run.chosen, run.restyle(inversion, Style((capture,), (1.0,)))
+    kept = sum(features.nbytes for clip in (inversion, capture) for node in clip.bank or () for features in node)
+    return run.chosen, run.restyle(inversion, Style((capture,), (1.0,))), kept
 
 
 def test_features_on_disk_change_no_bit_and_bfloat16_changes_little(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Few windows stay in float32, the same on every machine, also where the CPU multiplies bfloat16."""
-    chosen, plain = latents(engine, tmp_path)
+    chosen, plain, kept = latents(engine, tmp_path)
     assert (chosen["features"], chosen["dtype"]) == ("cache", "float32")
     monkeypatch.setattr(engine, "mixed", True)
     monkeypatch.setattr(transfer, "LARGEST_BANK", 0)
-    chosen, few = latents(engine, tmp_path)
+    chosen, few, _ = latents(engine, tmp_path)
     assert (chosen["features"], chosen["dtype"]) == ("disk", "float32")
     assert torch.equal(few, plain)
     monkeypatch.setattr(transfer, "MANY_WINDOWS", 2)
-    chosen, many = latents(engine, tmp_path)
-    assert chosen["dtype"] == "bfloat16"
+    monkeypatch.setattr(transfer, "LARGEST_BANK", kept * 3 // 4)
+    chosen, many, halved = latents(engine, tmp_path)
+    assert (chosen["features"], chosen["dtype"], halved) == ("cache", "bfloat16", kept // 2)
     assert 30 < snr(plain, many) < 80
 
 

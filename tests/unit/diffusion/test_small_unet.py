@@ -1,11 +1,11 @@
-"""Cached, recomputed and shared features on a U-Net of Stable Diffusion's topology, in the diffusers host."""
+"""A U-Net of Stable Diffusion's topology in the diffusers host: interrupted, and in half precision."""
 
 import pytest
 import torch
 from torch import Tensor
 
 from stylus_ops.dials import Schedule, Steering
-from stylus_ops.diffusion.features import Inversion, blend
+from stylus_ops.diffusion.features import Inversion
 from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
 from tests import small_unet
@@ -17,22 +17,12 @@ def engine() -> Engine:
     return small_engine()
 
 
-def record(engine: Engine, seed: int, features: str = "cache", windows: int = 1, corrections: int = 1) -> Inversion:
-    return small_unet.record(engine, latents(seed, windows), features, Schedule(steps=2, corrections=corrections))
+def record(engine: Engine, seed: int) -> Inversion:
+    return small_unet.record(engine, latents(seed), "cache", Schedule(steps=2))
 
 
 def assert_close(actual: Tensor, expected: Tensor, tolerance: float) -> None:
     assert float((actual - expected).norm() / expected.norm()) < tolerance
-
-
-def test_every_policy_gives_the_same_result(engine):
-    mask, results = torch.rand(2, 64, 96, generator=torch.Generator().manual_seed(5)), []
-    for features, per_pass in (("cache", 2), ("recompute", 2), ("recompute", 16), ("cache_fp16", 2)):
-        content, *others = (record(engine, seed, features, windows=2, corrections=2) for seed in range(3))
-        stylizer = Stylizer(content, blend([single(clip) for clip in others], [0.7, 0.3]), Steering(), mask)
-        results.append(restyle(engine, stylizer, per_pass))
-    for result, tolerance in zip(results[1:], (1e-5, 1e-5, 2e-3), strict=True):
-        assert_close(result, results[0], tolerance)
 
 
 @pytest.mark.parametrize("when", ["inversion", "sampling"])
