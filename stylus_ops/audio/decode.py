@@ -15,7 +15,7 @@ from torch import Tensor
 from ..copies import to_device, to_host
 from ..dials import Decoding
 from .backend import resample
-from .detail import apart, parts, with_own_detail
+from .detail import with_own_detail
 from .edges import keep_edges
 from .finish import finish
 from .geometry import SpectrogramParams
@@ -194,8 +194,7 @@ def magnitude_change(
         own, asked = scale.amplitudes(magnitude), mel[:, frames]
         target[:, frames] = with_own_detail(asked, own, decoding.detail)
         if partials is not None:
-            share = decoding.partials * apart(parts(asked)[1], parts(own)[1])
-            target[:, frames] = partials.played(target[:, frames], own, share)
+            target[:, frames] = partials.played(target[:, frames], asked, own, decoding.partials)
         if grain is not None:
             target[:, frames] *= grain.split(asked, own, frames)
         start = torch.zeros_like(magnitude)

@@ -31,12 +31,9 @@ def with_own_detail(wanted: Tensor, own: Tensor, detail: float) -> Tensor:
     if detail == 1:
         return wanted
     (over, fine), (_, own_fine) = parts(wanted), parts(own)
-    return over * torch.exp(detail * fine + (1 - detail) * (1 + detail * apart(fine, own_fine)) * own_fine)
-
-
-def apart(fine: Tensor, own_fine: Tensor) -> Tensor:
-    """Whether two fine structures differ from each other: 0 where they don't, 1 from `APART` on."""
-    return (deviation(fine - own_fine) / deviation(own_fine).clamp(min=EMPTY) / APART).clamp(max=1)
+    apart = deviation(fine - own_fine) / deviation(own_fine).clamp(min=EMPTY)
+    mended = (apart / APART).clamp(max=1)
+    return over * torch.exp(detail * fine + (1 - detail) * (1 + detail * mended) * own_fine)
 
 
 def parts(mel: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,11 +16,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..copies import to_device
 from .backend import resample
-from .detail import blur
+from .detail import EMPTY, blur, envelope
 from .geometry import SpectrogramParams
 from .lazy import sounds
 from .mel import CPU, mel_amplitudes, mel_scale
@@ -34,11 +35,16 @@ WINDOW_HZ, FILTER, VIBRATO = 7.0, 0.45, 0.003  # deviations of a partial in the 
 SMOOTH = 5 / 256  # of the mel axis: deviation of the Gaussian over which an envelope is smooth
 NOISE_BANDS = 32
 ROUNDS = 40
-FIRST_ROUNDS = 6  # in which an instrument is not learned yet
+FIRST_ROUNDS = 10  # after which a pitch is left to the loudest of its neighbours, and an instrument is learned
 DAMPING = 0.25  # exponent of an instrument's updates, which envelope and factors share
 SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few notes rather than many
 BREATH = 0.25  # of the style's noise that comes with its notes
 TONAL = (0.5, 0.8)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
+CHANGED = (
+    2.0,
+    4.0,
+)  # dB by which images change the envelope: up to here it is the autoencoder's error, from there on a transfer
+AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
 PLAYED = 0.05  # share of the notes in a frame of the content from which on they are notes
 QUIET = 5e-6  # of a frame's mean amplitude
 SILENT = 1e-30
@@ -135,6 +141,8 @@ def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool
         sums = spectra.sum(0)[:, None]
         notes = notes * (spectra.T @ ratio) / (sums + SPARSE * sums.mean())
         noise = noise * (shared.noise.T @ ratio) / shared.noise.sum(0)[:, None]
+        if turn == FIRST_ROUNDS:
+            notes = notes * (notes >= F.max_pool1d(notes.T, 3, 1, 1).T)
         if learn and turn >= FIRST_ROUNDS:
             instrument = instrument.learned(shared, ratio, notes * level)
     notes, noise = notes * level, noise * level
@@ -164,8 +172,7 @@ class Partials(NamedTuple):
             mel = mel_amplitudes(resample(start[None], rate, params.sample_rate), params)[0]
             style = explain(mel, average, shared, learn=True)
             power = style.tones.square().sum()
-            tonal = float(power / (style.tones + style.noise).square().sum())
-            weight *= min(max((tonal - TONAL[0]) / (TONAL[1] - TONAL[0]), 0), 1)
+            weight *= float(ramp(power / (style.tones + style.noise).square().sum(), TONAL))
             notes = style.instrument.notes(shared)
             spectra = spectra + weight * notes / notes.sum(0)
             noise = noise + weight * (style.noise.square().sum(1) / power).sqrt()
@@ -176,12 +183,12 @@ class Partials(NamedTuple):
     def on(self, device: torch.device) -> Partials:
         return self._replace(spectra=to_device(self.spectra, device), noise=to_device(self.noise, device))
 
-    def played(self, wanted: Tensor, own: Tensor, share: float | Tensor) -> Tensor:
-        """A mel, mixed in dB with that of the content's notes in these partials.
+    def played(self, wanted: Tensor, asked: Tensor, own: Tensor, share: float) -> Tensor:
+        """A mel, mixed in dB with that of the content's notes in these partials, where the images are not the content's.
 
         Args:
-            wanted, own: mel amplitudes of what is to be decoded and of the content, `[n_mels, frames]`.
-            share: of the notes, 0 to 1; a tensor as the mels for one that differs from place to place.
+            wanted, asked, own: mel amplitudes of what is to be decoded, of the images and of the content, `[n_mels, frames]`.
+            share: of the notes, 0 to 1.
         """
         shared, average = dictionary(self.params, own.device), Instrument.average(self.params, own.device)
         content = explain(own, average, shared)
@@ -189,8 +196,20 @@ class Partials(NamedTuple):
         notes = tones + BREATH * self.noise[:, None] * power(tones).sqrt()
         notes *= (power(wanted) / power(notes).clamp(min=SILENT)).sqrt()
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=SILENT)
-        share = share * self.share * (tonal / PLAYED).clamp(max=1)
-        return wanted ** (1 - share) * notes**share
+        notes_share = share * self.share * ramp(tonal, (0, PLAYED)) * ramp(change(asked, own), CHANGED)
+        return wanted ** (1 - notes_share) * notes**notes_share
+
+
+def change(asked: Tensor, own: Tensor) -> Tensor:
+    """How far apart the envelopes of two mels are around each place, root mean square in dB: `[n_mels, frames]`"""
+    over, around = (envelope(mel).clamp(min=EMPTY) for mel in (asked, own))
+    weight, near = over + around, blur(len(own), AROUND * len(own), own.device)
+    return (near @ (weight * (20 * (over / around).log10()).square()) / (near @ weight)).sqrt()
+
+
+def ramp(value: Tensor, between: tuple[float, float]) -> Tensor:
+    """0 up to the first bound, 1 from the second on."""
+    return ((value - between[0]) / (between[1] - between[0])).clamp(0, 1)
 
 
 def power(mel: Tensor) -> Tensor:

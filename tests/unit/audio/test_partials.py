@@ -45,8 +45,8 @@ def test_other_notes_get_the_styles_partials(
     partials = Partials.of([Reference(played(style, [57, 69, 65, 60, 72, 66]), RATE)], params)
     assert partials is not None
     assert partials.share > 0.95
-    assert apart(partials.played(own, own, 1.0), truth) < 0.5 * apart(own, truth)
-    torch.testing.assert_close(partials.played(own, own, 0.0), own)
+    assert apart(partials.played(own, truth, own, 1.0), truth) < 0.5 * apart(own, truth)
+    torch.testing.assert_close(partials.played(own, truth, own, 0.0), own)
 
 
 def test_styles_without_notes_and_silent_ones_have_none() -> None:
