@@ -46,8 +46,8 @@ class FakeGpu(TorchDispatchMode):
         if GPU not in devices:
             with unset_fake_temporarily():
                 return args[0] if name == "_pin_memory" else func(*args, **kwargs)
-        reads, blocking = name == "_local_scalar_dense", not (kwargs.get("non_blocking") or args[2:3] == (True,))
-        if reads or (name in ("_to_copy", "copy_") and len(devices) > 1 and blocking):
+        reads, copies = name == "_local_scalar_dense", name in ("_to_copy", "copy_") and len(devices) > 1
+        if reads or (copies and not (kwargs.get("non_blocking") or args[2:3] == (True,))):
             self.waits.append(name)
         return 1 if reads else func(*args, **kwargs)
 
