@@ -4,7 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..stylus_ops.audio.input_warnings import warn_if_short_style
+from ..stylus_ops.audio.input_warnings import SHORTEST_STYLE, warn_if_short
 from ..stylus_ops.audio.windows import Spectrogram
 from ..stylus_ops.dials import DIALS, Clips
 from ..stylus_ops.diffusion.features import Style, blend
@@ -42,7 +42,7 @@ class CaptureStyle(io.ComfyNode):
         if spectrogram is not None:
             if not spectrogram.peak.any():
                 raise ValueError("the style is silent: choose a recording, or a part of it, with sound")
-            warn_if_short_style("the style", spectrogram.waveform.shape[-1] / spectrogram.sample_rate)
+            warn_if_short("the style", spectrogram.waveform.shape[-1] / spectrogram.sample_rate, SHORTEST_STYLE)
             clips = len(spectrogram.waveform)
             if clips > 1 and spectrogram.windows > style_windows:
                 raise ValueError(

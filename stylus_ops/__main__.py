@@ -44,8 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the console can't print must not end a run
+    terminated: list[int] = []
     try:
-        with _sigterm_raises(), _warnings_shown():
+        with _sigterm_raises(terminated), _warnings_shown():
             args = _parser().parse_args(arguments)
             return args.command(args)
     except (ValueError, OSError) as error:
@@ -56,27 +57,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not is_out_of_memory(error):
             raise
         message, status = "out of memory: try --windows-per-pass 1 and --features recompute", USER_ERROR
-    except KeyboardInterrupt as error:
-        how, status = ("ended", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
+    except KeyboardInterrupt:
+        how, status = ("ended", TERMINATED) if terminated else ("interrupted", INTERRUPTED)
         message = f"{how}; nothing half-written is left behind"
     print(f"stylus: {message}", file=sys.stderr)
     return status
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which schedulers send, interrupts as Ctrl-C does."""
-
-
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """SIGTERM raises Terminated, whatever a library makes of it: Ray and, while they are imported, NumPy and SciPy raise another
-    error."""
-    stopped = False
+def _sigterm_raises(terminated: list[int]) -> Iterator[None]:
+    """SIGTERM, which schedulers send, interrupts as Ctrl-C does, whatever a library makes of the exception: Ray and, while they are
+    imported, NumPy and SciPy raise their own. It is added to `terminated`.
+    """
 
     def stop(number: int, frame: object) -> NoReturn:
-        nonlocal stopped
-        stopped = True
-        raise Terminated
+        terminated.append(number)
+        raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # where Python takes no handlers
         yield
@@ -85,8 +81,8 @@ def _sigterm_raises() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if stopped:
-            raise Terminated from None
+        if terminated:
+            raise KeyboardInterrupt from None
         raise
     finally:
         signal.signal(signal.SIGTERM, earlier)

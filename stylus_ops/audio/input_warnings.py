@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-SHORTEST = 0.5  # seconds; less holds no melody, and is rather a slip of start and duration
-SHORTEST_STYLE = 2.0  # seconds; less has too little texture to take
+SHORTEST = 0.5, "and check start and duration"  # seconds; less holds no melody
+SHORTEST_STYLE = 2.0, "or little of its texture is heard"  # seconds
 
 logger = logging.getLogger("stylus")
 
@@ -15,15 +15,8 @@ def warn_of_silence(name: str) -> None:
     logger.warning("%s is silent: choose a recording, or a part of it, with sound", name)
 
 
-def warn_if_short(name: str, seconds: float) -> None:
-    """Warn about a recording that lasts less than `SHORTEST`."""
-    if seconds < SHORTEST:
-        logger.warning("%s lasts %.2g s: check start and duration, and choose %g s or more", name, seconds, SHORTEST)
-
-
-def warn_if_short_style(name: str, seconds: float) -> None:
-    """Warn about a style that lasts less than `SHORTEST_STYLE`."""
-    if seconds < SHORTEST_STYLE:
-        logger.warning(
-            "%s lasts %.1f s: choose %g s or more, or little of its texture is heard", name, seconds, SHORTEST_STYLE
-        )
+def warn_if_short(name: str, seconds: float, shortest: tuple[float, str] = SHORTEST) -> None:
+    """Warn about a recording that lasts less than `SHORTEST`, or a style that lasts less than `SHORTEST_STYLE`."""
+    least, why = shortest
+    if seconds < least:
+        logger.warning("%s lasts %.2g s: choose %g s or more, %s", name, seconds, least, why)

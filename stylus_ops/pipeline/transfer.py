@@ -26,7 +26,7 @@ from ..audio.decode import Sources, decode_band
 from ..audio.figure import FIGURE_SUFFIXES, Panel, write_figure
 from ..audio.finish import finish
 from ..audio.geometry import PRESETS
-from ..audio.input_warnings import warn_if_short, warn_if_short_style, warn_of_silence
+from ..audio.input_warnings import SHORTEST_STYLE, warn_if_short, warn_of_silence
 from ..audio.lazy import Waveform, blocks, sounds
 from ..audio.loudness import MINUS_1_DBFS
 from ..audio.mask import image_mask, read_image
@@ -187,7 +187,7 @@ class Transfer:
             for path, weight in zip(styles, weights or [1.0] * len(styles), strict=True):
                 spool = spool_audio(path, self.folder, settings.style_start, settings.style_duration)
                 if sounds(spool):
-                    warn_if_short_style(f"style {path.name}", spool.samples / spool.sample_rate)
+                    warn_if_short(f"style {path.name}", spool.samples / spool.sample_rate, SHORTEST_STYLE)
                 else:
                     warn_of_silence(f"style {path.name}")
                 with naming(path):

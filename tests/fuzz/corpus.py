@@ -6,6 +6,7 @@ corpus is one of them with one kind of damage, drawn from its number.
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -123,6 +124,16 @@ def write_bombs(folder: Path) -> list[Path]:
     write_with_ffmpeg(folder / "once.mov", _sound(1.0, 44100, 1), 44100, "mov", "pcm_s16le")
     (folder / "edits.mov").write_bytes(_repeated((folder / "once.mov").read_bytes(), 2000))
     return [folder / name for name in ("constant.flac", "chain.flac", "chain.mp3", "edits.mov")]
+
+
+def write_days(path: Path) -> None:
+    """A terabyte of silence that takes no room on the disk."""
+    soundfile.write(path, np.zeros((100, 1)), 48000, format="W64", subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    size, head = 1 << 40, content.index(b"data") + 24
+    content[head - 8 : head] = size.to_bytes(8, "little")
+    path.write_bytes(content)
+    os.truncate(path, size)
 
 
 def _repeated(movie: bytes, times: int) -> bytes:

@@ -16,7 +16,7 @@ import torch
 from stylus_ops.audio.read import AudioFileError, fold_audio, read_audio, spool_audio
 from stylus_ops.audio.spool import NoRoom, Spool
 from stylus_ops.audio.write import FORMATS, write_audio
-from tests.fuzz.corpus import write_bombs, write_seeds, write_with_ffmpeg
+from tests.fuzz.corpus import write_bombs, write_days, write_seeds, write_with_ffmpeg
 from tests.unit.signals import melody, snr, tones
 
 MP3_FRAME = 1152
@@ -171,12 +171,7 @@ def test_a_small_file_that_unpacks_to_hours_is_refused(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="files there are not sparse")
 def test_samples_that_memory_or_disk_have_no_room_for_are_refused_before_any_is_kept(tmp_path):
     path = tmp_path / "days.wav"
-    soundfile.write(path, np.zeros((100, 1)), 48000, format="W64", subtype="PCM_16")
-    content = bytearray(path.read_bytes())
-    size, head = 1 << 40, content.index(b"data") + 24
-    content[head - 8 : head] = size.to_bytes(8, "little")
-    path.write_bytes(content)
-    os.truncate(path, size)
+    write_days(path)
     with pytest.raises(AudioFileError, match=r"'days\.wav' .* memory has room for"):
         read_audio(path)
     with pytest.raises(AudioFileError, match=r"'days\.wav' .* the disk of .* has room for"):
