@@ -171,14 +171,9 @@ def test_an_earlier_file_is_overwritten_only_when_asked_to(clips, command, capsy
     assert soundfile.info(output).frames == 72000
 
 
-def test_a_disk_that_is_full_is_blamed_and_not_the_recording(clips, command, capfd):
-    resource = pytest.importorskip("resource", reason="Windows has no limit on files")
-    earlier = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, earlier[1]))
-    try:
+def test_a_disk_that_is_full_is_blamed_and_not_the_recording(clips, command, capfd, full_disk):
+    with full_disk(100_000):
         assert main(command(str(clips / "out.wav"), "--quiet")) == 2
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, earlier)
     out, error = capfd.readouterr()
     assert error.startswith(f"stylus: {clips} has no room for the samples of this recording (File too large)")
     assert (out, error.count("\n")) == ("", 1)
@@ -274,11 +269,13 @@ def test_a_batch_does_what_single_transfers_do_and_reports_what_fails(clips, mod
         ("content.wav", "style.wav", ""),
     ],
 )
-def test_recordings_with_little_to_take_are_named_once_and_before_the_work(clips, capsys, content, style, words):
+def test_recordings_with_little_to_take_are_named_once_and_before_the_work(
+    clips, command, capsys, content, style, words
+):
     for name, seconds in (("silent", 2.5), ("style", 2.0), ("short", 1.9), ("blip", 0.4)):
         write_audio(clips / f"{name}.wav", noise(seconds, 44100)[0] * (name != "silent"), 44100)
     tone = int(content == "silent.wav")
-    assert main(["transfer", content, style, "-o", "out.wav", "--steps=2", f"--tone={tone}"]) == 0
+    assert main(command("out.wav", f"--tone={tone}", content=content, styles=style)) == 0
     written = capsys.readouterr().err
     warnings = [line for line in written.splitlines() if line.startswith("stylus: ")]
     assert len(warnings) == bool(words)
