@@ -269,13 +269,11 @@ def test_a_batch_does_what_single_transfers_do_and_reports_what_fails(clips, mod
         ("content.wav", "style.wav", ""),
     ],
 )
-def test_recordings_with_little_to_take_are_named_once_and_before_the_work(
-    clips, command, capsys, content, style, words
-):
+def test_recordings_with_little_to_take_are_named_once_and_before_the_work(clips, capsys, content, style, words):
     for name, seconds in (("silent", 2.5), ("style", 2.0), ("short", 1.9), ("blip", 0.4)):
         write_audio(clips / f"{name}.wav", noise(seconds, 44100)[0] * (name != "silent"), 44100)
     tone = int(content == "silent.wav")
-    assert main(command("out.wav", f"--tone={tone}", content=content, styles=style)) == 0
+    assert main(["transfer", content, style, "-o", "out.wav", "--steps=2", f"--tone={tone}"]) == 0
     written = capsys.readouterr().err
     warnings = [line for line in written.splitlines() if line.startswith("stylus: ")]
     assert len(warnings) == bool(words)
