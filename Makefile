@@ -9,7 +9,7 @@ demo: .venv/.installed
 	$(PY) -m stylus_ops demo --out $(OUT)
 
 test: lint
-	OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/integration --numprocesses logical --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/integration --numprocesses logical --maxprocesses 4 --dist worksteal
 	$(PY) -m pytest tests/integration
 
 # Of damaged recordings `make test` reads 300.

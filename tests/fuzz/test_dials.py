@@ -14,8 +14,7 @@ from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.write import write_audio
 from stylus_ops.dials import DIALS, Choice, Dial, Number, Whole, dials_of
 from stylus_ops.pipeline.settings import Settings
-from stylus_ops.tiny import RECORDINGS
-from tests.unit.signals import melody
+from tests.unit.signals import melody, mix
 
 EXAMPLES = int(os.environ.get("STYLUS_FUZZ_FILES", "300")) // 5
 SLOW = {"steps": 4, "corrections": 3, "phase_iters": 4}
@@ -38,20 +37,22 @@ def texts(dial: Dial) -> st.SearchStrategy[str]:
 
 
 @pytest.fixture(scope="module")
-def content(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("dials") / "content.wav"
-    write_audio(path, melody(1.0, 22050)[0, :1], 22050)
-    return str(path)
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A content of one second and a style of two."""
+    folder = tmp_path_factory.mktemp("dials")
+    write_audio(folder / "content.wav", melody(1.0, 22050)[0, :1], 22050)
+    write_audio(folder / "style.wav", mix(2.1, 44100)[0], 44100)
+    return [str(folder / name) for name in ("content.wav", "style.wav")]
 
 
 @given(st.lists(st.sampled_from([dial.name for dial in dials_of(Settings)]), max_size=6, unique=True), st.data())
 @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_dials_give_a_sound_or_one_line(one_engine, capsys, content, chosen, data) -> None:
+def test_any_dials_give_a_sound_or_one_line(one_engine, capsys, recordings, chosen, data) -> None:
     dials = {name: data.draw(texts(DIALS[name]), label=name) for name in chosen}
     options = [f"--{name.replace('_', '-')}={text}" for name, text in ({"steps": "2"} | dials).items()]
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "out.wav"
-        status = main(["transfer", content, str(RECORDINGS / "style_b.flac"), "-o", str(output), "--quiet", *options])
+        status = main(["transfer", *recordings, "-o", str(output), "--quiet", *options])
         told = capsys.readouterr()
         if status == 0:
             sound, rate = read_audio(output)

@@ -52,8 +52,9 @@ def test_the_command_transfers_anywhere(wheel: Path, tmp_path: Path, monkeypatch
     stylus = tmp_path / "installed" / "bin" / "stylus"
     recordings = tmp_path / "installed" / "stylus_ops" / "tiny" / "recordings"
     content, style = recordings / "melody.flac", recordings / "style_a.flac"
+    parts = ["--content-duration", 1, "--style-duration", 2]
     command = [stylus, "transfer", content, style, "-o", "out.flac", "--steps", 2, "--quiet"]
-    done = run(*command, PYTHONPATH="installed")
+    done = run(*command, *parts, PYTHONPATH="installed")
     assert done.returncode == 0, done.stderr
-    ours, result = soundfile.info(content), soundfile.info("out.flac")
-    assert (result.frames, result.samplerate) == (ours.frames, ours.samplerate)
+    result = soundfile.info("out.flac")
+    assert (result.frames, result.samplerate) == (44100, 44100)

@@ -86,19 +86,13 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path, name, channels, depth):
 
 
 @pytest.mark.parametrize(("suffix", "size"), [("flac", 0), ("wav", 1000), ("mp3", 1000), ("opus", 40_000)])
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, suffix, size):
-    """Files beyond `size` can't be written, as on a full disk; nor is a file that is there, unless it may be overwritten."""
-    resource = pytest.importorskip("resource")
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, full_disk, suffix, size):
+    """So does a writer that may not overwrite."""
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(b"old")
     clip = torch.from_numpy(np.random.default_rng(0).normal(0, 0.2, (2, 3 * 44100)).astype(np.float32))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        with pytest.raises(OSError, match=rf"'a\.{suffix}' .*File too large"):
-            write_audio(path, clip, 44100)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with full_disk(size), pytest.raises(OSError, match=rf"'a\.{suffix}' .*File too large"):
+        write_audio(path, clip, 44100)
     with pytest.raises(FileExistsError, match="exists by now"):
         write_audio(path, clip, 44100, overwrite=False)
     assert path.read_bytes() == b"old"

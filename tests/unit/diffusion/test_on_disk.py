@@ -1,6 +1,5 @@
 """A tensor on disk: all that was written is read again, and memory is given back."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -23,15 +22,7 @@ def test_memory_is_given_back_step_by_step(tmp_path: Path) -> None:
     assert disk.tensor.eq(1.5).all()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on files")
-def test_a_disk_that_is_full_is_said_at_once(tmp_path: Path) -> None:
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
-        with pytest.raises(OSError, match="no room"):
-            OnDisk(tmp_path, SHAPE)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+def test_a_disk_that_is_full_is_said_at_once(tmp_path, full_disk):
+    with full_disk(1000), pytest.raises(OSError, match="no room"):
+        OnDisk(tmp_path, SHAPE)
     assert not list(tmp_path.iterdir())

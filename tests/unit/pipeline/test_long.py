@@ -35,7 +35,7 @@ def rising(path: Path) -> Path:
 
 def test_sections_give_what_the_whole_gives(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = rising(tmp_path / "content.flac")
-    settings = Settings(steps=2, decode="gain", tone=0.7, mix=0.8, loudness="none")
+    settings = Settings(steps=2, decode="gain", tone=0.7, mix=0.8, loudness="none", style_duration=2)
     reports, outputs = [], []
     for count in (99, 2):
         monkeypatch.setattr(windows, "WINDOWS", count)
