@@ -26,8 +26,8 @@ TITLES = """() => Object.fromEntries(Object.entries(LiteGraph.registered_node_ty
   .filter(([name]) => name.startsWith("Stylus")).map(([name, kind]) => [name, kind.title]))"""
 SLOTS = "() => app.graph.nodes.find(node => node.subgraph).inputs.map(input => input.localized_name)"
 TOLD = """text => {
-  const [node] = app.graph.nodes;
-  comfyAPI.api.api.dispatchCustomEvent("progress_text", {nodeId: String(node.id), text});
+  const node = app.graph.nodes.find(node => node.subgraph);
+  comfyAPI.api.api.dispatchCustomEvent("progress_text", {nodeId: `${node.id}:1`, text});
   return node.widgets.find(widget => widget.type === "progressText").value;
 }"""
 TRIMMED = """() => app.graph.nodes.filter(node => node.type === 'StylusLoadAudioMel').map(

@@ -21,6 +21,9 @@ export const say = (key, values = {}) => fill(table("stylus")[key] ?? key, value
 /** A name that begins with one of `stylusNames`, such as that of a clip or of a slot. */
 export const translate = (name) => name.replace(/^\w+/, (word) => table("stylusNames")[word] ?? word);
 
+/** Whether a node is a subgraph of the pack's nodes, such as the blueprint. */
+const isOurs = (node) => node?.subgraph?.nodes.some(({ comfyClass }) => comfyClass?.startsWith("Stylus"));
+
 /** What a node says during its run. The newer renderer reads it as Markdown, where two spaces keep the end of a line. */
 function translateMessage(text) {
   const words = table("stylusMessages");
@@ -39,6 +42,8 @@ api.dispatchCustomEvent = function (type, detail) {
   if (type === "execution_start") warnings.clear();
   if (type === "progress_text") {
     detail.text = translateMessage(detail.text);
+    const [outer] = detail.nodeId.split(":");
+    if (app.canvas.graph === app.graph && isOurs(app.graph.getNodeById(outer))) detail.nodeId = outer; // what is inside is not in sight
     if (detail.text.startsWith("\u26a0")) warnings.set(detail.nodeId, detail);
   }
   const result = dispatchCustomEvent.call(this, type, detail);
@@ -61,7 +66,7 @@ app.registerExtension({
 
   // The slots of a subgraph, the blueprint among them, have the names of their file in every language.
   nodeCreated({ subgraph, inputs, outputs }) {
-    if (!subgraph?.nodes.some(({ comfyClass }) => comfyClass?.startsWith("Stylus"))) return;
+    if (!isOurs({ subgraph })) return;
     for (const slot of [inputs, outputs, subgraph.inputs, subgraph.outputs].flat()) slot.localized_name = translate(slot.name);
   },
 });
