@@ -27,7 +27,7 @@ TITLES = """() => Object.fromEntries(Object.entries(LiteGraph.registered_node_ty
 SLOTS = "() => app.graph.nodes.find(node => node.subgraph).inputs.map(input => input.localized_name)"
 TOLD = """text => {
   const node = app.graph.nodes.find(node => node.subgraph);
-  comfyAPI.api.api.dispatchCustomEvent("progress_text", {nodeId: `${node.id}:1`, text});
+  comfyAPI.api.api.dispatchCustomEvent("progress_text", {nodeId: `${node.id}:${node.subgraph.nodes[0].id}`, text});
   return node.widgets.find(widget => widget.type === "progressText").value;
 }"""
 TRIMMED = """() => app.graph.nodes.filter(node => node.type === 'StylusLoadAudioMel').map(

@@ -21,8 +21,10 @@ export const say = (key, values = {}) => fill(table("stylus")[key] ?? key, value
 /** A name that begins with one of `stylusNames`, such as that of a clip or of a slot. */
 export const translate = (name) => name.replace(/^\w+/, (word) => table("stylusNames")[word] ?? word);
 
-/** Whether a node is a subgraph of the pack's nodes, such as the blueprint. */
-const isOurs = (node) => node?.subgraph?.nodes.some(({ comfyClass }) => comfyClass?.startsWith("Stylus"));
+const isOurs = (node) => node?.comfyClass?.startsWith("Stylus");
+
+/** The node of an id such as 12:3, that of a node inside a subgraph. */
+const find = (id) => id.split(":").reduce((found, part) => (found?.subgraph ?? app.graph).getNodeById(part), null);
 
 /** What a node says during its run. The newer renderer reads it as Markdown, where two spaces keep the end of a line. */
 function translateMessage(text) {
@@ -40,10 +42,9 @@ const { dispatchCustomEvent } = api;
 const warnings = new Map(); // of the latest run, by node
 api.dispatchCustomEvent = function (type, detail) {
   if (type === "execution_start") warnings.clear();
-  if (type === "progress_text") {
+  if (type === "progress_text" && isOurs(find(detail.nodeId))) {
     detail.text = translateMessage(detail.text);
-    const [outer] = detail.nodeId.split(":");
-    if (app.canvas.graph === app.graph && isOurs(app.graph.getNodeById(outer))) detail.nodeId = outer; // what is inside is not in sight
+    if (app.canvas.graph === app.graph) detail.nodeId = detail.nodeId.split(":")[0]; // what is inside the blueprint is not in sight
     if (detail.text.startsWith("\u26a0")) warnings.set(detail.nodeId, detail);
   }
   const result = dispatchCustomEvent.call(this, type, detail);
@@ -66,7 +67,7 @@ app.registerExtension({
 
   // The slots of a subgraph, the blueprint among them, have the names of their file in every language.
   nodeCreated({ subgraph, inputs, outputs }) {
-    if (!isOurs({ subgraph })) return;
+    if (!subgraph?.nodes.some(isOurs)) return;
     for (const slot of [inputs, outputs, subgraph.inputs, subgraph.outputs].flat()) slot.localized_name = translate(slot.name);
   },
 });
