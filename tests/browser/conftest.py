@@ -8,8 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.comfy_server import PACK, ComfyServer, ComfyUnavailable, find_installs, unavailable
+from tests.integration.comfy_server import PACK, ComfyServer, find_installs, running, unavailable
 
 RENDERERS = {"classic": False, "nodes2": True}
 BOXES = """() => app.canvas.graph.nodes.map(node => {
@@ -26,8 +25,6 @@ BOXES = """() => app.canvas.graph.nodes.map(node => {
   return {name: `${node.id} ${node.title}`, left: node.pos[0], top: node.pos[1] - 30,
           right: node.pos[0] + node.size[0], bottom: node.pos[1] + height};
 })"""
-
-
 DROP = """([name, content, place]) => {
   const bytes = Uint8Array.from(atob(content), character => character.charCodeAt(0));
   const dataTransfer = new DataTransfer();
@@ -40,6 +37,7 @@ DROP = """([name, content, place]) => {
     below.dispatchEvent(new DragEvent(kind, {dataTransfer, bubbles: true, cancelable: true, clientX, clientY}));
 }"""
 VERSION = "async () => (await (await fetch('/system_stats')).json()).system.comfyui_version"
+FOUND = "() => app.nodeOutputs[app.graph.nodes.find(node => node.type === 'StylusCompare').id]"  # what Compare shows
 EMPTY: dict[str, Any] = {"nodes": [], "links": [], "version": 0.4}
 
 
@@ -57,16 +55,8 @@ def comfy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     installs = find_installs()
     if not installs:
         unavailable("no ComfyUI found: set COMFYUI_PATH to its folder")
-    models = tmp_path_factory.mktemp("models")
-    server = ComfyServer(
-        installs[0], tmp_path_factory.mktemp("comfyui"), models, packs={"stylus": PACK}, frontend=request.param
-    )
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(server)
-        except ComfyUnavailable as reason:
-            unavailable(str(reason))
-        yield server
+    base, models = (tmp_path_factory.mktemp(name) for name in ("comfyui", "models"))
+    yield from running(ComfyServer(installs[0], base, models, packs={"stylus": PACK}, frontend=request.param))
 
 
 @pytest.fixture(scope="session")
@@ -163,13 +153,17 @@ class Canvas:
         """Press ComfyUI's own button; returns the file of that prefix in the folder that the run saves."""
         before = set(saves.glob(f"{prefix}*"))
         self.page.locator(RUN).first.click()
+        self.wait_for(lambda: set(saves.glob(f"{prefix}*")) - before)
+        self.page.wait_for_timeout(2000)
+        return (set(saves.glob(f"{prefix}*")) - before).pop()
+
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        """Return when a condition outside the page holds."""
         deadline = time.monotonic() + 300
-        while time.monotonic() < deadline:
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError("no change within 300 s")
             self.page.wait_for_timeout(500)
-            if new := set(saves.glob(f"{prefix}*")) - before:
-                self.page.wait_for_timeout(2000)
-                return new.pop()
-        raise TimeoutError(f"no {prefix} in {saves} after 300 s")
 
     def overlaps(self) -> list[tuple[str, str]]:
         """Pairs of nodes of the graph on the screen that lie on top of each other."""

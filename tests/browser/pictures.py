@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from tests.browser.conftest import EMPTY, Canvas, chromium, template
+from tests.browser.conftest import EMPTY, FOUND, Canvas, chromium, template
 from tests.integration.comfy_server import PACK
 
 HELP = PACK / "web" / "docs" / "pictures"
@@ -68,7 +68,6 @@ FIT = """([kinds, largest, corner, margin]) => {
   app.canvas.setDirty(true, true);
   return [width * scale, height * scale];
 }"""
-FOUND = "() => app.nodeOutputs[app.graph.nodes.find(node => node.type === 'StylusCompare').id]"
 CARD = """([words, {stylus_compare: [{filename, size: [width, height]}], audio}, side]) => {
   const panel = ({title, seconds, plot: [left, top, end, bottom]}) => {
     const share = Math.min(1, seconds / audio[0].seconds), right = left + share * (end - left);

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from textwrap import fill
 
 import pytest
 import soundfile
@@ -13,8 +14,6 @@ from .conftest import EMPTY, Canvas, template
 
 TEMPLATES = sorted((PACK / "workflows").glob("*.json"))
 LANGUAGES = sorted({path.name for path in (PACK / "locales").iterdir()} - {"de"})  # not offered by ComfyUI's settings
-SEARCHES = {"timbre": "Inject Attention Sampler", "unsample": "DDIM Invert", "drums": "Mask from Sound"}
-"""What people look for, and which of the pack's nodes comes first; ComfyUI puts others before it that have the word in their names."""
 ALONE = """kind => {
   app.graph.clear();
   const node = LiteGraph.createNode(kind);
@@ -25,7 +24,12 @@ ALONE = """kind => {
 }"""
 TITLES = """() => Object.fromEntries(Object.entries(LiteGraph.registered_node_types)
   .filter(([name]) => name.startsWith("Stylus")).map(([name, kind]) => [name, kind.title]))"""
-NAMES = "() => LiteGraph.createNode('StylusInjectSampler').inputs.map(input => input.localized_name)"
+SLOTS = "() => app.graph.nodes.find(node => node.subgraph).inputs.map(input => input.localized_name)"
+TOLD = """text => {
+  const node = app.graph.nodes.find(node => node.subgraph);
+  comfyAPI.api.api.dispatchCustomEvent("progress_text", {nodeId: `${node.id}:${node.subgraph.nodes[0].id}`, text});
+  return node.widgets.find(widget => widget.type === "progressText").value;
+}"""
 TRIMMED = """() => app.graph.nodes.filter(node => node.type === 'StylusLoadAudioMel').map(
   node => node.widgets.filter(w => ['start', 'duration'].includes(w.name)).map(w => w.value))"""
 DIALS = ("content", "style", "audio", "alpha", "gamma", "grain", "detail", "partials", "steps")
@@ -132,11 +136,7 @@ def test_an_uploaded_recording_is_chosen(canvas: Canvas, comfy: ComfyServer) -> 
         number = canvas.page.evaluate(f"() => ({LOADER})().id")
         canvas.page.locator(f'[data-node-id="{number}"] input[type=file]').set_input_files(RECORDINGS / "style_b.flac")
     canvas.page.wait_for_function(f"() => ({LOADER})().widgets.find(w => w.name === 'audio').value === 'style_b.flac'")
-    for _ in range(40):  # the classic renderer chooses it before it is there
-        if (uploaded := comfy.input / "style_b.flac").is_file():
-            break
-        canvas.page.wait_for_timeout(500)
-    assert uploaded.is_file()
+    canvas.wait_for((comfy.input / "style_b.flac").is_file)  # the classic renderer chooses it before it is there
 
 
 def test_every_nodes_help_opens_by_its_button_with_a_picture(canvas: Canvas) -> None:
@@ -158,34 +158,45 @@ def test_every_nodes_help_opens_by_its_button_with_a_picture(canvas: Canvas) -> 
     assert canvas.errors == []  # such as a page that was asked for under a name that isn't there
 
 
-def test_a_search_finds_the_node_that_is_meant(canvas: Canvas) -> None:
+@pytest.mark.parametrize(
+    ("words", "node"),
+    [("timbre", "Inject Attention Sampler"), ("unsample", "DDIM Invert"), ("drums", "Mask from Sound")],
+)
+def test_a_search_finds_the_node_that_is_meant(canvas: Canvas, words: str, node: str) -> None:
     canvas.skip_where_missing("list of what a search finds that a test could read")
     canvas.open(EMPTY)
-    first = {}
-    for words in SEARCHES:
-        found = canvas.search(words)
-        first[words] = next((name for name, source, *_ in found if source == "stylus"), None)
-        for _ in range(2):
-            canvas.page.keyboard.press("Escape")
-            canvas.page.wait_for_timeout(300)
-    assert first == SEARCHES
+    assert next(name for name, source, *_ in canvas.search(words) if source == "stylus") == node
+    canvas.page.keyboard.press("Escape")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_language_shows_its_words(canvas: Canvas, language: str) -> None:
-    words = json.loads((PACK / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))
+    words, own, english = (
+        json.loads((PACK / "locales" / name).read_text(encoding="utf-8"))
+        for name in (f"{language}/nodeDefs.json", f"{language}/main.json", "en/main.json")
+    )
     canvas.set("Comfy.Locale", language)
     try:
         canvas.page.reload()
         canvas.ready()
         shown = canvas.page.evaluate(TITLES)
-        canvas.open(template("2 Step by step"))
-        canvas.shot(f"step_by_step-{language}")
-        inputs = words["StylusInjectSampler"]["inputs"]
-        assert {inputs[name]["name"] for name in ("model", "style", "mask")} <= set(canvas.page.evaluate(NAMES))
-        said = json.loads((PACK / "locales" / language / "main.json").read_text(encoding="utf-8"))["stylus"]
-        assert canvas.page.locator(".stylus-compare .hint").first.inner_text() == said["run"]
-        assert canvas.page.locator(".stylus-trim").first.get_attribute("title") == said["trim"]
+        canvas.open(template("1 Quick start"))
+        names = own["stylusNames"]
+        assert canvas.page.evaluate(SLOTS)[:4] == [
+            names[slot] for slot in ("content", "style", "model", "conditioning")
+        ]
+        assert canvas.page.locator(".stylus-compare .hint").first.inner_text() == own["stylus"]["run"]
+        assert canvas.page.locator(".stylus-trim").first.get_attribute("title") == own["stylus"]["trim"]
+        values = {"seconds": "0.3", "shortest": "2", "count": "4", "done": "3", "steps": "8", "left": "2 s"}
+        warning, *status = ("short_style", "analysing", "step")
+        said = [
+            f"\N{WARNING SIGN} {english['stylusMessages'][warning]}",
+            *(english["stylusMessages"][key] for key in status),
+        ]
+        told = [own["stylusMessages"][key].format(**values) for key in (warning, *status)]
+        text = "\n".join(fill(line.format(**values), 34) for line in said)
+        assert canvas.page.evaluate(TOLD, text).split() == f"\N{WARNING SIGN} {' '.join(told)}".split()
+        canvas.shot(f"quick_start-{language}")
         assert shown == {name: node["display_name"] for name, node in words.items()}
     finally:
         canvas.set("Comfy.Locale", "en")

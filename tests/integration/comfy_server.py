@@ -13,8 +13,8 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -79,6 +79,16 @@ def unavailable(reason: str) -> NoReturn:
     if os.environ.get("STYLUS_REQUIRE_COMFYUI") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def running(server: ComfyServer) -> Iterator[ComfyServer]:
+    """For a fixture: the server while it runs. Skips where this interpreter can't run it."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(server)
+        except ComfyUnavailable as reason:
+            unavailable(str(reason))
+        yield server
 
 
 @dataclass

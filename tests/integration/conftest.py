@@ -2,12 +2,11 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from .comfy_server import ComfyInstall, ComfyServer, ComfyUnavailable, find_installs, unavailable
+from .comfy_server import ComfyInstall, ComfyServer, find_installs, running, unavailable
 
 INSTALLS = find_installs()
 
@@ -31,10 +30,4 @@ def comfy(
     install: ComfyInstall, models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ComfyServer]:
     """A running server of that ComfyUI, with this pack in it."""
-    server = ComfyServer(install, tmp_path_factory.mktemp("comfyui"), models["sd15-small"].parents[1])
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(server)
-        except ComfyUnavailable as reason:
-            unavailable(str(reason))
-        yield server
+    yield from running(ComfyServer(install, tmp_path_factory.mktemp("comfyui"), models["sd15-small"].parents[1]))

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LOCALES = ROOT / "locales"
 LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
+SOURCES = [*(ROOT / "nodes").rglob("*.py"), *(ROOT / "stylus_ops").rglob("*.py"), ROOT / "__init__.py"]
 NODE_IDS = {
     name
     for path in (ROOT / "nodes").glob("*.py")
@@ -41,22 +42,37 @@ def test_no_word_is_missing_or_left_over_and_names_tell_nodes_apart(language: st
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.parametrize("table", ["stylus", "stylusNames", "stylusMessages"])
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_scripts_have_all_their_words(language: str) -> None:
+def test_the_scripts_have_all_their_words(language: str, table: str) -> None:
     own, english = (
-        json.loads((LOCALES / name / "main.json").read_text(encoding="utf-8"))["stylus"] for name in (language, "en")
+        json.loads((LOCALES / name / "main.json").read_text(encoding="utf-8"))[table] for name in (language, "en")
     )
-    scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "web" / "js").glob("*.js"))
-    said = set(re.findall(r'say\("(\w+)"', scripts)) | {"play", "pause", "loading"}  # those three by the player's state
-    assert own.keys() == english.keys() == said
+    assert own.keys() == english.keys()
+    if table == "stylus":
+        scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "web" / "js").glob("*.js"))
+        by_state = {"play", "pause", "loading"}
+        assert own.keys() == set(re.findall(r'say\("(\w+)"', scripts)) | by_state
     for key, text in own.items():
         assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", english[key]))
-        assert language in ("en", "fr") or text != english[key]
+        assert table == "stylusNames" or language in ("en", "fr") or text != english[key]
+
+
+def test_what_is_translated_is_what_nodes_and_blueprint_say() -> None:
+    english = json.loads((LOCALES / "en" / "main.json").read_text(encoding="utf-8"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    said = re.sub(r'"\s+f?"', "", sources)  # parts of one text
+    for text in english["stylusMessages"].values():
+        for part in re.split(r"^the (?:recording|style)|\{\w+\}| 1 window$| windows$", text):
+            assert part in said
+    blueprint = json.loads((ROOT / "subgraphs" / "Stylus.json").read_text(encoding="utf-8"))
+    (subgraph,) = blueprint["definitions"]["subgraphs"]
+    assert subgraph["description"] == english["stylus"]["blueprint"]
+    assert english["stylusNames"].keys() >= {slot["name"] for slot in subgraph["outputs"]}
 
 
 def test_names_and_messages_can_be_printed_on_a_windows_console() -> None:
-    sources = [*(ROOT / "nodes").rglob("*.py"), *(ROOT / "stylus_ops").rglob("*.py"), ROOT / "__init__.py"]
-    for text in [*leaves(words("en")).values(), *(path.read_text(encoding="utf-8") for path in sources)]:
+    for text in [*leaves(words("en")).values(), *(path.read_text(encoding="utf-8") for path in SOURCES)]:
         text.encode("cp1252")
 
 

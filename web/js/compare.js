@@ -1,6 +1,7 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
-import { addElement, after, element, say } from "./page.js";
+import { addElement, after, clock, element } from "./page.js";
+import { say, translate } from "./words.js";
 
 // The player of Compare: every clip runs at once from one clock, and switching only turns another one up. What a run
 // found comes as `stylus_compare`, the figure's file, and `audio`: for each clip its file, its gain and its place in the figure.
@@ -8,6 +9,7 @@ import { addElement, after, element, say } from "./page.js";
 const FADE = 0.008; // seconds; a switch without a click
 const NARROW = 380; // pixels of width: less is a node as ComfyUI places it, more somebody chose
 const MARGIN = 20; // pixels that the classic renderer leaves beside a widget
+const [TICKS, TITLE, ABOVE] = [44, 56, 8]; // pixels of the figure: a plot's labels below it, its title above it and the gap between
 
 const ICONS = { play: "\u25ba", pause: "\u275a\u275a", loading: "\u2026" };
 
@@ -19,8 +21,9 @@ const STYLE = `
 .stylus-compare button[aria-pressed="true"] { background: #b5367a; border-color: #b5367a; color: #fff; }
 .stylus-compare :focus-visible { outline: 2px solid #fec287; }
 .stylus-compare .clock { margin-left: auto; color: var(--descrip-text, #999); font-variant-numeric: tabular-nums; }
-.stylus-compare .figure { position: relative; width: 100%; flex: none; cursor: crosshair; touch-action: none; }
+.stylus-compare .figure { position: relative; width: 100%; flex: none; cursor: crosshair; touch-action: none; container-type: inline-size; }
 .stylus-compare .figure img { display: block; width: 100%; height: auto; border-radius: 4px; user-select: none; pointer-events: none; }
+.stylus-compare .title { position: absolute; display: flex; align-items: end; background: #fff; color: #000; font-size: 2.8cqw; line-height: 1.3; }
 .stylus-compare .playhead { position: absolute; outline: 1px solid #fff; box-shadow: 0 0 4px 1px #000; pointer-events: none; }
 .stylus-compare .heard { position: absolute; box-sizing: border-box; border: 2px solid #b5367a; pointer-events: none; }
 .stylus-compare .hint { padding: 14px; text-align: center; color: var(--descrip-text, #999); }
@@ -51,7 +54,7 @@ class Player {
     const button = (className, textContent, title, onclick) => element("button", { className, type: "button", textContent, title, onclick });
     this.play = button("play", "", say("keys"), () => (this.playing ? this.pause() : this.start()));
     this.buttons = this.tracks.map(({ name, title }, index) =>
-      button("track", name, `${title}\n${say("hear", { number: index + 1 })}`, () => this.hear(index)),
+      button("track", translate(name), `${translate(title)}\n${say("hear", { number: index + 1 })}`, () => this.hear(index)),
     );
     this.loop = button("loop", say("loop"), say("again"), () => (this.loop.ariaPressed = String(this.loop.ariaPressed !== "true")));
     this.loop.ariaPressed = "false";
@@ -63,12 +66,30 @@ class Player {
     const image = element("img", { src: fileUrl(figure.filename), alt: say("figure"), draggable: false, style });
     this.outline = element("div", { className: "heard" });
     this.playhead = element("div", { className: "playhead" });
-    this.figure = element("div", { className: "figure" }, image, this.outline, this.playhead);
+    this.figure = element("div", { className: "figure" }, image, ...this.titles(), this.outline, this.playhead);
     this.figure.onpointerdown = (event) => this.seek(event, true);
     this.figure.onpointermove = (event) => event.buttons === 1 && this.seek(event, false);
     this.element.append(bar, this.figure);
     this.draw();
     this.onResize();
+  }
+
+  /** The figure's titles in another language than its English, over those that are drawn. */
+  titles() {
+    if (translate("content") === "content") return [];
+    return this.tracks.map(({ title, seconds, plot: [left, top, right] }, index) => {
+      const cut = seconds > 1.01 * this.seconds ? ` ${say("first", { seconds: clock(this.seconds), whole: clock(seconds) })}` : "";
+      const cover = element("div", { className: "title", textContent: translate(title) + cut });
+      this.place(cover, [left, index ? this.tracks[index - 1].plot[3] + TICKS : top - TITLE, right, top - ABOVE]);
+      return cover;
+    });
+  }
+
+  /** Lay a part over a box of the figure's pixels. */
+  place(part, [left, top, right, bottom]) {
+    const [width, height] = this.size;
+    const inset = [top / height, 1 - right / width, 1 - bottom / height, left / width];
+    part.style.inset = inset.map((share) => `${100 * share}%`).join(" ");
   }
 
   get seconds() {
@@ -180,15 +201,10 @@ class Player {
   }
 
   draw() {
-    const [width, height] = this.size;
-    const place = (part, [left, top, right, bottom]) => {
-      const inset = [top / height, 1 - right / width, 1 - bottom / height, left / width];
-      part.style.inset = inset.map((share) => `${100 * share}%`).join(" ");
-    };
     const [left, top, right] = this.tracks[0].plot;
     const now = left + ((right - left) * Math.min(this.now, this.seconds)) / this.seconds;
-    place(this.playhead, [now, top, now, this.tracks.at(-1).plot[3]]);
-    place(this.outline, this.tracks[this.heard].plot);
+    this.place(this.playhead, [now, top, now, this.tracks.at(-1).plot[3]]);
+    this.place(this.outline, this.tracks[this.heard].plot);
     for (const [index, button] of this.buttons.entries()) button.ariaPressed = String(index === this.heard);
     const { name, filename } = this.tracks[this.heard];
     Object.assign(this.save, { href: fileUrl(filename), download: `${name}.${filename.split(".").pop()}` });
@@ -203,9 +219,7 @@ class Player {
   }
 }
 
-function fileUrl(name) {
-  return api.apiURL(`/view?filename=${encodeURIComponent(name)}&type=temp`);
-}
+const fileUrl = (name) => api.apiURL(`/view?filename=${encodeURIComponent(name)}&type=temp`);
 
 app.registerExtension({
   name: "stylusmusicstyletransfer.compare",

@@ -1,16 +1,4 @@
-import { api } from "../../../scripts/api.js";
-import { app } from "../../../scripts/app.js";
-
-// What the pack's scripts share.
-
-const languages = await api.fetchApi("/i18n").then((response) => response.json());
-
-/** Words in the language in which ComfyUI is shown: `stylus` in locales/*\/main.json, where `values` stand for {name}. */
-export function say(key, values = {}) {
-  const language = app.ui.settings.getSettingValue("Comfy.Locale");
-  const words = languages[language]?.stylus?.[key] ?? languages.en?.stylus?.[key] ?? key; // a server started before an update lacks them
-  return words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-}
+// What the pack's scripts do to the page and to ComfyUI's objects.
 
 export function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -33,3 +21,7 @@ export function addElement(node, name, element, height) {
   const options = { serialize: false, hideOnZoom: false, getMinHeight: height, getMaxHeight: height };
   node.addDOMWidget(name, `stylus_${name}`, element, options).serialize = false;
 }
+
+/** Seconds in words: 5.10 s, or 2:05.0 from a minute on. */
+export const clock = (seconds) =>
+  seconds < 60 ? `${seconds.toFixed(2)} s` : `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;

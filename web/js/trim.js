@@ -1,6 +1,7 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
-import { addElement, after, element, say } from "./page.js";
+import { addElement, after, clock, element } from "./page.js";
+import { say } from "./words.js";
 
 // The strip under the player of Load Audio to Mel: the recording's level over time, and two handles that write `start`
 // and `duration`. A handle at the recording's end writes duration 0, which reads to the end whatever the recording.
@@ -11,8 +12,6 @@ const GRIP = 10; // pixels on either side of a handle
 const STEP = 0.01; // seconds
 const SHORTEST = 0.05; // seconds that stay between the handles
 const LEVEL_POWER = 0.5; // makes what is quiet visible
-
-const words = (seconds) => (seconds < 60 ? `${seconds.toFixed(2)} s` : `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`);
 
 class Strip {
   /** @param widgets the node's `start` and `duration` */
@@ -155,7 +154,7 @@ class Strip {
       pen.fillRect(Math.min(Math.max(x - 3, 0), width - 6), height / 2 - 8, 6, 16);
     }
     const times = { start: this.start, end: this.end, length: this.end - this.start, whole: this.seconds };
-    const label = say("part", Object.fromEntries(Object.entries(times).map(([name, seconds]) => [name, words(seconds)])));
+    const label = say("part", Object.fromEntries(Object.entries(times).map(([name, seconds]) => [name, clock(seconds)])));
     pen.fillStyle = "#ddd";
     pen.fillText(label, 6, 12, width - 12);
   }
