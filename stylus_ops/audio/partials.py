@@ -39,7 +39,7 @@ FIRST_ROUNDS = 10  # after which a pitch is left to the loudest of its neighbour
 DAMPING = 0.25  # exponent of an instrument's updates, which envelope and factors share
 SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few notes rather than many
 BREATH = 0.25  # of the style's noise that comes with its notes
-TONAL = (0.5, 0.8)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
+TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
 CHANGED = (
     2.0,
     4.0,
