@@ -70,9 +70,9 @@ def recording_panel(title: str, waveform: Tensor, sample_rate: int) -> Panel:
     return Panel(title, mel_amplitudes(waveform[None], params)[0], params)
 
 
-def write_figure(path: Path, panels: Sequence[Panel], title: str = "", overwrite: bool = True) -> None:
+def write_figure(path: Path, panels: Sequence[Panel], overwrite: bool = True) -> None:
     """Draw the panels into a file; see `draw` and, for `overwrite`, `write_atomically`."""
-    write_atomically(path, draw(panels, title).image.save, overwrite)
+    write_atomically(path, draw(panels).image.save, overwrite)
 
 
 def draw(panels: Sequence[Panel], title: str = "") -> Figure:

@@ -106,17 +106,15 @@ def k_weighting(sample_rate: int, size: int) -> Tensor:
     cosine, alpha = _angle(1500.0, 1 / math.sqrt(2), sample_rate)
     root = 2 * math.sqrt(shelf) * alpha
     up, down = shelf + 1 + (shelf - 1) * cosine, shelf + 1 - (shelf - 1) * cosine
-    stages = [
-        (
-            (shelf * (up + root), -2 * shelf * (shelf - 1 + (shelf + 1) * cosine), shelf * (up - root)),
-            (down + root, 2 * (shelf - 1 - (shelf + 1) * cosine), down - root),
-        )
-    ]
+    high_shelf = (
+        (shelf * (up + root), -2 * shelf * (shelf - 1 + (shelf + 1) * cosine), shelf * (up - root)),
+        (down + root, 2 * (shelf - 1 - (shelf + 1) * cosine), down - root),
+    )
     cosine, alpha = _angle(38.0, 0.5, sample_rate)
     half = (1 + cosine) / 2
-    stages.append(((half, -2 * half, half), (1 + alpha, -2 * cosine, 1 - alpha)))
+    high_pass = (half, -2 * half, half), (1 + alpha, -2 * cosine, 1 - alpha)
     response = torch.ones(size // 2 + 1, dtype=torch.complex128)
-    for stage in stages:
+    for stage in (high_shelf, high_pass):
         numerator, denominator = (torch.fft.rfft(torch.tensor(c, dtype=torch.float64), size) for c in stage)
         response *= numerator / denominator
     return response

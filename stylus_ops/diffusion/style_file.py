@@ -45,7 +45,7 @@ def write_style(path: Path, style: Style, recording: str, weights: Plain, condit
     clips = []
     for number, (clip, share) in enumerate(zip(*style, strict=True)):
         for name in ("sigmas", "trajectory", "noise"):
-            tensors[f"{number}.{name}"] = getattr(clip, name).detach().to("cpu").contiguous().clone()
+            _pack(getattr(clip, name), f"{number}.{name}", tensors)
         clips.append(
             {
                 "share": share,

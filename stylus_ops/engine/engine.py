@@ -42,7 +42,11 @@ class Engine:
 
     def __init__(self, name: str, model: LoadedModel, device: torch.device, dtype: torch.dtype, mixed: bool = False):
         self.name, self.model, self.device, self.dtype, self.mixed = name, model, device, dtype, mixed
-        self.attention = decoder_attention(model.unet)
+        self.attention: dict[Site, Attention] = {
+            (number, index): layer.attn1
+            for number, _, transformer in _decoder_transformers(model.unet)
+            for index, layer in enumerate(transformer.transformer_blocks)
+        }
         self.decoder = decoder_of(model.unet)
         self.device_of_sound = device_of_sound(device)
         """Where images are given to `encode` without a copy, and where `decode` gives them."""
@@ -174,15 +178,6 @@ class HookedSelfAttention:
         query, source = self.hook.tokens(self.site, hidden_states)
         output = self.hook.attend(self.site, attn.to_q(query), attn.to_k(source), attn.to_v(source), attend)
         return attn.to_out[1](attn.to_out[0](output))
-
-
-def decoder_attention(unet: UNet2DConditionModel) -> dict[Site, Attention]:
-    """The self-attention layers of the decoder by site."""
-    return {
-        (number, index): layer.attn1
-        for number, _, transformer in _decoder_transformers(unet)
-        for index, layer in enumerate(transformer.transformer_blocks)
-    }
 
 
 def decoder_of(unet: UNet2DConditionModel) -> Decoder:
