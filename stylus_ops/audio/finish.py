@@ -46,10 +46,7 @@ def finish(
 
 
 def balanced(waveform: Waveform, content: Waveform) -> Waveform:
-    """The waveform with no channel more than 1 dB off the level beside the others that it has in the content.
-
-    Shape: both `[C, T]` -> `[C, T]`
-    """
+    """The waveform `[C, T]` with no channel more than 1 dB off the level beside the others that it has in the content."""
 
     def power(sound: Waveform) -> Tensor:
         channels = sum(

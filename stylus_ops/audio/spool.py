@@ -60,7 +60,6 @@ class Spool:
         return self.channels, self.samples
 
     def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
-        """All channels of some samples: `spool[:, first:last]`, `[C, n]`."""
         first, last = bounds(index[1], self.samples)
         interleaved = np.empty((last - first, self.channels), np.float32)
         if interleaved.size:

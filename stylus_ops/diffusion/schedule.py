@@ -21,7 +21,6 @@ def ddim_sigmas(sigma_table: Tensor, steps: int) -> Tensor:
 
     Args:
         sigma_table: [1000], the model's sigma at each training timestep.
-        steps: number of nodes N.
 
     Raises:
         ValueError: `steps` is not 2 to 999.

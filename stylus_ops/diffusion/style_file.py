@@ -102,11 +102,7 @@ def read_style(path: Path, weights: Plain = lambda value: value) -> tuple[Style,
 
 
 def steps_of(path: Path) -> int:
-    """How many noise levels a saved style was captured at, from the head of its file alone.
-
-    Raises:
-        ValueError: it can't be read.
-    """
+    """How many noise levels a saved style was captured at, from the head of its file. Raises ValueError if it can't be read."""
     try:
         with safe_open(path, "pt") as file:
             return file.get_slice("0.sigmas").get_shape()[0]

@@ -210,11 +210,7 @@ def multiplies_bfloat16() -> bool:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is CUDA, else Apple's MPS, else the CPU.
-
-    Raises:
-        ValueError: there is no such device on this machine.
-    """
+    """The device called `name`; "auto" is CUDA, else Apple's MPS, else the CPU. Raises ValueError if it is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -52,10 +52,7 @@ def find(name: str) -> tuple[str, Path]:
 
 def fingerprint(name: str) -> dict[str, Any] | None:
     """The files that the model is read from, by name: sizes in bytes and times of change in ns; None if the model is not
-    downloaded yet.
-
-    Raises:
-        ValueError: `name` is no model, as `find` says.
+    downloaded yet. Raises as `find`.
     """
     kind, path = find(name)
     if kind == "hub":
