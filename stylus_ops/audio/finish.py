@@ -27,8 +27,6 @@ def finish(
 
     Returns:
         `[C, T]`; the content itself at mix 0, turned down where it is above the ceiling.
-
-    An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """
     if decoding.mix == 0:
         return content if ceiling is None else limit_true_peak(content, sample_rate, ceiling)

@@ -80,12 +80,9 @@ class Injection:
 
         Raises ValueError if the layer sees another number of tokens than was recorded.
         """
-        # Query preservation (Stylus Eq. 1) mixes queries: q~ = gamma q_content + (1 - gamma) q. The projection W is linear
-        # without bias, so with h the hidden states
-        #     gamma W h_content + (1 - gamma) W h  =  W (gamma h_content + (1 - gamma) h)
-        # and the mix may as well be made before it. The bank then keeps h alone, a third of q, k and v.
-        # W acts on every token by itself, so the tokens of all sources may be projected as one row: once, however many
-        # windows of the sample share a style. `attend` cuts the row up again.
+        # Query preservation (Stylus Eq. 1) is q~ = gamma W h_content + (1 - gamma) W h = W (gamma h_content + (1 - gamma) h).
+        # The projection W acts on every token by itself, so the tokens of all sources may be projected as one row: once,
+        # however many windows of the sample share a style. `attend` cuts the row up again.
         query, packed = hidden, []
         if self.content:
             content = self.content[site]

@@ -69,7 +69,9 @@ class Engine:
         if dtype not in ("auto", *DTYPES):
             raise ValueError(f"dtype is {dtype!r}: choose auto, {', '.join(DTYPES)}")
         precision = DTYPES.get(dtype, torch.float16 if chosen.type == "cuda" else torch.float32)
-        mixed = dtype == "auto" and chosen.type == "cpu" and multiplies_bfloat16()
+        # What tells that a CPU multiplies bfloat16 in hardware: PyTorch from 2.6 on, on x86.
+        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        mixed = dtype == "auto" and chosen.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in checks)
         return cls(name, load_model(name, chosen, precision), chosen, precision, mixed)
 
     def describe(self) -> dict[str, str]:
@@ -201,12 +203,6 @@ def _decoder_transformers(unet: UNet2DConditionModel) -> Iterator[tuple[int, int
         for offset, transformer in enumerate(getattr(block, "attentions", ())):
             yield number + offset, level, transformer
         number += len(block.resnets)
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware, as far as PyTorch can tell (from 2.6 on, on x86)."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, check, bool)() for check in checks)
 
 
 def choose_device(name: str) -> torch.device:
