@@ -288,10 +288,7 @@ class Tone(Group):
         unit="octaves",
     )
     tone_db: float = decibels(
-        18.0,
-        "The most that this equaliser amplifies or attenuates a frequency.",
-        advanced=True,
-        high=60.0,
+        18.0, "The most that this equaliser amplifies or attenuates a frequency.", advanced=True, high=60.0
     )
 
 
@@ -325,10 +322,7 @@ class Decoding(Group):
         high=256,
     )
     gain_db: float = decibels(
-        24.0,
-        "For gain: the most that a frequency is amplified or attenuated.",
-        advanced=True,
-        high=120.0,
+        24.0, "For gain: the most that a frequency is amplified or attenuated.", advanced=True, high=120.0
     )
     above_band_db: float = decibels(
         0.0,

@@ -27,11 +27,7 @@ _unfinished: set[Path] = set()
 
 
 def check_writable(name: str, path: Path, suffixes: tuple[str, ...]) -> None:
-    """Find out before a long run whether `path` can be written after it.
-
-    Args:
-        name: what the file is called in the message.
-        suffixes: the allowed endings.
+    """Find out before a long run whether `path`, which messages call `name`, can be written after it.
 
     Raises:
         ValueError: wrong ending, a name that the file system can't hold, a folder, or in a folder that does not exist or
@@ -71,11 +67,7 @@ def check_name(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for results, if need be with those above it, and find out whether files can be made in it.
-
-    Raises:
-        ValueError: it can't be made or written to.
-    """
+    """Make a folder for results, if need be with those above it. Raises ValueError if no files can be made in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with temporary(folder / "result"):
@@ -86,11 +78,7 @@ def make_folder(folder: Path) -> None:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], overwrite: bool = True) -> None:
-    """Let `write` fill a temporary file beside `path`, of the same ending, then give it that name.
-
-    Raises:
-        FileExistsError: as `place`.
-    """
+    """Let `write` fill a temporary file beside `path`, of the same ending, then `place` it there."""
     with temporary(path) as file:
         write(file)
         place(file, path, overwrite)

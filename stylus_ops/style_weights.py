@@ -6,11 +6,7 @@ from collections.abc import Sequence
 
 
 def parse_weights(text: str) -> list[float]:
-    """Numbers between commas, semicolons or spaces.
-
-    Raises:
-        ValueError: something in it is no number.
-    """
+    """Numbers between commas, semicolons or spaces. Raises ValueError if something in it is no number."""
     try:
         return [float(word) for word in text.replace(",", " ").replace(";", " ").split()]
     except ValueError:

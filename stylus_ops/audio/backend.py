@@ -6,7 +6,6 @@ A CPU-only or ROCm torch, or a torchaudio built for another torch, raises on imp
 from __future__ import annotations
 
 import math
-import sys
 from typing import Any
 
 import numpy as np
@@ -27,14 +26,6 @@ KAISER_BEST: dict[str, Any] = {
 }
 # torchaudio's kernel has one row per output phase: between rates without a common factor it would fill the memory.
 LARGEST_RATIO = 4096
-
-
-def hide_broken_torchaudio() -> None:
-    """A torchaudio that can't load counts as not installed from here on, for every import in this process.
-
-    transformers imports whatever torchaudio it finds; a broken one would take diffusers down with it.
-    """
-    sys.modules.setdefault("torchaudio", None)  # type: ignore[arg-type]
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:

@@ -43,11 +43,7 @@ class Sources(NamedTuple):
 
     @classmethod
     def of(cls, styles: Sequence[Reference], channels: int, params: SpectrogramParams, decoding: Decoding) -> Sources:
-        """As far as the dials ask for it.
-
-        Args:
-            channels: of the content.
-        """
+        """As far as the dials ask for it, for a content of so many channels."""
         return cls(
             Residual.of(styles, channels, params) if decoding.grain > 0 else None,
             Partials.of(styles, params) if decoding.partials > 0 else None,
@@ -168,16 +164,13 @@ def magnitude_change(
 
     Shape: waveform `[C, T]` at the mel's sample rate, mel `[n_mels, frames]` -> `[C, T]`
     """
-    # Let X[c, k] be a frame's spectrum in channel c and bin k, r[k] = sqrt(mean_c |X[c, k]|^2) its magnitude over the
-    # channels, F the filters and m the mel that is asked for. The magnitudes that have this mel are those w >= 0 with
-    # w F = m. F has far fewer bands than bins, so there are many; `MelScale.nearest` takes those nearest to a start s:
+    # Let X[c, k] be a frame's spectrum in channel c and bin k, r[k] = sqrt(mean_c |X[c, k]|^2), F the filters and m the mel
+    # that is asked for. Of the magnitudes w >= 0 with w F = m, `MelScale.nearest` takes those nearest to a start s:
     #     w = relu(s + (m - s F) pinv(F))
-    # which has the mel m wherever relu cuts nothing. With s = 0 that is the smallest, relu(m pinv(F)). For
-    # "phase" s = r (g I), the content under the bounded gain g = m / (r F) of each band, which I interpolates between the mel
-    # centres: where m = r F, g is 1 and s = w = r, and nothing changes.
-    # One factor w / r for all channels gives them the root mean square w and keeps phases and proportions. Bins that no
-    # filter covers have the factor 1. The STFT is linear, so what is added to the sound is its inverse of
-    # X w / r - X = X (w / r - 1): a zero change adds zero samples, not a rounded copy of the waveform.
+    # which has the mel m wherever relu cuts nothing. The smallest have s = 0. For "phase" s = r (g I), the content under the
+    # bounded gain g = m / (r F) of each band, which I interpolates between the mel centres: where m = r F, g is 1 and s = w = r.
+    # All channels have the factor w / r, which is 1 in bins that no filter covers. The STFT is linear, so what is added to the
+    # sound is its inverse of X w / r - X = X (w / r - 1): a zero change adds zero samples, not a rounded copy of the waveform.
     params, method, first_frame = spectrogram.params, decoding.decode, spectrogram.first_frame
     scale, target = mel_scale(params, mel.device), torch.empty_like(mel)
     iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)

@@ -25,12 +25,7 @@ def follow_dynamics(waveform: Waveform, content: Waveform, sample_rate: int, clo
     by anything at 0, where the waveform itself is returned, by a factor of two at 0.5, by nothing at 1. The gain amplifies by
     no more than 12 dB, and not at all where the content is 60 dB below its loudest.
 
-    Args:
-        waveform, content: `[C, T]`, of one length, at `sample_rate` Hz.
-        closeness: 0 to 1.
-
-    Returns:
-        `[C, T]`
+    Shape: both `[C, T]`, of one length -> `[C, T]`
     """
     if closeness == 0:
         return waveform

@@ -60,8 +60,7 @@ class Figure(NamedTuple):
 def recording_panel(title: str, waveform: Tensor, sample_rate: int) -> Panel:
     """A recording's mel spectrogram, of about as many frames as the plot has columns, and of bands as it has rows.
 
-    Args:
-        waveform: [C, T] at `sample_rate` Hz.
+    Shape: waveform [C, T] -> mel [256, frames]
     """
     params = replace(PRESETS["sd-512"], n_mels=256, padding=2)
     waveform = resample(waveform.float().cpu(), sample_rate, params.sample_rate)
@@ -70,9 +69,9 @@ def recording_panel(title: str, waveform: Tensor, sample_rate: int) -> Panel:
     return Panel(title, mel_amplitudes(waveform[None], params)[0], params)
 
 
-def write_figure(path: Path, panels: Sequence[Panel], title: str = "", overwrite: bool = True) -> None:
+def write_figure(path: Path, panels: Sequence[Panel], overwrite: bool = True) -> None:
     """Draw the panels into a file; see `draw` and, for `overwrite`, `write_atomically`."""
-    write_atomically(path, draw(panels, title).image.save, overwrite)
+    write_atomically(path, draw(panels).image.save, overwrite)
 
 
 def draw(panels: Sequence[Panel], title: str = "") -> Figure:

@@ -27,8 +27,6 @@ def finish(
 
     Returns:
         `[C, T]`; the content itself at mix 0, turned down where it is above the ceiling.
-
-    An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """
     if decoding.mix == 0:
         return content if ceiling is None else limit_true_peak(content, sample_rate, ceiling)
@@ -46,10 +44,7 @@ def finish(
 
 
 def balanced(waveform: Waveform, content: Waveform) -> Waveform:
-    """The waveform with no channel more than 1 dB off the level beside the others that it has in the content.
-
-    Shape: both `[C, T]` -> `[C, T]`
-    """
+    """The waveform `[C, T]` with no channel more than 1 dB off the level beside the others that it has in the content."""
 
     def power(sound: Waveform) -> Tensor:
         channels = sum(

@@ -37,10 +37,7 @@ def check_level(waveform: Tensor, name: str) -> None:
 
 
 def loudness_gain(waveform: Waveform, target: Waveform, sample_rate: int) -> float:
-    """The factor that gives `waveform` the `loudness` of `target`; 1 where either is silent.
-
-    Shape: both `[C, T]`.
-    """
+    """The factor that gives `waveform` the `loudness` of `target`, both `[C, T]`; 1 where either is silent."""
     decibels = loudness(target, sample_rate) - loudness(waveform, sample_rate)
     return 10 ** (decibels / 20) if np.isfinite(decibels) else 1.0
 
@@ -59,11 +56,8 @@ def loudness(waveform: Waveform, sample_rate: int) -> float:
 def integrated_loudness(waveform: Waveform, sample_rate: int, at_once: int = FILTERED_AT_ONCE) -> float:
     """LUFS of `[C, T]`, 1 to 5 channels of at least 0.4 s; minus infinity below the absolute gate of -70 LUFS.
 
-    These are pyloudnorm's readings (`tests/unit/audio/test_loudness.py`). It filters the whole clip at once, in float64: 2.5 GB
-    for an hour of stereo; and it imports scipy.signal, which takes a second.
-
-    Args:
-        at_once: samples that are filtered together.
+    These are pyloudnorm's readings (`tests/unit/audio/test_loudness.py`). It filters the whole clip at once instead of `at_once`
+    samples, in float64: 2.5 GB for an hour of stereo; and it imports scipy.signal, which takes a second.
     """
     channels, samples = waveform.shape
     numbers = np.arange(round((samples / sample_rate - GATING_BLOCK) / (GATING_BLOCK * STEP)) + 1)
@@ -106,17 +100,15 @@ def k_weighting(sample_rate: int, size: int) -> Tensor:
     cosine, alpha = _angle(1500.0, 1 / math.sqrt(2), sample_rate)
     root = 2 * math.sqrt(shelf) * alpha
     up, down = shelf + 1 + (shelf - 1) * cosine, shelf + 1 - (shelf - 1) * cosine
-    stages = [
-        (
-            (shelf * (up + root), -2 * shelf * (shelf - 1 + (shelf + 1) * cosine), shelf * (up - root)),
-            (down + root, 2 * (shelf - 1 - (shelf + 1) * cosine), down - root),
-        )
-    ]
+    high_shelf = (
+        (shelf * (up + root), -2 * shelf * (shelf - 1 + (shelf + 1) * cosine), shelf * (up - root)),
+        (down + root, 2 * (shelf - 1 - (shelf + 1) * cosine), down - root),
+    )
     cosine, alpha = _angle(38.0, 0.5, sample_rate)
     half = (1 + cosine) / 2
-    stages.append(((half, -2 * half, half), (1 + alpha, -2 * cosine, 1 - alpha)))
+    high_pass = (half, -2 * half, half), (1 + alpha, -2 * cosine, 1 - alpha)
     response = torch.ones(size // 2 + 1, dtype=torch.complex128)
-    for stage in stages:
+    for stage in (high_shelf, high_pass):
         numerator, denominator = (torch.fft.rfft(torch.tensor(c, dtype=torch.float64), size) for c in stage)
         response *= numerator / denominator
     return response
@@ -133,10 +125,7 @@ def _lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def true_peak(waveform: Waveform, sample_rate: int) -> float:
-    """The largest magnitude between the samples too, oversampled to at least 176.4 kHz (BS.1770-4, annex 2).
-
-    Shape: `[C, T]`.
-    """
+    """The largest magnitude of `[C, T]`, between the samples too: oversampled to at least 176.4 kHz (BS.1770-4, annex 2)."""
     return float(true_peaks(waveform, sample_rate)[0].max())
 
 
@@ -174,11 +163,7 @@ def limit_true_peak(waveform: Waveform, sample_rate: int, ceiling: float) -> Wav
 
 
 def equal_loudness_gains(clips: Sequence[tuple[Tensor, int]]) -> list[float]:
-    """Factors, none above 1, that give all clips the loudness of the quietest; 1 for a silent one.
-
-    Args:
-        clips: waveforms `[C, T]` with their sample rates.
-    """
+    """Factors, none above 1, that give all clips `[C, T]`, with their rates, the loudness of the quietest; 1 for a silent one."""
     levels = [loudness(waveform, sample_rate) for waveform, sample_rate in clips]
     heard = [level for level in levels if np.isfinite(level)]
     return [10 ** ((min(heard) - level) / 20) if np.isfinite(level) else 1.0 for level in levels]

@@ -53,11 +53,7 @@ def sound_mask(spectrogram: Spectrogram, shape: SoundMask, sound: tuple[Tensor, 
 
 
 def read_image(path: Path) -> Tensor:
-    """An image file as brightness `[H, W]` in 0 (black) to 1 (white).
-
-    Raises:
-        ValueError: the file is not there, or no image.
-    """
+    """An image file as brightness `[H, W]` in 0 (black) to 1 (white). Raises ValueError if it is not there, or no image."""
     try:
         with Image.open(path) as image:
             if image.mode.startswith("I"):  # 16 bits, which Pillow would clip to 8

@@ -42,13 +42,10 @@ class MelScale:
         self.params, self.device = params, device
         mels = np.linspace(hz_to_mel(params.f_min), hz_to_mel(params.f_max), params.n_mels + 2)
         self._edges = 700 * (10 ** (mels / 2595) - 1)
-        self.mels = mels[1:-1]
-        """The centres `[n_mels]` in mels, evenly apart."""
-
-    @property
-    def centres(self) -> np.ndarray:
+        self.centres = self._edges[1:-1]
         """Hz `[n_mels]`, rising."""
-        return self._edges[1:-1]
+        self.mels = mels[1:-1]
+        """The same in mels, evenly apart."""
 
     @cached_property
     def _sparse(self) -> Tensor:

@@ -17,10 +17,8 @@ STEP = 0.01  # seconds; finer than a column of any recording that lasts
 def overview(path: Path, columns: int, check: Callable[[], None] = lambda: None) -> tuple[float, Tensor]:
     """The seconds that a recording lasts, and the largest magnitude in each of `columns` equal parts of it.
 
-    Memory grows by 100 numbers for a second of the recording. Raises as `read_audio`.
-
-    Args:
-        check: called for each piece that is read; what it raises ends the reading.
+    Memory grows by 100 numbers for a second of the recording. Raises as `read_audio`, and what `check` raises, which is called
+    for each piece that is read.
     """
 
     def levels(pieces: Iterable[np.ndarray], rate: int, expected: int) -> tuple[float, Tensor]:

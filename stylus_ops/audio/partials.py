@@ -40,10 +40,7 @@ DAMPING = 0.25  # exponent of an instrument's updates, which envelope and factor
 SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few notes rather than many
 BREATH = 0.25  # of the style's noise that comes with its notes
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
-CHANGED = (
-    2.0,
-    4.0,
-)  # dB by which images change the envelope: up to here it is the autoencoder's error, from there on a transfer
+CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
 AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
 PLAYED = 0.05  # share of the notes in a frame of the content from which on they are notes
 QUIET = 5e-6  # of a frame's mean amplitude

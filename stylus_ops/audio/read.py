@@ -126,7 +126,7 @@ def spool_audio(
 
     Raises:
         FileNotFoundError, ValueError: as `read_audio`.
-        NoRoom: the disk is full.
+        OSError: the disk is full.
     """
 
     def store(pieces: Iterable[np.ndarray], rate: int, expected: int) -> Spool:

@@ -14,15 +14,14 @@ from torch import Tensor
 from .lazy import bounds
 
 
-class NoRoom(OSError):
-    """The disk is full, or takes no more files."""
-
-
 class Spool:
     """Samples `[C, T]` float32 in a file without a name, which is gone with the spool however the process ends.
 
     Args:
         folder: where there is room for it: 21 MB a minute for stereo at 44.1 kHz.
+
+    Raises:
+        OSError: the disk is full, or takes no more files.
     """
 
     def __init__(self, folder: str | os.PathLike[str], channels: int, sample_rate: int):
@@ -33,7 +32,7 @@ class Spool:
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
 
     def append(self, waveform: Tensor) -> None:
-        """Add samples `[C, n]` at the end. Raises NoRoom if they can't be written."""
+        """Add samples `[C, n]` at the end."""
         with self._room_errors():
             self._file.seek(0, os.SEEK_END)
             self._file.write(np.ascontiguousarray(waveform.numpy().T).data)
@@ -51,7 +50,7 @@ class Spool:
         try:
             yield
         except OSError as error:
-            raise NoRoom(
+            raise OSError(
                 f"{self._folder} has no room for the samples of this recording ({error.strerror}): make room, or write the "
                 "output to another folder"
             ) from error
@@ -61,7 +60,6 @@ class Spool:
         return self.channels, self.samples
 
     def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
-        """All channels of some samples: `spool[:, first:last]`, `[C, n]`."""
         first, last = bounds(index[1], self.samples)
         interleaved = np.empty((last - first, self.channels), np.float32)
         if interleaved.size:

@@ -63,12 +63,8 @@ def stft(waveform: Tensor, frames: slice, params: SpectrogramParams) -> Tensor:
 def filter_stft(waveform: Tensor, change: Callable[[Tensor, slice], Tensor], params: SpectrogramParams) -> Tensor:
     """`istft(change(stft(waveform)))` over the bins up to `f_max`; those above count as zero.
 
-    Args:
-        waveform: `[C, T]` at `params.sample_rate`.
-        change: takes a spectrum `[C, frames, band_bins]` and its frames, returns a spectrum of that shape.
-
-    Returns:
-        `[C, T]`
+    Shape: waveform `[C, T]` at `params.sample_rate` -> `[C, T]`; `change` takes a spectrum `[C, frames, band_bins]` and its
+    frames, and returns a spectrum of that shape.
     """
     return inverse_stft(changed_spectra(waveform, change, params), waveform, params)
 

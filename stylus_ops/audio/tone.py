@@ -49,12 +49,7 @@ class Toned(NamedTuple):
     """Gain at those frequencies [n], before the loudness is matched."""
 
 
-def match_tone(
-    content: Waveform,
-    sample_rate: int,
-    references: Sequence[Reference],
-    dials: Tone,
-) -> Toned:
+def match_tone(content: Waveform, sample_rate: int, references: Sequence[Reference], dials: Tone) -> Toned:
     """Filter the content so that its smoothed long-term spectrum becomes that of the references, at the content's loudness.
 
     The curve is smoothed on the mel scale, which is linear in Hz below 700 Hz: the filter that draws it is a few milliseconds
@@ -79,13 +74,11 @@ def match_tone(
         for waveform, rate, weight in sounding:
             curve += weight / total * (level_curve(waveform, rate, dials.tone_resolution) - own)
         curve = bounded(dials.tone * curve, own, dials.tone_db)
-    if not curve.any():
-        return Toned(content, torch.from_numpy(bands), torch.from_numpy(curve))
-    waveform = keep_edges(Filtered(content, linear_phase(bands, curve, sample_rate)), content, sample_rate)
-    ceiling = allowed_peak(content, sample_rate)
-    return Toned(
-        match_loudness(waveform, content, sample_rate, ceiling), torch.from_numpy(bands), torch.from_numpy(curve)
-    )
+    toned = content
+    if curve.any():
+        filtered = keep_edges(Filtered(content, linear_phase(bands, curve, sample_rate)), content, sample_rate)
+        toned = match_loudness(filtered, content, sample_rate, allowed_peak(content, sample_rate))
+    return Toned(toned, torch.from_numpy(bands), torch.from_numpy(curve))
 
 
 def _sounding(content: Waveform, references: Sequence[Reference]) -> list[Reference]:

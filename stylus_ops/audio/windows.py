@@ -43,18 +43,13 @@ class Spectrogram(NamedTuple):
     first_frame: int = 0  # of the clip in the recording that it is a section of
 
     @property
-    def valid_frames(self) -> int:
-        """Frames of each window that hold sound; the rest is the padding of a clip shorter than a window."""
-        return min(self.frames, self.params.width)
-
-    @property
     def windows(self) -> int:
         """Images of the whole batch: as many for each clip."""
         return len(self.waveform) * len(self.starts)
 
     def valid_columns(self, width: int) -> int:
-        """The `valid_frames` in columns of a latent of `width` columns a window, at least one."""
-        return max(1, round(width * self.valid_frames / self.params.width))
+        """Columns, of a latent of `width` columns a window, that hold sound, at least one; the rest pads a short clip."""
+        return max(1, round(width * min(self.frames, self.params.width) / self.params.width))
 
     def cut(self, whole: Tensor, padding: float) -> Tensor:
         """Windows of something that has a column a frame: `[B, n_mels, frames]` -> `[B * windows, n_mels, width]`, clip by clip.

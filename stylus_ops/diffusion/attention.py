@@ -78,15 +78,11 @@ class Injection:
     def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """The inputs of `to_q` [B, N, C], and of `to_k` and `to_v` [1, sum of the sources' tokens, C].
 
-        Raises:
-            ValueError: the layer sees another number of tokens than was recorded.
+        Raises ValueError if the layer sees another number of tokens than was recorded.
         """
-        # Query preservation (Stylus Eq. 1) mixes queries: q~ = gamma q_content + (1 - gamma) q. The projection W is linear
-        # without bias, so with h the hidden states
-        #     gamma W h_content + (1 - gamma) W h  =  W (gamma h_content + (1 - gamma) h)
-        # and the mix may as well be made before it. The bank then keeps h alone, a third of q, k and v.
-        # W acts on every token by itself, so the tokens of all sources may be projected as one row: once, however many
-        # windows of the sample share a style. `attend` cuts the row up again.
+        # Query preservation (Stylus Eq. 1) is q~ = gamma W h_content + (1 - gamma) W h = W (gamma h_content + (1 - gamma) h).
+        # The projection W acts on every token by itself, so the tokens of all sources may be projected as one row: once,
+        # however many windows of the sample share a style. `attend` cuts the row up again.
         query, packed = hidden, []
         if self.content:
             content = self.content[site]
@@ -182,11 +178,7 @@ class JointInjection:
 
 
 def site_size(tokens: int, latent_size: tuple[int, int]) -> tuple[int, int]:
-    """(h, w) of a site's token grid: the latent halved, rounding up, until the count fits.
-
-    Raises:
-        ValueError: no halving gives that count.
-    """
+    """(h, w) of a site's token grid: the latent halved, rounding up, until the count fits. Raises ValueError if it never does."""
     h, w = latent_size
     while h * w > tokens and h * w > 1:
         h, w = -(-h // 2), -(-w // 2)

@@ -50,13 +50,10 @@ class Style(NamedTuple):
 
 def choose_policy(requested: str, needed: int, free: int, disk: int = 0) -> str:
     """What "auto" comes to: `cache` while the bank takes less than a quarter of the free host memory, `disk` while it takes less
-    than half of the free disk, else `recompute`.
+    than half of the free disk, else `recompute`. All other values of the dial `features` are taken as they are.
 
     Args:
-        requested: a value of the dial `features`; all but "auto" are taken as they are.
-        needed: bytes of the bank in the model's dtype.
-        free: bytes of free host memory.
-        disk: bytes of free disk that may be used.
+        needed, free, disk: bytes of the bank in the model's dtype, of free host memory, and of disk that may be used.
     """
     if requested != "auto":
         return requested

@@ -39,8 +39,7 @@ def invert(
     Args:
         latents: [B, C, h, w] in the model's own scale.
         sigmas: [N], ascending.
-        schedule: its `inversion` "fixed_point" or "ddim", and its `corrections` K, the evaluations per node of `fixed_point`;
-            `ddim` takes one.
+        schedule: its `inversion` and `corrections` are used.
         evaluated: where the trajectory's is kept; in new memory if None.
     """
     fixed_point = schedule.inversion == "fixed_point"

@@ -26,11 +26,7 @@ class Part(NamedTuple):
 
 
 class FeatureReader:
-    """Hidden states [windows, tokens, C] of parts of clips, by site.
-
-    Args:
-        clips: by the numbers that parts name them with.
-    """
+    """Hidden states [windows, tokens, C], by site, of parts of clips, which they name by their numbers."""
 
     def __init__(self, clips: Sequence[Inversion]):
         self.clips = tuple(clips)

@@ -9,11 +9,7 @@ from .schedule import sampling_sigmas
 
 
 def sample(denoise: Denoise, noise: Tensor, sigmas: Tensor, on_step: OnStep | None = None) -> Tensor:
-    """Clean latents [B, C, h, w] from `noise` at `sigmas[-1]`: evaluate at nodes N-1 .. 0, the last step going to sigma 0.
-
-    Args:
-        sigmas: [N] ascending.
-    """
+    """Clean latents [B, C, h, w] from `noise` at the last of the ascending `sigmas` [N], the last step going to sigma 0."""
     x, descending = noise, sampling_sigmas(sigmas)
     for i in range(len(sigmas)):
         denoised = denoise(x, descending[i])

@@ -33,15 +33,7 @@ Decoder = Mapping[int, DecoderBlock]
 
 
 def feature_bytes(decoder: Decoder, sites: Collection[Site], dtype: torch.dtype, height: int, width: int) -> int:
-    """Size of the features of one window at one node: hidden states [tokens, C] of every site.
-
-    Args:
-        dtype: of the hidden states.
-        height, width: of the latent, in latent pixels.
-
-    Returns:
-        Bytes.
-    """
+    """Bytes of one window's features at one node: hidden states [tokens, C] of every site, for latents [C, height, width]."""
     blocks = [decoder[number] for number, _ in sites]
     return dtype.itemsize * sum(
         -(-height // 2**block.halvings) * -(-width // 2**block.halvings) * block.channels for block in blocks
@@ -73,11 +65,7 @@ def resolve_sites(text: str, decoder: Decoder) -> tuple[Site, ...]:
 
 
 def named_blocks(text: str) -> list[int]:
-    """The decoder blocks that a text names, ascending; none for auto.
-
-    Raises:
-        ValueError: the text can't be read.
-    """
+    """The decoder blocks that a text names, ascending; none for auto. Raises ValueError if it can't be read."""
     blocks: set[int] = set()
     if text.strip().lower() == "auto":
         return []

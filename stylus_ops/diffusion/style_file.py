@@ -45,7 +45,7 @@ def write_style(path: Path, style: Style, recording: str, weights: Plain, condit
     clips = []
     for number, (clip, share) in enumerate(zip(*style, strict=True)):
         for name in ("sigmas", "trajectory", "noise"):
-            tensors[f"{number}.{name}"] = getattr(clip, name).detach().to("cpu").contiguous().clone()
+            _pack(getattr(clip, name), f"{number}.{name}", tensors)
         clips.append(
             {
                 "share": share,
@@ -102,11 +102,7 @@ def read_style(path: Path, weights: Plain = lambda value: value) -> tuple[Style,
 
 
 def steps_of(path: Path) -> int:
-    """How many noise levels a saved style was captured at, from the head of its file alone.
-
-    Raises:
-        ValueError: it can't be read.
-    """
+    """How many noise levels a saved style was captured at, from the head of its file. Raises ValueError if it can't be read."""
     try:
         with safe_open(path, "pt") as file:
             return file.get_slice("0.sigmas").get_shape()[0]

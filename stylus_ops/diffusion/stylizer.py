@@ -81,20 +81,20 @@ class Stylizer:
         # last pass of a node comes the first of the node below.
         parts = list(passes(windows, per_pass))
         following = [*((node, rows) for rows in parts[1:]), (node - 1, parts[0])]
-        styles = [self.reader.read(part, evaluate, x.dtype, per_pass) for part in self._style_parts(node, x.device)]
+        _, parts_of_styles = self._parts(node, parts[0], x.device)
+        styles = [self.reader.read(part, evaluate, x.dtype, per_pass) for part in parts_of_styles]
         outputs = x.new_empty((chunks, windows, *x.shape[1:]))
         batch = x.unflatten(0, (chunks, windows))
         for rows, (next_node, next_rows) in zip(parts, following, strict=True):
-            content = [
-                self.reader.read(part, evaluate, x.dtype, per_pass)
-                for part in self._content_parts(node, rows, x.device)
-            ]
+            parts_of_content, _ = self._parts(node, rows, x.device)
+            content = [self.reader.read(part, evaluate, x.dtype, per_pass) for part in parts_of_content]
             hook = None
             if self._injects(node):
                 own_mask = mask if mask is None or len(mask) == 1 else mask[rows]
                 steered = self.style.weights, self.steering, (x.shape[-2], x.shape[-1]), own_mask
                 hook = Injection(content[0] if content else {}, styles, *steered)
-            self.reader.prefetch(self._parts(next_node, next_rows, x.device))
+            next_content, next_styles = self._parts(next_node, next_rows, x.device)
+            self.reader.prefetch(next_content + (next_styles if next_rows is parts[0] else []))
             # Under guidance every chunk has the same windows with other prompts: the features serve them one after the other.
             for chunk in range(chunks):
                 offset = slice(chunk * windows + rows.start, chunk * windows + rows.stop)
@@ -110,23 +110,15 @@ class Stylizer:
         steps = len(self.content.sigmas)
         return self.steering.start_percent <= (steps - 1 - node) / steps < self.steering.end_percent
 
-    def _style_parts(self, node: int, device: torch.device) -> list[Part]:
-        if not (self._injects(node) and attends_style(self.steering)):
-            return []
-        return [
-            Part(number, node, 0, len(clip.noise), device)
-            for number, clip in enumerate(self.style.captures, CONTENT + 1)
-        ]
-
-    def _content_parts(self, node: int, rows: slice, device: torch.device) -> list[Part]:
-        if not (self._injects(node) and reads_content(self.steering, self.mask)):
-            return []
-        return [Part(CONTENT, node, rows.start, rows.stop, device)]
-
-    def _parts(self, node: int, rows: slice, device: torch.device) -> list[Part]:
-        """What the pass over `rows` at `node` reads. Node -1, the end of the run, reads nothing."""
-        styles = self._style_parts(node, device) if rows.start == 0 else []
-        return self._content_parts(node, rows, device) + styles
+    def _parts(self, node: int, rows: slice, device: torch.device) -> tuple[list[Part], list[Part]]:
+        """What a pass over `rows` at `node` needs of the content and of the styles. Node -1, the end of the run, needs nothing."""
+        if not self._injects(node):
+            return [], []
+        captures = self.style.captures if attends_style(self.steering) else ()
+        styles = [Part(number, node, 0, len(clip.noise), device) for number, clip in enumerate(captures, CONTENT + 1)]
+        if not reads_content(self.steering, self.mask):
+            return [], styles
+        return [Part(CONTENT, node, rows.start, rows.stop, device)], styles
 
     def _fits_one_batch(self, x: Tensor, sigma: Tensor, node: int, per_pass: int) -> bool:
         """Whether features to be evaluated again and the sample have one size and noise level, and one pass has room for all.

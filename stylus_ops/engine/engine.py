@@ -42,7 +42,11 @@ class Engine:
 
     def __init__(self, name: str, model: LoadedModel, device: torch.device, dtype: torch.dtype, mixed: bool = False):
         self.name, self.model, self.device, self.dtype, self.mixed = name, model, device, dtype, mixed
-        self.attention = decoder_attention(model.unet)
+        self.attention: dict[Site, Attention] = {
+            (number, index): layer.attn1
+            for number, _, transformer in _decoder_transformers(model.unet)
+            for index, layer in enumerate(transformer.transformer_blocks)
+        }
         self.decoder = decoder_of(model.unet)
         self.device_of_sound = device_of_sound(device)
         """Where images are given to `encode` without a copy, and where `decode` gives them."""
@@ -65,7 +69,9 @@ class Engine:
         if dtype not in ("auto", *DTYPES):
             raise ValueError(f"dtype is {dtype!r}: choose auto, {', '.join(DTYPES)}")
         precision = DTYPES.get(dtype, torch.float16 if chosen.type == "cuda" else torch.float32)
-        mixed = dtype == "auto" and chosen.type == "cpu" and multiplies_bfloat16()
+        # What tells that a CPU multiplies bfloat16 in hardware: PyTorch from 2.6 on, on x86.
+        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        mixed = dtype == "auto" and chosen.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in checks)
         return cls(name, load_model(name, chosen, precision), chosen, precision, mixed)
 
     def describe(self) -> dict[str, str]:
@@ -176,15 +182,6 @@ class HookedSelfAttention:
         return attn.to_out[1](attn.to_out[0](output))
 
 
-def decoder_attention(unet: UNet2DConditionModel) -> dict[Site, Attention]:
-    """The self-attention layers of the decoder by site."""
-    return {
-        (number, index): layer.attn1
-        for number, _, transformer in _decoder_transformers(unet)
-        for index, layer in enumerate(transformer.transformer_blocks)
-    }
-
-
 def decoder_of(unet: UNet2DConditionModel) -> Decoder:
     """The decoder as the core counts it: a block for each of the U-Net's residual blocks."""
     doubles = [bool(level.upsamplers) for level in unet.up_blocks]
@@ -208,18 +205,8 @@ def _decoder_transformers(unet: UNet2DConditionModel) -> Iterator[tuple[int, int
         number += len(block.resnets)
 
 
-def multiplies_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware, as far as PyTorch can tell (from 2.6 on, on x86)."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, check, bool)() for check in checks)
-
-
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is CUDA, else Apple's MPS, else the CPU.
-
-    Raises:
-        ValueError: there is no such device on this machine.
-    """
+    """The device called `name`; "auto" is CUDA, else Apple's MPS, else the CPU. Raises ValueError if it is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

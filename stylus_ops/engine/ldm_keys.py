@@ -24,8 +24,7 @@ OUTSIDE = {
 def ldm_key(key: str) -> str:
     """The name of one weight of a UNet with two residual blocks a level, without attention at the lowest.
 
-    Raises:
-        ValueError: `key` is no weight of such a network.
+    Raises ValueError if `key` is no weight of such a network.
     """
     for name, ldm in OUTSIDE.items():
         if key.startswith(name + "."):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from .. import tiny
@@ -25,19 +23,13 @@ def load_model(name: str, device: torch.device, dtype: torch.dtype) -> LoadedMod
     """
     kind, path = find(name)
     if kind == "tiny" or (kind == "file" and tiny.is_prior(path)):
-        return _tiny(device, dtype, path)
+        prior = tiny.load(device, dtype, path)
+        return LoadedModel(tiny_unet(prior), prior.autoencoder, prior.context, sd_sigmas(), "epsilon", "tiny-256")
     from .stable_diffusion import load_checkpoint, load_folder  # takes seconds, which the bundled prior does without
 
     if kind == "file":
         return load_checkpoint(path, device, dtype)
     return load_folder(name, downloaded(name) if kind == "hub" else path, device, dtype)
-
-
-def _tiny(device: torch.device, dtype: torch.dtype, path: Path) -> LoadedModel:
-    prior = tiny.load(device, dtype, path)
-    return LoadedModel(
-        tiny_unet(prior), prior.autoencoder, prior.context, sd_sigmas(), prediction="epsilon", preset="tiny-256"
-    )
 
 
 def tiny_unet(prior: tiny.TinyPrior) -> TinyUNet:

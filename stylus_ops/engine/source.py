@@ -52,10 +52,7 @@ def find(name: str) -> tuple[str, Path]:
 
 def fingerprint(name: str) -> dict[str, Any] | None:
     """The files that the model is read from, by name: sizes in bytes and times of change in ns; None if the model is not
-    downloaded yet.
-
-    Raises:
-        ValueError: `name` is no model, as `find` says.
+    downloaded yet. Raises as `find`.
     """
     kind, path = find(name)
     if kind == "hub":
@@ -69,12 +66,9 @@ def fingerprint(name: str) -> dict[str, Any] | None:
     if kind == "tiny":
         return {"sha256": tiny.sha256(path)}
     files = [path] if kind == "file" else sorted({file for pattern in HUB_FILES for file in path.glob(pattern)})
-    return {file.name if kind == "file" else file.relative_to(path).as_posix(): _stamp(file) for file in files}
-
-
-def _stamp(file: Path) -> list[int]:
-    status = file.stat()
-    return [status.st_size, status.st_mtime_ns]
+    names = (file.name if kind == "file" else file.relative_to(path).as_posix() for file in files)
+    stats = (file.stat() for file in files)
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in zip(names, stats, strict=True)}
 
 
 def downloaded(name: str, files: Sequence[str] = HUB_FILES) -> Path:
@@ -87,12 +81,7 @@ def downloaded(name: str, files: Sequence[str] = HUB_FILES) -> Path:
         ValueError: the Hub has no public model of this name, or can't be reached.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
         return Path(snapshot_download(name, allow_patterns=[*files]))

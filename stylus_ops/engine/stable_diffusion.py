@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..audio.backend import hide_broken_torchaudio, resample_with_torchaudio
+from ..audio.backend import resample_with_torchaudio
 from ..audio.geometry import PRESETS
 from ..diffusion.host import LATENT_PIXELS
 from ..diffusion.schedule import TRAIN_STEPS, sigmas_from_alphas_cumprod
 
 if resample_with_torchaudio is None:
-    hide_broken_torchaudio()
+    # transformers imports whatever torchaudio it finds, and a broken one would take diffusers down with it.
+    sys.modules.setdefault("torchaudio", None)  # type: ignore[arg-type]
 
 from diffusers.loaders.single_file_utils import (
     convert_ldm_clip_checkpoint,
@@ -83,7 +85,10 @@ class ScaledAutoencoder(torch.nn.Module):
 
 
 def load_checkpoint(path: Path, device: torch.device, dtype: torch.dtype) -> LoadedModel:
-    weights = read_safetensors(path)
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"model {path} is no safetensors file, or is cut off ({error}): download it again") from error
     for key, family in FAMILIES.items():
         if key in weights or UNET + key in weights:
             raise ValueError(f"model {path.name} is {family}: {NEEDED}")
@@ -111,12 +116,7 @@ def load_checkpoint(path: Path, device: torch.device, dtype: torch.dtype) -> Loa
         context = empty_prompt(text_encoder)
     prediction = "v_prediction" if predicts_velocity(weights) else "epsilon"
     return LoadedModel(
-        unet.to(device),
-        ScaledAutoencoder(vae.to(device)),
-        context.to(device, dtype),
-        sd_sigmas(),
-        prediction,
-        "sd-512",
+        unet.to(device), ScaledAutoencoder(vae.to(device)), context.to(device, dtype), sd_sigmas(), prediction, "sd-512"
     )
 
 
@@ -253,14 +253,6 @@ def unet_from_checkpoint(weights: Mapping[str, Tensor], dtype: torch.dtype) -> U
 
 def _bundled_config(context_width: int, part: str) -> dict[str, Any]:
     return _config(CONFIGS / ("sd1" if context_width == 768 else "sd2") / part, "config.json")
-
-
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file. Raises ValueError when it is damaged."""
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"model {path} is no safetensors file, or is cut off ({error}): download it again") from error
 
 
 def predicts_velocity(weights: Mapping[str, Tensor]) -> bool:
