@@ -86,8 +86,7 @@ def subfolders() -> list[str]:
 def chosen(folder: str, first: int, most: int) -> list[Path]:
     """The recordings of a folder from the `first` on, at most `most` of them (0: all).
 
-    Raises:
-        ValueError: no folder of ComfyUI's input folder, no recording left, or one that is a link out of that folder.
+    Raises ValueError for no folder of ComfyUI's input folder, no recording left, or one that is a link out of that folder.
     """
     if folder not in subfolders():
         raise ValueError(f"folder {folder!r} is not in ComfyUI's input folder: make it there, or choose another")

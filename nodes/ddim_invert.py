@@ -48,13 +48,9 @@ def invert(
     windows: int | None = None,
     **dials: Any,
 ) -> Inversion:
-    """As `runs.invert_latent`, with the inputs of `inversion_inputs`.
+    """As `runs.invert_latent`, with the inputs of `inversion_inputs` and of at most so many `windows`; None for all.
 
-    Args:
-        windows: at most as many are inverted; None for all.
-
-    Raises:
-        ValueError: the spectrogram is another clip's than the latent, or as `runs.invert_latent`.
+    Raises ValueError, too, if the spectrogram is another clip's than the latent.
     """
     wires = {"model": model, "conditioning": conditioning, "latent": latent, "schedule": schedule}
     require_wires(["spectrogram"], **wires, spectrogram=spectrogram)

@@ -43,11 +43,7 @@ def require_wires(optional: Collection[str] = (), /, **inputs: object) -> None:
 
 
 def require_audio(audio: dict | None) -> dict:
-    """An AUDIO that is there: a video without a sound track gives none.
-
-    Raises:
-        ValueError: it is None, or no AUDIO.
-    """
+    """An AUDIO that is there; ValueError if it is none, or None, which a video without a sound track gives."""
     require_wires(["audio"], audio=audio)
     if audio is None:
         raise ValueError("audio is missing: choose a file or video with a sound track where it comes from")

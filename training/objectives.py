@@ -70,10 +70,8 @@ class Predictor:
     """`Predict` by the network."""
 
     unet: Callable[..., Any]
-    context: Tensor
-    """[1, 1, C]"""
-    bfloat16: bool = False
-    """Evaluate in it, for devices with matrix units for it."""
+    context: Tensor  # [1, 1, C]
+    bfloat16: bool = False  # evaluate in it, for devices with matrix units for it
 
     def __call__(self, noisy: Tensor, timesteps: Tensor, reading: Reading) -> Tensor:
         inputs = noisy / (1 + sigma_at(timesteps) ** 2).sqrt()
@@ -120,23 +118,17 @@ def random_gamma(pairs: int, device: torch.device) -> Tensor:
 class Points(NamedTuple):
     """Where P examples are at one node of their transfers; latents [P, 4, h, w]."""
 
-    timesteps: Tensor
-    """[P]"""
-    sample: Tensor
-    """On its way down."""
-    target: Tensor
-    """Where it should go."""
-    recorded: Recorded
-    """What it reads."""
+    timesteps: Tensor  # [P]
+    sample: Tensor  # on its way down
+    target: Tensor  # where it should go
+    recorded: Recorded  # what it reads
 
 
 @torch.no_grad()
 def transfer(predict: Predict, batch: Batch, timesteps: Tensor, gamma: Tensor) -> tuple[list[Points], Tensor]:
     """The points of a transfer of every example, from the last node down, and the results [P, 4, h, w].
 
-    Args:
-        timesteps: [N] ascending, of the nodes.
-        gamma: [P] query preservation.
+    `timesteps` [N] ascending are those of the nodes, `gamma` [P] is query preservation.
     """
     clips, pairs = torch.cat([batch.content, batch.style]), len(batch.content)
     timesteps = timesteps.to(clips.device)
@@ -184,9 +176,8 @@ def transfer_loss(predict: Predict, autoencoder: TinyAutoencoder, points: Points
 
 def envelope_distance(autoencoder: TinyAutoencoder, latents: Tensor, target: Tensor) -> Tensor:
     """Log-spectral distance [P] in dB between the spectral envelopes of two images, given as latents [P, 4, h, w]: root mean
-    square over the bands of a frame, mean over the frames. Below the floor nothing counts.
-
-    Images are those of the linear codec, which has the envelope and costs nothing beside the residual network.
+    square over the bands of a frame, mean over the frames. Below the floor nothing counts. Images are those of the linear codec,
+    which has the envelope and costs nothing beside the residual network.
     """
 
     def decibels(x: Tensor) -> Tensor:

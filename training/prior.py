@@ -55,10 +55,8 @@ TRANSFERRED = {"equalised": 0.05, "processed": 0.1, "replayed": 0.55, "rolled": 
 CHECKED = ("replayed", "rolled")
 KEPT = 64
 """Points of transfers that are kept to be trained on. Neighbours on one trajectory are alike, so they are drawn at random."""
-ROUND = 12
-"""Losses before the next transfer."""
-REPORT, SAVE = 600.0, 300.0
-"""Seconds between, of processor time and of the clock."""
+ROUND = 12  # losses before the next transfer
+REPORT, SAVE = 600.0, 300.0  # seconds between, of processor time and of the clock
 
 
 def losses(
@@ -102,9 +100,7 @@ def report(predict: Predict, autoencoder: TinyAutoencoder, batches: dict[str, Ba
 def write_weights(path: Path, start: Path, weights: Mapping[str, Tensor], step: int) -> None:
     """Write the bundled format and its checksum: the UNet under latent diffusion's names and the context, in fp16.
 
-    Args:
-        start: weights in that format, which give all else.
-        weights: the UNet's and the context.
+    `weights` are these two's; weights in that format, `start`, give all else.
     """
     with safe_open(start, "pt") as file:
         metadata = {**file.metadata(), "steps": str(step)}

@@ -14,24 +14,18 @@ from torch.nn.functional import pad
 
 from .windows import POWER, on_device
 
-DECAYS = (2.0, 40.0)
-"""Frames in which a tail's power falls to 1/e, at the lowest band."""
-BLURS = (0.5, 5.0)
-"""Mel bands, standard deviation: fills the valleys between harmonics, as breath and noise do."""
-EXPONENTS = (0.7, 1.4)
-"""Below 1 quiet frames come up, above 1 they go down."""
+DECAYS = (2.0, 40.0)  # frames in which a tail's power falls to 1/e, at the lowest band
+BLURS = (0.5, 5.0)  # mel bands, standard deviation: fills the valleys between harmonics, as breath and noise do
+EXPONENTS = (0.7, 1.4)  # below 1 quiet frames come up, above 1 they go down
 
 
 @dataclass(frozen=True)
 class Processing:
     """One processing for each of P sounds; what a sound does not get is 0, 0 and 1."""
 
-    decays: Tensor
-    """[P] frames."""
-    blurs: Tensor
-    """[P] bands."""
-    exponents: Tensor
-    """[P]"""
+    decays: Tensor  # [P] frames
+    blurs: Tensor  # [P] bands
+    exponents: Tensor  # [P]
 
     def __call__(self, values: Tensor) -> Tensor:
         """Values [P, 256, W], with the peak that they had."""

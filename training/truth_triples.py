@@ -51,11 +51,9 @@ INSTRUMENT_DRAWS = 12
 
 
 class Instrument(NamedTuple):
-    program: int
-    """General MIDI, from 0."""
+    program: int  # General MIDI, from 0
     lowest: int
-    highest: int
-    """MIDI keys."""
+    highest: int  # MIDI keys
 
 
 FAMILIES = {
@@ -76,8 +74,7 @@ FAMILIES = {
 class Triple(NamedTuple):
     content: np.ndarray
     style: np.ndarray
-    truth: np.ndarray
-    """Each float32 [1, SECONDS * RATE]; `content` and `truth` are the same part of the same notes."""
+    truth: np.ndarray  # each float32 [1, SECONDS * RATE]; `content` and `truth` are the same part of the same notes
     names: tuple[str, str, str]
 
 

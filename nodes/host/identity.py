@@ -22,12 +22,9 @@ class Weights(NamedTuple):
     digests are compared where the module is not the same.
     """
 
-    model: Callable[[], object]
-    """A weak reference to the module."""
-    patches: object
-    """The host's id of the patches (LoRA) on the module."""
-    values: str
-    """Digest of the unpatched weights and of every patch."""
+    model: Callable[[], object]  # a weak reference to the module
+    patches: object  # the host's id of the patches (LoRA) on the module
+    values: str  # digest of the unpatched weights and of every patch
 
     @classmethod
     def of(cls, patcher: ModelPatcher) -> Weights:

@@ -50,10 +50,7 @@ class Sound:
 class Measure:
     """Measures outputs against one pair, whose own measurements are taken once.
 
-    Args:
-        pair: its content and style, and its truth if the columns of the truth are wanted.
-        monophonic: whether the content is one voice; raw pitch accuracy is left out otherwise.
-        clap: a model for the CLAP columns, or None to leave them out.
+    The columns of the truth need the pair's truth, raw pitch accuracy a `monophonic` content, the CLAP columns a model `clap`.
     """
 
     def __init__(self, pair: Recordings, monophonic: bool, clap: Clap | None):

@@ -20,8 +20,7 @@ class Pair(NamedTuple):
     name: str
     content: Path
     style: Path
-    monophonic: bool = False
-    """Whether the content is one voice, whose pitch can be followed."""
+    monophonic: bool = False  # whether the content is one voice, whose pitch can be followed
     truth: Path | None = None
     """The content's notes, really played on the style's instrument, and cut where the content is."""
 
@@ -60,11 +59,7 @@ def _pair(folder: Path, cells: dict[str, str]) -> Pair:
 
 
 def every_pair(contents: Path, styles: Path) -> list[Pair]:
-    """Each recording of one folder with each of another.
-
-    Raises:
-        ValueError: a folder has no recordings, or two pairs have one name.
-    """
+    """Each recording of one folder with each of another; ValueError if one has none, or two pairs have one name."""
     of_styles = _recordings(styles)
     pairs = [
         Pair(f"{content.stem}--{style.stem}", content, style)

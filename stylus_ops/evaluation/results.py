@@ -24,8 +24,7 @@ class Median(NamedTuple):
     low: float
     """Ends of the 95 % percentile bootstrap interval of the median (Efron 1979); NaN for fewer than two values."""
     high: float
-    measured: int
-    """Values that were measured."""
+    measured: int  # values that were measured
 
 
 def summarise(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, dict[str, Median]]:

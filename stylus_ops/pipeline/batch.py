@@ -29,12 +29,10 @@ FILE_COLUMNS = ("content", "style", "mask", "out")
 class Row(NamedTuple):
     """One transfer of the table."""
 
-    line: int
-    """Of the manifest, its first being 1."""
+    line: int  # of the manifest, its first being 1
     files: Files
     settings: Settings
-    folder: Path
-    """The manifest's; reports hold paths from here."""
+    folder: Path  # the manifest's; reports hold paths from here
 
     @property
     def output(self) -> Path:
@@ -52,8 +50,7 @@ class Row(NamedTuple):
             return path.as_posix()
 
 
-Outcome = tuple[str, str]
-"""What became of a row: "written", "skipped" or "failed", and why it failed."""
+Outcome = tuple[str, str]  # what became of a row: "written", "skipped" or "failed", and why it failed
 Spread = Callable[[Callable[[Row], Outcome], Iterable[Row]], Generator[tuple[Row, Outcome | Exception], None, None]]
 """Calls a function with each row on workers; gives each row with its outcome, or with why its worker died."""
 
@@ -61,8 +58,7 @@ Spread = Callable[[Callable[[Row], Outcome], Iterable[Row]], Generator[tuple[Row
 class Batch(NamedTuple):
     """A manifest that was read; its rows are checked when they run."""
 
-    cells: list[tuple[int, dict[str, str]]]
-    """Line and text of every row."""
+    cells: list[tuple[int, dict[str, str]]]  # line and text of every row
     folder: Path
     out: Path
     settings: Settings
@@ -187,13 +183,9 @@ def run_batch(
 
 @dataclass
 class Runner:
-    """Runs rows on one model; may be sent to another process before.
+    """Runs rows on one `model`, that `load` gives; may be sent to another process before.
 
-    Args:
-        load: gives the model.
-        model: its name.
-        source: size and time stamp of the files that its weights are read from.
-        transfer: as `transfer_files`.
+    `source` is size and time stamp of the files that its weights are read from; `transfer` works as `transfer_files`.
     """
 
     load: Callable[[], Engine]
@@ -223,8 +215,7 @@ class Runner:
     def has_finished(self, row: Row, weights: str = "") -> bool:
         """Whether an earlier run has written this row with these settings and this model.
 
-        Args:
-            weights: digest of the model's weights; empty where it isn't loaded, and its files have to be the same.
+        `weights` is the digest of the model's weights; empty where it isn't loaded, and its files have to be the same.
         """
         report = read_report(row.report)
         request = report.get("request")

@@ -54,10 +54,8 @@ if TYPE_CHECKING:
 AUDIO_SUFFIXES = tuple(f".{name}" for name in FORMATS)
 LARGEST_BANK = 1 << 28
 """Bytes of features that are kept in memory beside a model on the CPU unless that is asked for; more go to disk."""
-MANY_WINDOWS = 8
-"""Windows of all clips from which on a CPU may multiply in bfloat16; fewer gain little."""
-COLUMNS = 2000
-"""Columns of a spectrogram in the figure."""
+MANY_WINDOWS = 8  # windows of all clips from which on a CPU may multiply in bfloat16; fewer gain little
+COLUMNS = 2000  # columns of a spectrogram in the figure
 
 
 class Files(NamedTuple):
@@ -80,8 +78,7 @@ class Files(NamedTuple):
     def check(self, overwrite: bool = True) -> None:
         """Raises ValueError or OSError unless the inputs exist, the mask can be read, and the results can be written.
 
-        Args:
-            overwrite: results may take the place of earlier ones; never that of the recordings.
+        With `overwrite` results may take the place of earlier ones; never that of the recordings.
         """
         self.weighted()
         recordings = (self.content, *self.styles)
@@ -154,8 +151,7 @@ class Transfer:
         preset = settings.preset_for(engine.model.preset)
         self.params = PRESETS[preset]
         self.sites = resolve_sites(settings.sites, engine.decoder)
-        self.seconds: dict[str, float] = {}
-        """Wall time of each stage so far."""
+        self.seconds: dict[str, float] = {}  # wall time of each stage so far
         self.chosen: dict[str, Any] = {"preset": preset, "sites": sorted({block for block, _ in self.sites})}
         """What the settings that say "auto" came to."""
         self._evaluated_before = engine.evaluations
