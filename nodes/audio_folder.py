@@ -11,7 +11,7 @@ from ..stylus_ops.dials import Album
 from .audio_mel import read_recording, recording_path
 from .host.messages import tell, warn
 from .host.runs import check_interrupt
-from .inputs import answer, widgets
+from .inputs import answer, schema, widgets
 from .queued import beside
 
 WHOLE_INPUT = "."
@@ -20,10 +20,9 @@ WHOLE_INPUT = "."
 class LoadAudioFolder(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusLoadAudioFolder",
             display_name="Load Audio Folder",
-            category="audio/stylus",
             description="Reads every recording of a folder in ComfyUI's input folder. What follows runs once for each: wire "
             "one style beside it and every recording takes it on.",
             search_aliases=["batch", "load folder", "directory", "many files", "album", "stylus"],

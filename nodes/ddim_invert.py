@@ -11,7 +11,7 @@ from ..stylus_ops.diffusion.features import Inversion
 from ..stylus_ops.diffusion.schedule import sampling_sigmas
 from . import sockets
 from .host import runs
-from .inputs import require_wires, widgets
+from .inputs import require_wires, schema, widgets
 from .style_library import kept_steps
 from .wiring import check_wiring
 
@@ -68,10 +68,9 @@ def invert(
 class DDIMInvert(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusDDIMInvert",
             display_name="DDIM Invert",
-            category="audio/stylus",
             description="Finds the noise that samples back to the content, and records its self-attention features.",
             search_aliases=["unsample", "inversion", "noise from image", "stylus"],
             inputs=inversion_inputs(),

@@ -43,14 +43,10 @@ def invert_latent(
     memory: Memory,
     valid_width: int | None = None,
 ) -> Inversion:
-    """Invert a LATENT under a MODEL and record its features.
+    """Invert a LATENT under a MODEL and record its features; `valid_width` columns of it hold sound, None for all.
 
-    Args:
-        valid_width: columns of the latent that hold sound, 1 or more; None for all.
-
-    Raises:
-        ValueError: the model has no Stable Diffusion U-Net, noise schedule or decoder block of that number; the latent or
-            the conditioning is not of this model's kind, or limited to a part of the image.
+    Raises ValueError if the model has no Stable Diffusion U-Net, noise schedule or decoder block of that number; or the
+    latent or the conditioning is not of this model's kind, or limited to a part of the image.
     """
     sigmas = ddim_sigmas(sigma_table(model), schedule.steps)
     samples = plain_latent(model, latent)
