@@ -71,13 +71,6 @@ FAMILIES = {
 """Instruments that play melodies, with the ranges in which they are written for."""
 
 
-class Triple(NamedTuple):
-    content: np.ndarray
-    style: np.ndarray
-    truth: np.ndarray  # each float32 [1, SECONDS * RATE]; `content` and `truth` are the same part of the same notes
-    names: tuple[str, str, str]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
@@ -88,19 +81,21 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         rows = []
         for number in range(first, first + count):
-            made = triple(number)
-            files = [f"{number:02d}-{name}.flac" for name in made.names]
-            for file, clip in zip(files, made[:3], strict=True):
+            clips = triple(number)
+            files = [f"{number:02d}-{name}.flac" for name in clips]
+            for file, clip in zip(files, clips.values(), strict=True):
                 write_audio(folder / file, torch.from_numpy(clip), RATE, bit_depth="16")
             rows.append(dict(zip(COLUMNS, (*files, "no" if is_polyphonic(number) else "yes"), strict=True)))
-            print(f"{part} {len(rows)}/{count}: {', '.join(made.names)}", flush=True)
+            print(f"{part} {len(rows)}/{count}: {', '.join(clips)}", flush=True)
         write_table(folder / "triples.csv", COLUMNS, rows)
         write_table(folder / "truth_as_style.csv", COLUMNS, [row | {"style": row["truth"]} for row in rows])
         first += count
 
 
-def triple(number: int) -> Triple:
-    """The triple of that number, of all parts' together; the first draw that fits and sounds throughout."""
+def triple(number: int) -> dict[str, np.ndarray]:
+    """The triple of that number, of all parts' together; the first draw that fits and sounds throughout.
+
+    By name content, style and truth, float32 [1, SECONDS * RATE]; content and truth are the same part of the same notes."""
     rng = random.Random(f"truth {number}")
     tunes = tunes_of(number)
     while True:
@@ -115,12 +110,11 @@ def triple(number: int) -> Triple:
             other = aligned and _clips(scores[1], (wanted,))
             if aligned and other:
                 content, style = (path.stem for path in paths)
-                names = (
-                    f"content-{content}-program-{given.program}",
-                    f"style-{style}-program-{wanted.program}",
-                    f"truth-{content}-program-{wanted.program}",
-                )
-                return Triple(aligned[0], other[0], aligned[1], names)
+                return {
+                    f"content-{content}-program-{given.program}": aligned[0],
+                    f"style-{style}-program-{wanted.program}": other[0],
+                    f"truth-{content}-program-{wanted.program}": aligned[1],
+                }
 
 
 def is_polyphonic(number: int) -> bool:

@@ -26,10 +26,7 @@ AUDIO = "audio"  # folder of the sounds, in that of the results
 
 @dataclass(frozen=True)
 class Plan:
-    """What is evaluated, and where the results go.
-
-    Every job leaves its sound and its numbers in `out`, so that a run that was stopped goes on where it was.
-    """
+    """What is evaluated, and where the results go; every job leaves its sound and numbers there, so that a run can go on."""
 
     pairs: Sequence[Pair]
     methods: Sequence[Method]

@@ -26,13 +26,10 @@ class Pair(NamedTuple):
 
 
 def read_pairs(table: Path) -> tuple[list[Pair], list[str]]:
-    """The rows of a CSV file with the columns content and style and optionally truth and monophonic (yes or no), and a sentence
-    for each row that is no pair.
+    """The rows of a CSV file with the columns content and style and optionally truth and monophonic (yes or no), and a
+    sentence for each row that is no pair. Recordings are looked for from the table's folder.
 
-    Recordings are looked for from the table's folder.
-
-    Raises:
-        ValueError: the table does not exist or can't be read, has other columns, no row that is a pair, or two pairs of one name.
+    Raises ValueError if the table can't be read, has other columns, no row that is a pair, or two pairs of one name.
     """
     pairs, refused = [], []
     for line, cells in read_table("pairs", table, COLUMNS[:2], COLUMNS):

@@ -82,9 +82,8 @@ def read_batch(manifest: Path, out: Path, settings: Settings) -> Batch:
     Recordings and masks are looked for from the manifest's folder. A row without out is called after its recordings; an empty
     setting is that of `settings`.
 
-    Raises:
-        ValueError: no such table; the folder of the results can't be made; or, naming the lines, two rows that write one file,
-            or one that writes what another reads.
+    Raises ValueError if there is no such table or the folder of the results can't be made; or, naming the lines, if two rows
+    write one file, or one writes what another reads.
     """
     known = (*FILE_COLUMNS, *(field.name for field in fields(Settings)))
     cells = read_table("manifest", manifest, ("content", "style"), known)

@@ -134,15 +134,11 @@ def naming(path: Path) -> Iterator[None]:
 
 
 class Transfer:
-    """The stages of a transfer, each timed, with a progress bar on standard error.
+    """The stages of a transfer, each timed, with a progress bar on standard error unless it is `quiet`.
 
-    Args:
-        folder: where there is room for samples, latents and features; the system's temporary folder if None.
-        quiet: no progress bars.
+    `folder` has room for samples, latents and features; None is the system's temporary folder.
 
-    Raises:
-        ValueError: `settings.sites` names a decoder block without self-attention in this model, or the preset is another
-            model's.
+    Raises ValueError if `settings.sites` names a decoder block without self-attention, or the preset is another model's.
     """
 
     def __init__(self, engine: Engine, settings: Settings, folder: Path | None = None, quiet: bool = False):
@@ -170,12 +166,9 @@ class Transfer:
         """The content, in the styles' tone as far as that is asked for, and the first windows of the styles, in this order.
 
         A style shorter than a window is looped, a content padded. One that is silent or very short is logged as a warning of "stylus".
+        `weights` are of the styles, one each; equal ones where none are given.
 
-        Args:
-            weights: of the styles, one each; equal ones where none are given.
-
-        Raises:
-            ValueError, OSError: a recording can't be read or cut into windows.
+        Raises ValueError or OSError if a recording can't be read or cut into windows.
         """
         settings = self.settings
         with self.stage("read", 1 + len(styles)) as bar:
@@ -242,8 +235,7 @@ class Transfer:
     def restyle(self, content: Inversion, style: Style, mask: Tensor | None = None) -> Tensor:
         """Latents `[windows, 4, h, w]` of the content in the style's timbre.
 
-        Args:
-            mask: `[1 or windows, H, W]` in 0..1, where the style is applied; None for everywhere.
+        The `mask`, `[1 or windows, H, W]` in 0..1, says where the style is applied; None for everywhere.
         """
         stylizer = Stylizer(content, style, self.settings, mask)
         noise = stylizer.start_latents().to(self.engine.device)
@@ -259,8 +251,7 @@ class Transfer:
     def decode(self, latents: Tensor, content: Clip, styles: Sequence[Clip]) -> Waveform:
         """The result `[C, T]` at the content's rate, computed where it is read from the decoded samples on disk.
 
-        Args:
-            styles: what they give to the sound themselves.
+        The `styles` give to the sound what they can themselves: grain and partials.
         """
         recording, engine = content.recording, self.engine
         channels, sections = recording.waveform.shape[0], [*recording.sections()]
@@ -334,12 +325,10 @@ def transfer_files(
 ) -> dict[str, Any]:
     """Write the content in the timbre of the styles to the output; returns the report.
 
-    Args:
-        overwrite: results may take the place of files that somebody makes meanwhile.
+    With `overwrite` results may take the place of files that somebody makes meanwhile.
 
-    Raises:
-        ValueError, OSError: a recording can't be read or the model can't take it, or the output can't be written; nothing is
-            written then.
+    Raises ValueError or OSError if a recording can't be read, the model can't take it, or the output can't be written;
+    nothing is written then.
     """
     run = Transfer(engine, settings, files.output.parent, quiet)
     weighted = files.weighted()
