@@ -25,11 +25,7 @@ class CaptureStyle(io.ComfyNode):
             description="Inverts the style clip and keeps what its self-attention keys and values are made of.",
             search_aliases=["style reference", "attention features", "style timbre", "stylus"],
             inputs=[*inversion_inputs(), widget(DIALS["style_windows"])],
-            outputs=[
-                sockets.Style.Output(
-                    "style", tooltip="For Blend Styles, Inject Attention Sampler or Apply Style to Model."
-                )
-            ],
+            outputs=[sockets.style_output()],
             hidden=[io.Hidden.prompt],
         )
 

@@ -79,11 +79,7 @@ class LoadStyle(io.ComfyNode):
                     tooltip="A file in models/stylus_styles. R refreshes the list.",
                 )
             ],
-            outputs=[
-                sockets.Style.Output(
-                    "style", tooltip="For Blend Styles, Inject Attention Sampler or Apply Style to Model."
-                )
-            ],
+            outputs=[sockets.style_output()],
         )
 
     @classmethod

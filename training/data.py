@@ -54,11 +54,6 @@ def render(score: Score, programs: list[int], folder: Path, wet: bool, soundfont
     return np.pad(audio[:samples].T, ((0, 0), (0, max(0, samples - len(audio)))))
 
 
-def loudest_part(power: np.ndarray, width: int) -> int:
-    """Where to cut `width` blocks of power [recordings, blocks]: their quietest block of all recordings is loudest."""
-    return max(range(power.shape[1] - width + 1), key=lambda start: float(power[:, start : start + width].min()))
-
-
 def ensembles(held_out: bool) -> list[list[int]]:
     """Programs of four voices: each program alone, and a fifth as many mixtures; never a held-out one for training.
 

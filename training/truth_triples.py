@@ -27,8 +27,8 @@ from stylus_ops.audio.loudness import integrated_loudness
 from stylus_ops.audio.write import write_audio
 from stylus_ops.evaluation.results import write_table
 
-from .data import loudest_part, render
-from .evaluation_pairs import SCORE_SECONDS, SECONDS, STEP
+from .data import render
+from .evaluation_pairs import BLOCKS, LENGTH, SCORE_SECONDS, STEP, loudest_part
 from .scores import SUFFIXES, Score, Voice, corpus_paths, corpus_score
 from .textures import RATE
 
@@ -95,7 +95,7 @@ def main() -> None:
 def triple(number: int) -> dict[str, np.ndarray]:
     """The triple of that number, of all parts' together; the first draw that fits and sounds throughout.
 
-    By name content, style and truth, float32 [1, SECONDS * RATE]; content and truth are the same part of the same notes."""
+    By name content, style and truth, float32 [1, LENGTH]; content and truth are the same part of the same notes."""
     rng = random.Random(f"truth {number}")
     tunes = tunes_of(number)
     while True:
@@ -161,7 +161,7 @@ def in_range(score: Score, instruments: tuple[Instrument, ...]) -> Score | None:
 
 
 def _clips(score: Score, instruments: tuple[Instrument, ...]) -> list[np.ndarray] | None:
-    """The score on each instrument, [1, SECONDS * RATE] each at the common loudness, cut where the quietest half second of all
+    """The score on each instrument, [1, LENGTH] each at the common loudness, cut where the quietest half second of all
     is loudest; None if it is out of their range, or some part of a clip is silent or too loud."""
     if not (fitting := in_range(score, instruments)):
         return None
@@ -170,14 +170,12 @@ def _clips(score: Score, instruments: tuple[Instrument, ...]) -> list[np.ndarray
             render(fitting, [i.program] * len(fitting), Path(folder), wet=False, soundfont=SOUNDFONT).mean(0)
             for i in instruments
         ]
-    step, length = int(STEP * RATE), int(SECONDS * RATE)
-    usable = int(SCORE_SECONDS * RATE) // step * step
-    power = np.array([np.square(clip[:usable]).reshape(-1, step).mean(1) for clip in played])
+    usable = int(SCORE_SECONDS * RATE) // STEP * STEP
+    power = np.array([np.square(clip[:usable]).reshape(-1, STEP).mean(1) for clip in played])
     power /= power.mean(1, keepdims=True)
-    width = -(-length // step)
-    first = loudest_part(power, width)
-    part = power[:, first : first + width]
-    clips = [clip[None, first * step :][:, :length].astype(np.float32) for clip in played]
+    first = loudest_part(power)
+    part = power[:, first : first + BLOCKS]
+    clips = [clip[None, first * STEP :][:, :LENGTH].astype(np.float32) for clip in played]
     levels = [integrated_loudness(torch.from_numpy(clip), RATE) for clip in clips]
     clips = [clip * np.float32(10 ** ((LOUDNESS - level) / 20)) for clip, level in zip(clips, levels, strict=True)]
     sounds = (part.min(1) >= QUIETEST * part.max(1)).all() and max(np.abs(clip).max() for clip in clips) <= CEILING

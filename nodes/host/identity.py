@@ -36,7 +36,6 @@ class Weights(NamedTuple):
         return cls(lambda: None, None, values)
 
     def match(self, patcher: ModelPatcher) -> bool:
-        """Whether a MODEL has these weights."""
         same = self.model() is patcher.model and self.patches == patcher.patches_uuid
         return same or self.values == digest(_tensors(patcher))
 

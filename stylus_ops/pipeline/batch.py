@@ -129,17 +129,14 @@ def run_batch(
 ) -> dict[str, Any]:
     """Run the rows of a part but for those that are done.
 
-    Every row leaves its sound and, beside it, its report. The model is loaded when a row needs it.
+    Every row leaves its sound and, beside it, its report. The model is loaded when a row needs it. Returns, for JSON, the
+    outputs `written` and `skipped`, and `failed` rows with their line and error.
 
     Args:
         part: rows i, i + n, i + 2 n, ... of a part (i, n), the first row being 1.
         spread: hands the rows out to workers; None runs them here, one after the other.
 
-    Returns:
-        For JSON: the outputs `written` and `skipped`, and `failed` rows with their line and error.
-
-    Raises:
-        ValueError, OSError: another process runs this part of the folder, or the model can't be loaded.
+    Raises ValueError or OSError if another process runs this part of the folder, or the model can't be loaded.
     """
     summary: dict[str, list[Any]] = {"written": [], "skipped": [], "failed": []}
     number, of = part

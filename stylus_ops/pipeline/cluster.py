@@ -54,11 +54,8 @@ def on_workers(
         address: of a running cluster; None starts one on this machine, which other machines can't reach.
         gpus: False where the work runs on CPUs although there are GPUs.
 
-    Raises:
-        ValueError: Ray is not installed, or there are not so many cores.
-        OSError: no cluster answers at the address.
-        ChildProcessError: no worker can start.
-        Exception: what `work` raises.
+    Raises what `work` raises; ValueError if Ray is not installed, or there are not so many cores; OSError if no cluster
+    answers at the address; ChildProcessError if no worker can start.
     """
     jobs = iter(jobs)
     first = [*islice(jobs, 1)]
