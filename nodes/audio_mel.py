@@ -115,9 +115,7 @@ class LoadAudioMel(io.ComfyNode):
 
 def geometry_of(dials: Images, model: ModelPatcher | None) -> SpectrogramParams:
     """That of the preset, before a recording is read; `auto` is the MODEL's, or Stable Diffusion's without one.
-
-    Raises ValueError if the MODEL takes another preset, or the overlap is more than half of a window.
-    """
+    Raises ValueError if the MODEL takes another preset, or the overlap is more than half of a window."""
     require_wires(["model"], model=model)
     fitting = preset_of(model) if model else "sd-512" if dials.preset == "auto" else dials.preset
     if dials.preset not in ("auto", fitting):

@@ -49,9 +49,7 @@ def invert(
     **dials: Any,
 ) -> Inversion:
     """As `runs.invert_latent`, with the inputs of `inversion_inputs` and of at most so many `windows`; None for all.
-
-    Raises ValueError, too, if the spectrogram is another clip's than the latent.
-    """
+    Raises ValueError, too, if the spectrogram is another clip's than the latent."""
     wires = {"model": model, "conditioning": conditioning, "latent": latent, "schedule": schedule}
     require_wires(["spectrogram"], **wires, spectrogram=spectrogram)
     samples, valid_width = latent["samples"], None

@@ -37,9 +37,7 @@ _jobs: dict[tuple[Path, int], Job] = {}  # by file and its time of change in ns,
 
 async def drawn(path: Path, draw: Callable[..., Any], gone: Callable[[], bool], longest: float = 20.0) -> Any:
     """What `draw(path, check)` makes of a recording, once for all that wait for it; None when this one has `gone`.
-
-    `draw` calls `check` for each piece that it reads, which raises ValueError behind the `longest` seconds.
-    """
+    `draw` calls `check` for each piece that it reads, which raises ValueError behind the `longest` seconds."""
     key = path, path.stat().st_mtime_ns
     if job := _jobs.get(key):
         job.waiting += 1

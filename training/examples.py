@@ -99,9 +99,7 @@ def shuffled_frames(rng: np.random.Generator, count: int) -> Integers:
 
 def match_statistics(content: Tensor, style: Tensor) -> Tensor:
     """The content [P, 256, W] with the mean of the style's spectral envelope and its deviation over time.
-
-    The envelope of a frame is its values smoothed over neighbouring mel bands; what is finer, the notes, stays.
-    """
+    The envelope of a frame is its values smoothed over neighbouring mel bands; what is finer, the notes, stays."""
     smoothing = band_smoothing(content.shape[1], SMOOTHING, content.device)
     envelope, style_envelope = smoothing @ content, smoothing @ style
     mean, style_mean = (e.mean(2, keepdim=True) for e in (envelope, style_envelope))

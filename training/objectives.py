@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylus_ops.dials import Schedule, Steering
+from stylus_ops.dials import Schedule
 from stylus_ops.diffusion.adain import adain
 from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.schedule import TRAIN_STEPS
@@ -28,7 +28,6 @@ from .windows import Recordings, band_smoothing, to_images
 
 OWN = 0.2  # share of windows that attend to themselves
 NODES = (4, 9)  # of a transfer
-USUAL_GAMMA = 0.7  # share of transfers with the default gamma; others have any
 SIGMAS = sd_sigmas()
 SMOOTHING = 6.0  # bands: the decode takes what is finer from the content
 FLOOR_DB = 60.0  # under a clip's peak
@@ -109,12 +108,6 @@ def random_nodes() -> Tensor:
     return 1 + ((TRAIN_STEPS - 2) * (torch.arange(count) + offset) / count).long()
 
 
-def random_gamma(pairs: int, device: torch.device) -> Tensor:
-    """[P], mostly the default."""
-    anything = torch.rand(pairs, device=device)
-    return torch.where(torch.rand(pairs, device=device) < USUAL_GAMMA, Steering.gamma, anything)
-
-
 class Points(NamedTuple):
     """Where P examples are at one node of their transfers; latents [P, 4, h, w]."""
 
@@ -127,9 +120,7 @@ class Points(NamedTuple):
 @torch.no_grad()
 def transfer(predict: Predict, batch: Batch, timesteps: Tensor, gamma: Tensor) -> tuple[list[Points], Tensor]:
     """The points of a transfer of every example, from the last node down, and the results [P, 4, h, w].
-
-    `timesteps` [N] ascending are those of the nodes, `gamma` [P] is query preservation.
-    """
+    `timesteps` [N] ascending are those of the nodes, `gamma` [P] is query preservation."""
     clips, pairs = torch.cat([batch.content, batch.style]), len(batch.content)
     timesteps = timesteps.to(clips.device)
     sigmas = sigma_at(timesteps).flatten()

@@ -80,9 +80,7 @@ def _windows_that_fit(base: Any, x: Tensor) -> int:
 
 def _hooked(transformer_options: dict, hook: Hook | None) -> dict:
     """Transformer options with the hook as the last `attn1_patch` and the `attn1` replacement of its sites.
-
-    Raises ValueError if another patch changes the tokens, or replaces self-attention at a site.
-    """
+    Raises ValueError if another patch changes the tokens, or replaces self-attention at a site."""
     if hook is None:
         return transformer_options
     sites = frozenset(hook.sites)

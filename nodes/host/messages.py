@@ -42,9 +42,7 @@ def _warnings_of(context: ExecutionContext) -> list[str]:
 
 def progress(model: ModelPatcher, steps: int, what: str) -> OnStep:
     """Shows the work that is done, `what`, and below it the number of the step and the time left.
-
-    Made when the first step begins: before it the host loads the model.
-    """
+    Made when the first step begins: before it the host loads the model."""
     preview, began = latent_preview.prepare_callback(model, steps), time.monotonic()
     tell(what)
 

@@ -80,9 +80,7 @@ def as_latent(model: ModelPatcher, samples: Tensor) -> dict:
 
 def apply_style(model: ModelPatcher, stylizer: Stylizer, memory: Memory) -> tuple[ModelPatcher, dict]:
     """A clone of the MODEL that injects the style at every evaluation, and the LATENT to start sampling from.
-
-    Raises ValueError if the features were taken with other weights or another conditioning.
-    """
+    Raises ValueError if the features were taken with other weights or another conditioning."""
     sigma_table(model)
     for capture in stylizer.style.captures:
         check_same_conditioning("style", capture.conditioning, stylizer.content)
@@ -103,9 +101,7 @@ def apply_style(model: ModelPatcher, stylizer: Stylizer, memory: Memory) -> tupl
 
 def sample_latent(styled: ModelPatcher, conditioning: list, start: dict, content: Inversion) -> dict:
     """Deterministic DDIM of a styled MODEL over the content's nodes, without noise or guidance.
-
-    Raises ValueError if the MODEL changes guidance, or the conditioning is another one than the content's.
-    """
+    Raises ValueError if the MODEL changes guidance, or the conditioning is another one than the content's."""
     check_same_conditioning("the sampler", conditioning, content)
     check_unguided(styled)
 

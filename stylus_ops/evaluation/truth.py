@@ -31,9 +31,7 @@ class Distances(NamedTuple):
 
 def distances_to_truth(truth: Tensor, output: Tensor, sample_rate: int) -> Distances:
     """Distances between waveforms [C, T]; channels are averaged.
-
-    Raises ValueError if the truth is silent, or the output has another length.
-    """
+    Raises ValueError if the truth is silent, or the output has another length."""
     if output.shape[-1] != truth.shape[-1]:
         raise ValueError(
             f"the truth has {truth.shape[-1]} samples and the output {output.shape[-1]}: compare clips of equal length, cut at "

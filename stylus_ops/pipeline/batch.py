@@ -180,9 +180,7 @@ def run_batch(
 @dataclass
 class Runner:
     """Runs rows on one `model`, that `load` gives; may be sent to another process before.
-
-    `source` is size and time stamp of the files that its weights are read from; `transfer` works as `transfer_files`.
-    """
+    `source` is size and time stamp of the files that its weights are read from; `transfer` works as `transfer_files`."""
 
     load: Callable[[], Engine]
     model: str
@@ -210,9 +208,7 @@ class Runner:
 
     def has_finished(self, row: Row, weights: str = "") -> bool:
         """Whether an earlier run has written this row with these settings and this model.
-
-        `weights` is the digest of the model's weights; empty where it isn't loaded, and its files have to be the same.
-        """
+        `weights` is the digest of the model's weights; empty where it isn't loaded, and its files have to be the same."""
         report = read_report(row.report)
         request = report.get("request")
         if not isinstance(request, dict) or request != self._request(row, request.get("weights")):

@@ -104,9 +104,7 @@ def on_workers(
 
 def share_of(nodes: list[dict[str, float]], workers: int | None, gpus: bool) -> tuple[int, int, float]:
     """How many workers there are, and how many cores and GPUs each of them takes: the most cores that they can have.
-
-    `nodes` say how much "CPU" and "GPU" each has. Raises ValueError if there are fewer cores than workers.
-    """
+    `nodes` say how much "CPU" and "GPU" each has. Raises ValueError if there are fewer cores than workers."""
     cores = [int(node.get("CPU", 0)) for node in nodes]
     devices = [int(node.get("GPU", 0)) if gpus else 0 for node in nodes]
     count = workers or sum(devices) or max(1, sum(number // CORES for number in cores))

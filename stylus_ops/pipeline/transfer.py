@@ -77,9 +77,7 @@ class Files(NamedTuple):
 
     def check(self, overwrite: bool = True) -> None:
         """Raises ValueError or OSError unless the inputs exist, the mask can be read, and the results can be written.
-
-        With `overwrite` results may take the place of earlier ones; never that of the recordings.
-        """
+        With `overwrite` results may take the place of earlier ones; never that of the recordings."""
         self.weighted()
         recordings = (self.content, *self.styles)
         for recording in recordings:
@@ -234,9 +232,7 @@ class Transfer:
 
     def restyle(self, content: Inversion, style: Style, mask: Tensor | None = None) -> Tensor:
         """Latents `[windows, 4, h, w]` of the content in the style's timbre.
-
-        The `mask`, `[1 or windows, H, W]` in 0..1, says where the style is applied; None for everywhere.
-        """
+        The `mask`, `[1 or windows, H, W]` in 0..1, says where the style is applied; None for everywhere."""
         stylizer = Stylizer(content, style, self.settings, mask)
         noise = stylizer.start_latents().to(self.engine.device)
         per_pass = self._windows_per_pass(noise)
@@ -250,9 +246,7 @@ class Transfer:
 
     def decode(self, latents: Tensor, content: Clip, styles: Sequence[Clip]) -> Waveform:
         """The result `[C, T]` at the content's rate, computed where it is read from the decoded samples on disk.
-
-        The `styles` give to the sound what they can themselves: grain and partials.
-        """
+        The `styles` give to the sound what they can themselves: grain and partials."""
         recording, engine = content.recording, self.engine
         channels, sections = recording.waveform.shape[0], [*recording.sections()]
         decoded = Spool(self.folder, channels, recording.sample_rate)
