@@ -56,7 +56,7 @@ def _pair(folder: Path, cells: dict[str, str]) -> Pair:
 
 
 def every_pair(contents: Path, styles: Path) -> list[Pair]:
-    """Each recording of one folder with each of another; ValueError if one has none, or two pairs have one name."""
+    """Each recording of one folder with each of another; ValueError if one is empty, or two pairs have one name."""
     of_styles = _recordings(styles)
     pairs = [
         Pair(f"{content.stem}--{style.stem}", content, style)

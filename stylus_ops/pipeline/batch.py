@@ -179,7 +179,7 @@ def run_batch(
 
 @dataclass
 class Runner:
-    """Runs rows on one `model`, that `load` gives; may be sent to another process before.
+    """Runs rows on the model of the name `model`, which `load` gives; may be sent to another process before.
     `source` is size and time stamp of the files that its weights are read from; `transfer` works as `transfer_files`."""
 
     load: Callable[[], Engine]
