@@ -11,7 +11,7 @@ from ..stylus_ops.dials import Album
 from .audio_mel import read_recording, recording_path
 from .host.messages import tell, warn
 from .host.runs import check_interrupt
-from .inputs import answer, widgets
+from .inputs import answer, schema, widgets
 from .queued import beside
 
 WHOLE_INPUT = "."
@@ -20,10 +20,9 @@ WHOLE_INPUT = "."
 class LoadAudioFolder(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusLoadAudioFolder",
             display_name="Load Audio Folder",
-            category="audio/stylus",
             description="Reads every recording of a folder in ComfyUI's input folder. What follows runs once for each: wire "
             "one style beside it and every recording takes it on.",
             search_aliases=["batch", "load folder", "directory", "many files", "album", "stylus"],
@@ -86,8 +85,7 @@ def subfolders() -> list[str]:
 def chosen(folder: str, first: int, most: int) -> list[Path]:
     """The recordings of a folder from the `first` on, at most `most` of them (0: all).
 
-    Raises:
-        ValueError: no folder of ComfyUI's input folder, no recording left, or one that is a link out of that folder.
+    Raises ValueError for no folder of ComfyUI's input folder, no recording left, or one that is a link out of that folder.
     """
     if folder not in subfolders():
         raise ValueError(f"folder {folder!r} is not in ComfyUI's input folder: make it there, or choose another")

@@ -21,7 +21,7 @@ from ..stylus_ops.tiny import RECORDINGS
 from . import sockets
 from .host.model import preset_of
 from .host.runs import check_interrupt
-from .inputs import answer, require_audio, require_wires, widgets
+from .inputs import answer, require_audio, require_wires, schema, widgets
 
 BUNDLED_PREFIX = "stylus/"
 
@@ -48,10 +48,9 @@ def window_outputs() -> list[io.Output]:
 class AudioToMel(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusAudioToMel",
             display_name="Audio to Mel",
-            category="audio/stylus",
             description="Cuts audio of any length, rate and channel count into windows and draws their mel spectrograms.",
             search_aliases=["spectrogram", "mel", "audio to image", "images as in riffusion", "stylus"],
             inputs=[
@@ -70,10 +69,9 @@ class AudioToMel(io.ComfyNode):
 class LoadAudioMel(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusLoadAudioMel",
             display_name="Load Audio to Mel",
-            category="audio/stylus",
             essentials_category="Audio",
             description="Reads a recording, or the sound of a video, and draws its mel spectrogram.",
             search_aliases=["load audio", "open audio", "spectrogram", "mel", "images as in riffusion", "stylus"],
@@ -116,11 +114,8 @@ class LoadAudioMel(io.ComfyNode):
 
 
 def geometry_of(dials: Images, model: ModelPatcher | None) -> SpectrogramParams:
-    """That of the preset; `auto` is the MODEL's, or Stable Diffusion's without one. Asked for before a recording is read.
-
-    Raises:
-        ValueError: the MODEL takes another preset, or the overlap is more than half of a window.
-    """
+    """That of the preset, before a recording is read; `auto` is the MODEL's, or Stable Diffusion's without one.
+    Raises ValueError if the MODEL takes another preset, or the overlap is more than half of a window."""
     require_wires(["model"], model=model)
     fitting = preset_of(model) if model else "sd-512" if dials.preset == "auto" else dials.preset
     if dials.preset not in ("auto", fitting):

@@ -21,7 +21,7 @@ from ..stylus_ops.audio.write import tags_fit, write_audio
 from ..stylus_ops.dials import DIALS
 from .graph import Prompt, linked, upstream
 from .host.runs import check_interrupt
-from .inputs import MOST_STYLES, require_audio, require_wires
+from .inputs import MOST_STYLES, require_audio, require_wires, schema
 from .save_audio import workflow_tags
 
 SHOWN_DIALS = ("alpha", "gamma", "temperature", "adain", "steps", "decode")
@@ -44,10 +44,9 @@ class Track(NamedTuple):
 class Compare(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusCompare",
             display_name="Compare",
-            category="audio/stylus",
             essentials_category="Audio",
             description="Draws content, style and results over seconds and hertz, and plays them in turn: at one playhead, "
             "equally loud.",

@@ -11,7 +11,7 @@ from ..stylus_ops.diffusion.features import Inversion
 from ..stylus_ops.diffusion.schedule import sampling_sigmas
 from . import sockets
 from .host import runs
-from .inputs import require_wires, widgets
+from .inputs import require_wires, schema, widgets
 from .style_library import kept_steps
 from .wiring import check_wiring
 
@@ -48,14 +48,8 @@ def invert(
     windows: int | None = None,
     **dials: Any,
 ) -> Inversion:
-    """As `runs.invert_latent`, with the inputs of `inversion_inputs`.
-
-    Args:
-        windows: at most as many are inverted; None for all.
-
-    Raises:
-        ValueError: the spectrogram is another clip's than the latent, or as `runs.invert_latent`.
-    """
+    """As `runs.invert_latent`, with the inputs of `inversion_inputs` and of at most so many `windows`; None for all.
+    Raises ValueError, too, if the spectrogram is another clip's than the latent."""
     wires = {"model": model, "conditioning": conditioning, "latent": latent, "schedule": schedule}
     require_wires(["spectrogram"], **wires, spectrogram=spectrogram)
     samples, valid_width = latent["samples"], None
@@ -72,10 +66,9 @@ def invert(
 class DDIMInvert(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusDDIMInvert",
             display_name="DDIM Invert",
-            category="audio/stylus",
             description="Finds the noise that samples back to the content, and records its self-attention features.",
             search_aliases=["unsample", "inversion", "noise from image", "stylus"],
             inputs=inversion_inputs(),

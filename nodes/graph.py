@@ -8,11 +8,7 @@ Prompt = Mapping[str, Mapping[str, Any]]
 
 
 def upstream(prompt: Prompt | None, start: str, until: Collection[str] = ()) -> Iterator[Mapping[str, Any]]:
-    """The node `start` and all that feed it, each once, the nearest first.
-
-    Args:
-        until: the `class_type`s of nodes beyond which nothing is looked for.
-    """
+    """The node `start` and all that feed it, each once, the nearest first; nothing beyond a `class_type` of `until`."""
     waiting, seen = [start], {start}
     while waiting:
         node = (prompt or {}).get(waiting.pop(0))

@@ -13,7 +13,7 @@ from ..stylus_ops.diffusion.stylizer import Stylizer
 from . import sockets
 from .host import runs
 from .host.messages import warn
-from .inputs import answer, require_wires, widget, widgets
+from .inputs import answer, require_wires, schema, widget, widgets
 
 
 def style_inputs() -> list[io.Input]:
@@ -63,25 +63,14 @@ class StyleNode(io.ComfyNode):
 class InjectAttentionSampler(StyleNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusInjectSampler",
             display_name="Inject Attention Sampler",
-            category="audio/stylus",
             essentials_category="Audio",
             description="Samples the content again while its self-attention reads the style's keys and values.",
             search_aliases=[
-                "style transfer",
-                "audio style transfer",
-                "timbre",
-                "timbre transfer",
-                "music style",
-                "texture",
-                "riffusion",
-                "instrument swap",
-                "cover",
-                "keep melody change timbre",
-                "style injection",
-                "stylus",
+                *("style transfer", "audio style transfer", "timbre", "timbre transfer", "music style", "texture"),
+                *("riffusion", "instrument swap", "cover", "keep melody change timbre", "style injection", "stylus"),
             ],
             inputs=[
                 io.Model.Input("model", tooltip="The MODEL that DDIM Invert and Capture Style KV used."),
@@ -103,10 +92,9 @@ class InjectAttentionSampler(StyleNode):
 class ApplyStyleToModel(StyleNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusApplyStyle",
             display_name="Apply Style to Model",
-            category="audio/stylus",
             description="Patches a MODEL for stock samplers: SamplerCustom with euler, add_noise off, cfg 1 and DDIM Invert's "
             "SIGMAS equals Inject Attention Sampler. Other samplers read the nearest recorded noise level, an approximation.",
             search_aliases=["style patch", "model patch", "patch for audio style transfer", "stylus"],

@@ -1,6 +1,7 @@
-"""Inputs of several nodes: dials as widgets, and any number of styles with their weights."""
+"""What several nodes share: dials as widgets, and any number of styles with their weights."""
 
 from collections.abc import Callable, Collection
+from functools import partial
 
 from comfy_api.latest import io
 
@@ -8,6 +9,9 @@ from ..stylus_ops.dials import Choice, Dial, Group, Number, Whole, dials_of
 from ..stylus_ops.style_weights import normalised, parse_weights
 
 MOST_STYLES = 16
+
+schema = partial(io.Schema, category="audio/stylus")
+"""The schema of every node."""
 
 
 def widget(dial: Dial) -> io.Input:
@@ -43,11 +47,7 @@ def require_wires(optional: Collection[str] = (), /, **inputs: object) -> None:
 
 
 def require_audio(audio: dict | None) -> dict:
-    """An AUDIO that is there: a video without a sound track gives none.
-
-    Raises:
-        ValueError: it is None, or no AUDIO.
-    """
+    """An AUDIO that is there; ValueError if it is none, or None, which a video without a sound track gives."""
     require_wires(["audio"], audio=audio)
     if audio is None:
         raise ValueError("audio is missing: choose a file or video with a sound track where it comes from")

@@ -13,16 +13,15 @@ from ..stylus_ops.audio.windows import check_waveform
 from ..stylus_ops.dials import Tone
 from ..stylus_ops.style_weights import normalised, parse_weights
 from .host.runs import check_interrupt
-from .inputs import WeightedStyles, require_audio, require_wires, weighted_styles, widgets
+from .inputs import WeightedStyles, require_audio, require_wires, schema, weighted_styles, widgets
 
 
 class MatchTone(WeightedStyles):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusMatchTone",
             display_name="Match Tone",
-            category="audio/stylus",
             essentials_category="Audio",
             description="Filters a recording so that it is as bright and as full as others; the notes and its loudness stay.",
             search_aliases=["eq match", "equaliser", "equalizer", "spectrum match", "tone match", "stylus"],

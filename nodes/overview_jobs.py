@@ -32,17 +32,12 @@ class Job:
         return self.draw(self.path, check)
 
 
-_jobs: dict[tuple[Path, int], Job] = {}
-"""By file and its time of change in ns, the latest last."""
+_jobs: dict[tuple[Path, int], Job] = {}  # by file and its time of change in ns, the latest last
 
 
 async def drawn(path: Path, draw: Callable[..., Any], gone: Callable[[], bool], longest: float = 20.0) -> Any:
     """What `draw(path, check)` makes of a recording, once for all that wait for it; None when this one has `gone`.
-
-    Args:
-        draw: calls `check` for each piece that it reads; what that raises ends it.
-        longest: seconds of work, behind which it ends in ValueError.
-    """
+    `draw` calls `check` for each piece that it reads, which raises ValueError behind the `longest` seconds."""
     key = path, path.stat().st_mtime_ns
     if job := _jobs.get(key):
         job.waiting += 1

@@ -14,17 +14,16 @@ from ..stylus_ops.dials import Decoding
 from . import sockets
 from .host.messages import warn
 from .host.runs import check_interrupt
-from .inputs import require_wires, widgets
+from .inputs import require_wires, schema, widgets
 from .wiring import other_recording
 
 
 class PhaseDecode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusPhaseDecode",
             display_name="Phase-Preserving Decode",
-            category="audio/stylus",
             description="Turns images back into sound with the content's phase, length, sample rate and channels.",
             search_aliases=["image to audio", "vocoder", "griffin lim", "inverse mel", "stylus"],
             inputs=[

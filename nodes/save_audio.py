@@ -13,7 +13,7 @@ from ..stylus_ops.audio.loudness import MINUS_1_DBFS, limit_true_peak
 from ..stylus_ops.audio.write import FORMATS, check_format, tags_fit, write_audio
 from ..stylus_ops.disk import check_name
 from .host.messages import warn
-from .inputs import answer, require_audio
+from .inputs import answer, require_audio, schema
 from .queued import beside
 
 BIT_DEPTHS = ("24", "16", "float")
@@ -22,10 +22,9 @@ BIT_DEPTHS = ("24", "16", "float")
 class SaveAudio(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusSaveAudio",
             display_name="Save Audio (Stylus)",
-            category="audio/stylus",
             essentials_category="Audio",
             description="Saves audio of any rate and channel count to ComfyUI's output folder, wav included.",
             search_aliases=["export audio", "wav", "flac", "mp3", "opus", "stylus"],

@@ -7,16 +7,15 @@ from comfy_api.latest import io
 from ..stylus_ops.dials import Schedule
 from ..stylus_ops.diffusion.sites import named_blocks
 from . import sockets
-from .inputs import answer, widgets
+from .inputs import answer, schema, widgets
 
 
 class StylusSchedule(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusSchedule",
             display_name="Stylus Schedule",
-            category="audio/stylus",
             description="How content and style are inverted. Wire it to DDIM Invert and to every Capture Style KV.",
             search_aliases=["steps", "inversion settings", "ddim", "sites", "stylus"],
             inputs=widgets(Schedule),

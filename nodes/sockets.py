@@ -6,3 +6,7 @@ Spectrogram = io.Custom("STYLUS_SPECTROGRAM")
 Schedule = io.Custom("STYLUS_SCHEDULE")
 Inversion = io.Custom("STYLUS_INVERSION")
 Style = io.Custom("STYLUS_STYLE")
+
+
+def style_output() -> io.Output:
+    return Style.Output("style", tooltip="For Blend Styles, Inject Attention Sampler or Apply Style to Model.")

@@ -10,16 +10,15 @@ from ..stylus_ops.audio.windows import Spectrogram, check_waveform
 from ..stylus_ops.dials import SoundMask
 from . import sockets
 from .host.runs import check_interrupt
-from .inputs import require_wires, widgets
+from .inputs import require_wires, schema, widgets
 
 
 class MaskFromSound(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusMaskFromSound",
             display_name="Mask from Sound",
-            category="audio/stylus",
             description="A mask of the spectrogram's size that is white at the attacks, the drums, the tones, the loud "
             "moments or a band of a recording: for the sampler's mask, or for stock compositing.",
             search_aliases=["onset", "transient", "percussive", "harmonic", "hpss", "drums", "audio mask", "stylus"],

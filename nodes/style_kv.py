@@ -11,7 +11,7 @@ from ..stylus_ops.diffusion.features import Style, blend
 from ..stylus_ops.style_weights import parse_weights
 from . import sockets
 from .ddim_invert import inversion_inputs, invert
-from .inputs import WeightedStyles, require_wires, weighted_styles, widget
+from .inputs import WeightedStyles, require_wires, schema, weighted_styles, widget
 from .style_library import kept_steps
 from .wiring import check_wiring
 
@@ -19,18 +19,13 @@ from .wiring import check_wiring
 class CaptureStyle(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusCaptureStyle",
             display_name="Capture Style KV",
-            category="audio/stylus",
             description="Inverts the style clip and keeps what its self-attention keys and values are made of.",
             search_aliases=["style reference", "attention features", "style timbre", "stylus"],
             inputs=[*inversion_inputs(), widget(DIALS["style_windows"])],
-            outputs=[
-                sockets.Style.Output(
-                    "style", tooltip="For Blend Styles, Inject Attention Sampler or Apply Style to Model."
-                )
-            ],
+            outputs=[sockets.style_output()],
             hidden=[io.Hidden.prompt],
         )
 
@@ -56,10 +51,9 @@ class CaptureStyle(io.ComfyNode):
 class BlendStyles(WeightedStyles):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusBlendStyles",
             display_name="Blend Styles",
-            category="audio/stylus",
             description="Mixes any number of styles: every place of the content attends to each of them.",
             search_aliases=["style mix", "interpolate styles", "morph", "stylus"],
             inputs=[

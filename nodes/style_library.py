@@ -15,7 +15,7 @@ from . import sockets
 from .graph import upstream
 from .host.identity import Weights
 from .host.messages import count_windows, tell
-from .inputs import answer, require_wires
+from .inputs import answer, require_wires, schema
 
 FOLDER = "stylus_styles"
 NO_STYLES = "(none saved yet)"
@@ -30,10 +30,9 @@ def register_folder() -> None:
 class SaveStyle(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusSaveStyle",
             display_name="Save Style",
-            category="audio/stylus",
             description="Keeps a captured style in a small file in models/stylus_styles, to use again and to share.",
             search_aliases=["export style", "share style", "style library", "stylus"],
             inputs=[
@@ -68,10 +67,9 @@ class SaveStyle(io.ComfyNode):
 class LoadStyle(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusLoadStyle",
             display_name="Load Style",
-            category="audio/stylus",
             description="Reads a style that Save Style kept. It fits the model, prompt, steps and sites it was captured with.",
             search_aliases=["import style", "style library", "style preset", "stylus"],
             inputs=[
@@ -81,11 +79,7 @@ class LoadStyle(io.ComfyNode):
                     tooltip="A file in models/stylus_styles. R refreshes the list.",
                 )
             ],
-            outputs=[
-                sockets.Style.Output(
-                    "style", tooltip="For Blend Styles, Inject Attention Sampler or Apply Style to Model."
-                )
-            ],
+            outputs=[sockets.style_output()],
         )
 
     @classmethod

@@ -4,15 +4,15 @@ from comfy_api.latest import io
 
 from ..stylus_ops.tiny import load
 from .host.tiny import tiny_model, tiny_vae
+from .inputs import schema
 
 
 class LoadTiny(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="StylusLoadTiny",
             display_name="Load Stylus Tiny",
-            category="audio/stylus",
             description="The small prior of spectrogram images that comes with Stylus: no download. Use the preset tiny-256.",
             search_aliases=[
                 "stylus prior",

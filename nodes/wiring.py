@@ -22,13 +22,9 @@ def check_wiring(prompt: Prompt, kept_steps: Callable[[str], int | None]) -> Non
     """Compare the inversion and the styles that meet in a node.
 
     A value that comes out of another node, and the geometry of a checkpoint, are not known yet; they are compared when the
-    inversions are made.
+    inversions are made. `kept_steps` gives the steps of a saved style by its name, None if they can't be read.
 
-    Args:
-        kept_steps: the steps of a saved style by its name; None if they can't be read.
-
-    Raises:
-        ValueError: their steps, sites or presets differ, or a preset is not that of their model, Stylus Tiny.
+    Raises ValueError if their steps, sites or presets differ, or a preset is not that of their model, Stylus Tiny.
     """
     for node in prompt.values():
         ends = [linked(node["inputs"].get(name)) for name in ("inversion", "style")]

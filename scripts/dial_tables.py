@@ -29,7 +29,6 @@ def bullets(chosen: list[Dial]) -> str:
 
 
 def with_dials(text: str, form: Form) -> str:
-    """The page with its dials as they should be."""
     return PLACE.sub(lambda place: f"{place[1]}\n{form(named(place[2]))}\n{place[3]}", text)
 
 

@@ -54,17 +54,6 @@ def render(score: Score, programs: list[int], folder: Path, wet: bool, soundfont
     return np.pad(audio[:samples].T, ((0, 0), (0, max(0, samples - len(audio)))))
 
 
-def loudest_part(power: np.ndarray, width: int) -> int:
-    """Where to cut `width` blocks of power [recordings, blocks]: their quietest block of all recordings is loudest."""
-    return max(range(power.shape[1] - width + 1), key=lambda start: float(power[:, start : start + width].min()))
-
-
-def quarter_power_mel(waveform: np.ndarray) -> np.ndarray:
-    """Waveform [channels, samples] at 44.1 kHz to float16 [256, frames]."""
-    mel = mel_amplitudes(torch.from_numpy(waveform).float()[None], PARAMS)[0]
-    return mel.pow(PARAMS.power).half().numpy()
-
-
 def ensembles(held_out: bool) -> list[list[int]]:
     """Programs of four voices: each program alone, and a fifth as many mixtures; never a held-out one for training.
 
@@ -115,7 +104,8 @@ def make(job: tuple[str, int, bool, Path]) -> None:
     else:
         made = performances(index, held_out)
     numbers, audio = zip(*made, strict=True)
-    values = np.stack([quarter_power_mel(waveform) for waveform in audio])
+    mels = [mel_amplitudes(torch.from_numpy(waveform).float()[None], PARAMS)[0] for waveform in audio]
+    values = np.stack([mel.pow(PARAMS.power).half().numpy() for mel in mels])
     write_atomically(path, lambda file: np.savez(file, values=values, ensembles=numbers))
 
 

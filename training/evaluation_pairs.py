@@ -20,12 +20,13 @@ import torch
 from stylus_ops.audio.write import write_audio
 from stylus_ops.evaluation.results import write_table
 
-from .data import HELD_OUT, loudest_part, render
+from .data import HELD_OUT, render
 from .scores import Score, corpus_paths, corpus_score, random_score
 from .textures import RATE, TEXTURES, texture
 
 SECONDS = 5.1  # one window of either preset
-STEP = 0.5  # seconds
+STEP, LENGTH = int(0.5 * RATE), int(SECONDS * RATE)  # samples
+BLOCKS = -(-LENGTH // STEP)
 SCORE_SECONDS = 20.0
 PROGRAMS: list[int] = HELD_OUT["programs"]
 FIRST_SEED: int = HELD_OUT["first_seed"] + 1000  # training.data takes its held-out music from the seeds before
@@ -91,12 +92,15 @@ def _music(out: Path, name: str, score: Score, index: int) -> tuple[str, int | N
 
 def _write(path: Path, waveform: np.ndarray) -> None:
     """Write the part of the recording [channels, samples] whose quietest half second is loudest."""
-    step, length = int(STEP * RATE), int(SECONDS * RATE)
-    blocks = waveform[:, : waveform.shape[1] // step * step].reshape(len(waveform), -1, step)
-    level = np.square(blocks).mean((0, 2))
-    first = step * loudest_part(level[None], -(-length // step))
-    part = torch.from_numpy(waveform[:, first : first + length]).float()
+    blocks = waveform[:, : waveform.shape[1] // STEP * STEP].reshape(len(waveform), -1, STEP)
+    first = STEP * loudest_part(np.square(blocks).mean((0, 2))[None])
+    part = torch.from_numpy(waveform[:, first : first + LENGTH]).float()
     write_audio(path, PEAK * part / part.abs().max(), RATE, bit_depth="16")
+
+
+def loudest_part(power: np.ndarray) -> int:
+    """Where to cut BLOCKS of power [recordings, blocks]: their quietest block of all recordings is loudest."""
+    return max(range(power.shape[1] - BLOCKS + 1), key=lambda start: float(power[:, start : start + BLOCKS].min()))
 
 
 def drawn_pairs(contents: list[tuple[str, int | None]], styles: list[tuple[str, int | None]]) -> list[dict[str, str]]:

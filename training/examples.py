@@ -19,24 +19,21 @@ from .windows import WIDTH, Integers, Recordings, band_smoothing, equalisers, mi
 
 KINDS = {"same": 0.08, "equalised": 0.1, "processed": 0.12, "replayed": 0.25, "rolled": 0.25, "matched": 0.2}
 REPLAYED = ("replayed", "rolled")
-Kinds = Mapping[str, float]
-"""Probability of each kind of example."""
+Kinds = Mapping[str, float]  # probability of each kind of example
 OTHER_PIECE = 0.6
 """Share of styles that another piece of the same ensemble gives; others are of another place of the same piece."""
 SHUFFLED, CHUNKS = 0.25, (4, 8)
 """Share of styles in which chunks of so many frames stand in any order: nothing but timbre can be read (AFTER, Demerle et al. 2024)."""
-LAYERED = 0.25
-"""Share of examples, but for rolled and matched ones, that sound together with something else."""
+SMOOTHING = 10.0  # bands
+LAYERED = 0.25  # share of examples, but for rolled and matched ones, that sound together with something else
 
 
 class Examples(NamedTuple):
     """Windows [P, 256, WIDTH]."""
 
-    content: Tensor
-    """The notes of `target`, with a timbre that may differ."""
+    content: Tensor  # the notes of `target`, with a timbre that may differ
     target: Tensor
-    style: Tensor
-    """Other notes as `target` sounds."""
+    style: Tensor  # other notes as `target` sounds
 
 
 def random_examples(recordings: Recordings, rng: np.random.Generator, count: int, kinds: Kinds) -> Examples:
@@ -102,16 +99,10 @@ def shuffled_frames(rng: np.random.Generator, count: int) -> Integers:
 
 def match_statistics(content: Tensor, style: Tensor) -> Tensor:
     """The content [P, 256, W] with the mean of the style's spectral envelope and its deviation over time.
-
-    The envelope of a frame is its values smoothed over neighbouring mel bands; what is finer, the notes, stays.
-    """
-    envelope, style_envelope = (envelopes(values) for values in (content, style))
+    The envelope of a frame is its values smoothed over neighbouring mel bands; what is finer, the notes, stays."""
+    smoothing = band_smoothing(content.shape[1], SMOOTHING, content.device)
+    envelope, style_envelope = smoothing @ content, smoothing @ style
     mean, style_mean = (e.mean(2, keepdim=True) for e in (envelope, style_envelope))
     deviation, style_deviation = (e.std(2, keepdim=True, correction=0) + 0.01 for e in (envelope, style_envelope))
     matched = (envelope - mean) * (style_deviation / deviation).clamp(0.4, 2.5) + style_mean
     return (content - envelope + matched).clamp(min=0)
-
-
-def envelopes(values: Tensor, smoothing: float = 10.0) -> Tensor:
-    """Values [P, 256, W] smoothed over the bands by a Gaussian of that many of them."""
-    return band_smoothing(values.shape[1], smoothing, values.device) @ values

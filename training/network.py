@@ -20,17 +20,14 @@ class Recorded(NamedTuple):
 
     content: list[Tensor]
     style: list[Tensor]
-    gamma: Tensor
-    """[P] share of the content's query in the sample's (Stylus Eq. 1)."""
+    gamma: Tensor  # [P] share of the content's query in the sample's (Stylus Eq. 1).
 
 
 class Reading(NamedTuple):
     """What injected attention reads and leaves; by default its own row."""
 
-    sources: Tensor | None = None
-    """[B] the row whose keys and values each row of the batch takes."""
-    record: list[Tensor] | None = None
-    """Filled with the hidden states [B, tokens, C] of each injected layer."""
+    sources: Tensor | None = None  # [B] the row whose keys and values each row of the batch takes
+    record: list[Tensor] | None = None  # filled with the hidden states [B, tokens, C] of each injected layer
     recorded: Recorded | None = None
     """Read instead of the own row, as in a transfer: content and style, guided by the default alpha (Eq. 3)."""
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylus_ops.dials import Schedule, Steering
+from stylus_ops.dials import Schedule
 from stylus_ops.diffusion.adain import adain
 from stylus_ops.diffusion.inversion import invert
 from stylus_ops.diffusion.schedule import TRAIN_STEPS
@@ -28,7 +28,6 @@ from .windows import Recordings, band_smoothing, to_images
 
 OWN = 0.2  # share of windows that attend to themselves
 NODES = (4, 9)  # of a transfer
-USUAL_GAMMA = 0.7  # share of transfers with the default gamma; others have any
 SIGMAS = sd_sigmas()
 SMOOTHING = 6.0  # bands: the decode takes what is finer from the content
 FLOOR_DB = 60.0  # under a clip's peak
@@ -70,10 +69,8 @@ class Predictor:
     """`Predict` by the network."""
 
     unet: Callable[..., Any]
-    context: Tensor
-    """[1, 1, C]"""
-    bfloat16: bool = False
-    """Evaluate in it, for devices with matrix units for it."""
+    context: Tensor  # [1, 1, C]
+    bfloat16: bool = False  # evaluate in it, for devices with matrix units for it
 
     def __call__(self, noisy: Tensor, timesteps: Tensor, reading: Reading) -> Tensor:
         inputs = noisy / (1 + sigma_at(timesteps) ** 2).sqrt()
@@ -111,33 +108,19 @@ def random_nodes() -> Tensor:
     return 1 + ((TRAIN_STEPS - 2) * (torch.arange(count) + offset) / count).long()
 
 
-def random_gamma(pairs: int, device: torch.device) -> Tensor:
-    """[P], mostly the default."""
-    anything = torch.rand(pairs, device=device)
-    return torch.where(torch.rand(pairs, device=device) < USUAL_GAMMA, Steering.gamma, anything)
-
-
 class Points(NamedTuple):
     """Where P examples are at one node of their transfers; latents [P, 4, h, w]."""
 
-    timesteps: Tensor
-    """[P]"""
-    sample: Tensor
-    """On its way down."""
-    target: Tensor
-    """Where it should go."""
-    recorded: Recorded
-    """What it reads."""
+    timesteps: Tensor  # [P]
+    sample: Tensor  # on its way down
+    target: Tensor  # where it should go
+    recorded: Recorded  # what it reads
 
 
 @torch.no_grad()
 def transfer(predict: Predict, batch: Batch, timesteps: Tensor, gamma: Tensor) -> tuple[list[Points], Tensor]:
     """The points of a transfer of every example, from the last node down, and the results [P, 4, h, w].
-
-    Args:
-        timesteps: [N] ascending, of the nodes.
-        gamma: [P] query preservation.
-    """
+    `timesteps` [N] ascending are those of the nodes, `gamma` [P] is query preservation."""
     clips, pairs = torch.cat([batch.content, batch.style]), len(batch.content)
     timesteps = timesteps.to(clips.device)
     sigmas = sigma_at(timesteps).flatten()
@@ -184,9 +167,8 @@ def transfer_loss(predict: Predict, autoencoder: TinyAutoencoder, points: Points
 
 def envelope_distance(autoencoder: TinyAutoencoder, latents: Tensor, target: Tensor) -> Tensor:
     """Log-spectral distance [P] in dB between the spectral envelopes of two images, given as latents [P, 4, h, w]: root mean
-    square over the bands of a frame, mean over the frames. Below the floor nothing counts.
-
-    Images are those of the linear codec, which has the envelope and costs nothing beside the residual network.
+    square over the bands of a frame, mean over the frames. Below the floor nothing counts. Images are those of the linear codec,
+    which has the envelope and costs nothing beside the residual network.
     """
 
     def decibels(x: Tensor) -> Tensor:

@@ -40,7 +40,6 @@ from .objectives import (
     denoising_loss,
     envelope_distance,
     random_batch,
-    random_gamma,
     random_nodes,
     transfer,
     transfer_loss,
@@ -52,13 +51,12 @@ WARMING = 50  # steps
 EMA = 0.999
 TRANSFERRED = {"equalised": 0.05, "processed": 0.1, "replayed": 0.55, "rolled": 0.15, "matched": 0.15}
 """Kinds of examples whose transfer is trained."""
+USUAL_GAMMA = 0.7  # share of transfers with the default gamma; others have any
 CHECKED = ("replayed", "rolled")
 KEPT = 64
 """Points of transfers that are kept to be trained on. Neighbours on one trajectory are alike, so they are drawn at random."""
-ROUND = 12
-"""Losses before the next transfer."""
-REPORT, SAVE = 600.0, 300.0
-"""Seconds between, of processor time and of the clock."""
+ROUND = 12  # losses before the next transfer
+REPORT, SAVE = 600.0, 300.0  # seconds between, of processor time and of the clock
 
 
 def losses(
@@ -72,7 +70,8 @@ def losses(
 
     while True:
         while share > 0:
-            gamma = random_gamma(pairs, recordings.device)
+            gamma, drawn = torch.rand(2, pairs, device=recordings.device)
+            gamma = torch.where(drawn < USUAL_GAMMA, Steering.gamma, gamma)
             kept.extend(transfer(predict, examples(TRANSFERRED), random_nodes(), gamma)[0])
             if len(kept) > KEPT // 2:
                 break
@@ -101,11 +100,7 @@ def report(predict: Predict, autoencoder: TinyAutoencoder, batches: dict[str, Ba
 
 def write_weights(path: Path, start: Path, weights: Mapping[str, Tensor], step: int) -> None:
     """Write the bundled format and its checksum: the UNet under latent diffusion's names and the context, in fp16.
-
-    Args:
-        start: weights in that format, which give all else.
-        weights: the UNet's and the context.
-    """
+    `weights` are these two's; weights in that format, `start`, give all else."""
     with safe_open(start, "pt") as file:
         metadata = {**file.metadata(), "steps": str(step)}
         tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith(AUTOENCODER)}  # noqa: SIM118

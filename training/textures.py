@@ -31,6 +31,12 @@ def _scatter(rng: np.random.Generator, samples: int, rate: float, grain: Callabl
     return out
 
 
+def _burst(rng: np.random.Generator, shortest: float, longest: float, power: int, fall: float, gain: float) -> Signal:
+    """Noise of so many seconds that dies away."""
+    length = int(RATE * rng.uniform(shortest, longest))
+    return rng.random() ** power * gain * rng.standard_normal(length) * np.exp(-np.arange(length) / length * fall)
+
+
 def _decaying_partials(rng: np.random.Generator, base: float, ratios: Signal, decay: float) -> Signal:
     time = np.arange(int(RATE * min(4.0, 5 * decay))) / RATE
     out = np.zeros_like(time)
@@ -66,21 +72,14 @@ def water(rng: np.random.Generator, samples: int) -> Signal:
 
 
 def rain(rng: np.random.Generator, samples: int) -> Signal:
-    def drop() -> Signal:
-        length = int(RATE * rng.uniform(0.002, 0.02))
-        return rng.random() ** 3 * rng.standard_normal(length) * np.exp(-np.arange(length) / length * 6)
-
     centre = rng.uniform(1000, 6000)
-    return _band(_scatter(rng, samples, rng.uniform(100, 800), drop), centre * 0.4, centre * 2.5)
+    drops = _scatter(rng, samples, rng.uniform(100, 800), lambda: _burst(rng, 0.002, 0.02, 3, 6, 1))
+    return _band(drops, centre * 0.4, centre * 2.5)
 
 
 def crackle(rng: np.random.Generator, samples: int) -> Signal:
-    def snap() -> Signal:
-        length = int(RATE * rng.uniform(0.001, 0.03))
-        return rng.random() ** 4 * 4 * rng.standard_normal(length) * np.exp(-np.arange(length) / length * 5)
-
     bed = 0.02 * rng.random() * _band(rng.standard_normal(samples), 80, 800)
-    return _scatter(rng, samples, rng.uniform(5, 60), snap) + bed
+    return _scatter(rng, samples, rng.uniform(5, 60), lambda: _burst(rng, 0.001, 0.03, 4, 5, 4)) + bed
 
 
 def bells(rng: np.random.Generator, samples: int) -> Signal:

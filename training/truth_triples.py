@@ -27,8 +27,8 @@ from stylus_ops.audio.loudness import integrated_loudness
 from stylus_ops.audio.write import write_audio
 from stylus_ops.evaluation.results import write_table
 
-from .data import loudest_part, render
-from .evaluation_pairs import SCORE_SECONDS, SECONDS, STEP
+from .data import render
+from .evaluation_pairs import BLOCKS, LENGTH, SCORE_SECONDS, STEP, loudest_part
 from .scores import SUFFIXES, Score, Voice, corpus_paths, corpus_score
 from .textures import RATE
 
@@ -51,11 +51,9 @@ INSTRUMENT_DRAWS = 12
 
 
 class Instrument(NamedTuple):
-    program: int
-    """General MIDI, from 0."""
+    program: int  # General MIDI, from 0
     lowest: int
-    highest: int
-    """MIDI keys."""
+    highest: int  # MIDI keys
 
 
 FAMILIES = {
@@ -73,14 +71,6 @@ FAMILIES = {
 """Instruments that play melodies, with the ranges in which they are written for."""
 
 
-class Triple(NamedTuple):
-    content: np.ndarray
-    style: np.ndarray
-    truth: np.ndarray
-    """Each float32 [1, SECONDS * RATE]; `content` and `truth` are the same part of the same notes."""
-    names: tuple[str, str, str]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
@@ -91,19 +81,21 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         rows = []
         for number in range(first, first + count):
-            made = triple(number)
-            files = [f"{number:02d}-{name}.flac" for name in made.names]
-            for file, clip in zip(files, made[:3], strict=True):
+            clips = triple(number)
+            files = [f"{number:02d}-{name}.flac" for name in clips]
+            for file, clip in zip(files, clips.values(), strict=True):
                 write_audio(folder / file, torch.from_numpy(clip), RATE, bit_depth="16")
             rows.append(dict(zip(COLUMNS, (*files, "no" if is_polyphonic(number) else "yes"), strict=True)))
-            print(f"{part} {len(rows)}/{count}: {', '.join(made.names)}", flush=True)
+            print(f"{part} {len(rows)}/{count}: {', '.join(clips)}", flush=True)
         write_table(folder / "triples.csv", COLUMNS, rows)
         write_table(folder / "truth_as_style.csv", COLUMNS, [row | {"style": row["truth"]} for row in rows])
         first += count
 
 
-def triple(number: int) -> Triple:
-    """The triple of that number, of all parts' together; the first draw that fits and sounds throughout."""
+def triple(number: int) -> dict[str, np.ndarray]:
+    """The triple of that number, of all parts' together; the first draw that fits and sounds throughout.
+
+    By name content, style and truth, float32 [1, LENGTH]; content and truth are the same part of the same notes."""
     rng = random.Random(f"truth {number}")
     tunes = tunes_of(number)
     while True:
@@ -118,12 +110,11 @@ def triple(number: int) -> Triple:
             other = aligned and _clips(scores[1], (wanted,))
             if aligned and other:
                 content, style = (path.stem for path in paths)
-                names = (
-                    f"content-{content}-program-{given.program}",
-                    f"style-{style}-program-{wanted.program}",
-                    f"truth-{content}-program-{wanted.program}",
-                )
-                return Triple(aligned[0], other[0], aligned[1], names)
+                return {
+                    f"content-{content}-program-{given.program}": aligned[0],
+                    f"style-{style}-program-{wanted.program}": other[0],
+                    f"truth-{content}-program-{wanted.program}": aligned[1],
+                }
 
 
 def is_polyphonic(number: int) -> bool:
@@ -170,7 +161,7 @@ def in_range(score: Score, instruments: tuple[Instrument, ...]) -> Score | None:
 
 
 def _clips(score: Score, instruments: tuple[Instrument, ...]) -> list[np.ndarray] | None:
-    """The score on each instrument, [1, SECONDS * RATE] each at the common loudness, cut where the quietest half second of all
+    """The score on each instrument, [1, LENGTH] each at the common loudness, cut where the quietest half second of all
     is loudest; None if it is out of their range, or some part of a clip is silent or too loud."""
     if not (fitting := in_range(score, instruments)):
         return None
@@ -179,14 +170,12 @@ def _clips(score: Score, instruments: tuple[Instrument, ...]) -> list[np.ndarray
             render(fitting, [i.program] * len(fitting), Path(folder), wet=False, soundfont=SOUNDFONT).mean(0)
             for i in instruments
         ]
-    step, length = int(STEP * RATE), int(SECONDS * RATE)
-    usable = int(SCORE_SECONDS * RATE) // step * step
-    power = np.array([np.square(clip[:usable]).reshape(-1, step).mean(1) for clip in played])
+    usable = int(SCORE_SECONDS * RATE) // STEP * STEP
+    power = np.array([np.square(clip[:usable]).reshape(-1, STEP).mean(1) for clip in played])
     power /= power.mean(1, keepdims=True)
-    width = -(-length // step)
-    first = loudest_part(power, width)
-    part = power[:, first : first + width]
-    clips = [clip[None, first * step :][:, :length].astype(np.float32) for clip in played]
+    first = loudest_part(power)
+    part = power[:, first : first + BLOCKS]
+    clips = [clip[None, first * STEP :][:, :LENGTH].astype(np.float32) for clip in played]
     levels = [integrated_loudness(torch.from_numpy(clip), RATE) for clip in clips]
     clips = [clip * np.float32(10 ** ((LOUDNESS - level) / 20)) for clip, level in zip(clips, levels, strict=True)]
     sounds = (part.min(1) >= QUIETEST * part.max(1)).all() and max(np.abs(clip).max() for clip in clips) <= CEILING

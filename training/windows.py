@@ -19,17 +19,12 @@ from stylus_ops.audio.geometry import PRESETS
 
 PARAMS = PRESETS["tiny-256"]
 WIDTH = PARAMS.width
-POWER = 2 / PARAMS.power
-"""Values to this are powers."""
+POWER = 2 / PARAMS.power  # values to this are powers
 Integers = NDArray[np.int64]
 
 
 class Recordings:
-    """The renderings in a folder of `training.data`, held as float16; each is at least three windows long.
-
-    Args:
-        device: holds them all.
-    """
+    """The renderings in a folder of `training.data`, as float16 on a device; each is at least three windows long."""
 
     def __init__(self, folder: Path, device: torch.device | str = "cpu"):
         music, textures = (

@@ -24,12 +24,9 @@ TOKEN_CHANGING_PATCHES = {"tomesd": "Token Merging (ToMe)", "hypertile": "HyperT
 def wrapped(model: ModelPatcher, step: Callable[..., Tensor], memory: Memory) -> ModelPatcher:
     """A clone of a MODEL with `step` around the host's `apply_model`. Nothing is written into the model's own modules.
 
-    Args:
-        step: `step(evaluate, x, sigma, per_pass, chunks)`, one evaluation of the whole batch.
-        memory: its `windows_per_pass` is the windows that one evaluation may hold; 0 for as many as fit in memory.
-
-    Raises:
-        ValueError: the MODEL carries a style already, or something around its U-Net.
+    `step(evaluate, x, sigma, per_pass, chunks)` is one evaluation of the whole batch, of as many windows a pass as
+    `memory` says; 0 for as many as fit. Raises ValueError if the MODEL carries a style already, or something around its
+    U-Net.
     """
     if model.get_wrappers(WrappersMP.APPLY_MODEL, WRAPPER_KEY):
         raise ValueError("model already carries a style: wire the MODEL from before Apply Style to Model")
@@ -83,10 +80,7 @@ def _windows_that_fit(base: Any, x: Tensor) -> int:
 
 def _hooked(transformer_options: dict, hook: Hook | None) -> dict:
     """Transformer options with the hook as the last `attn1_patch` and the `attn1` replacement of its sites.
-
-    Raises:
-        ValueError: another patch changes the tokens, or replaces self-attention at a site.
-    """
+    Raises ValueError if another patch changes the tokens, or replaces self-attention at a site."""
     if hook is None:
         return transformer_options
     sites = frozenset(hook.sites)

@@ -22,12 +22,9 @@ class Weights(NamedTuple):
     digests are compared where the module is not the same.
     """
 
-    model: Callable[[], object]
-    """A weak reference to the module."""
-    patches: object
-    """The host's id of the patches (LoRA) on the module."""
-    values: str
-    """Digest of the unpatched weights and of every patch."""
+    model: Callable[[], object]  # a weak reference to the module
+    patches: object  # the host's id of the patches (LoRA) on the module
+    values: str  # digest of the unpatched weights and of every patch
 
     @classmethod
     def of(cls, patcher: ModelPatcher) -> Weights:
@@ -39,7 +36,6 @@ class Weights(NamedTuple):
         return cls(lambda: None, None, values)
 
     def match(self, patcher: ModelPatcher) -> bool:
-        """Whether a MODEL has these weights."""
         same = self.model() is patcher.model and self.patches == patcher.patches_uuid
         return same or self.values == digest(_tensors(patcher))
 

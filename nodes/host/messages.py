@@ -18,10 +18,7 @@ _warnings: tuple[ExecutionContext | None, list[str]] = (None, [])
 
 
 def tell(text: str) -> None:
-    """Show `text` on the node that is running, below its warnings and in place of its earlier text.
-
-    While no node runs, nothing is shown.
-    """
+    """Show `text` on the node that is running, if any, below its warnings and in place of its earlier text."""
     if context := get_executing_context():
         lines = [*_warnings_of(context), text] if text else _warnings_of(context)
         PromptServer.instance.send_progress_text("\n".join(lines), context.node_id, PromptServer.instance.client_id)
@@ -45,9 +42,7 @@ def _warnings_of(context: ExecutionContext) -> list[str]:
 
 def progress(model: ModelPatcher, steps: int, what: str) -> OnStep:
     """Shows the work that is done, `what`, and below it the number of the step and the time left.
-
-    Made when the first step begins: before it the host loads the model.
-    """
+    Made when the first step begins: before it the host loads the model."""
     preview, began = latent_preview.prepare_callback(model, steps), time.monotonic()
     tell(what)
 

@@ -100,10 +100,7 @@ def unet_of(model: ModelPatcher) -> UNetModel:
 
 def sigma_table(model: ModelPatcher) -> Tensor:
     """The MODEL's noise level at each training timestep, [1000] ascending.
-
-    Raises:
-        ValueError: it has no U-Net, or another noise schedule than Stable Diffusion's.
-    """
+    Raises ValueError if it has no U-Net, or another noise schedule than Stable Diffusion's."""
     unet_of(model)
     sampling = model.get_model_object("model_sampling")
     table = getattr(sampling, "sigmas", None)
@@ -117,10 +114,7 @@ def sigma_table(model: ModelPatcher) -> Tensor:
 
 def plain_latent(model: ModelPatcher, latent: dict) -> Tensor:
     """The LATENT's tensor [B, C, h, w], C as the MODEL has it.
-
-    Raises:
-        ValueError: it has a noise mask, another shape, or NaN or infinite values.
-    """
+    Raises ValueError if it has a noise mask, another shape, or NaN or infinite values."""
     if "noise_mask" in latent:
         raise ValueError("latent has a noise mask, which an inversion can't honour: wire a plain VAE Encode")
     samples = latent["samples"]

@@ -43,14 +43,10 @@ def invert_latent(
     memory: Memory,
     valid_width: int | None = None,
 ) -> Inversion:
-    """Invert a LATENT under a MODEL and record its features.
+    """Invert a LATENT under a MODEL and record its features; `valid_width` columns of it hold sound, None for all.
 
-    Args:
-        valid_width: columns of the latent that hold sound, 1 or more; None for all.
-
-    Raises:
-        ValueError: the model has no Stable Diffusion U-Net, noise schedule or decoder block of that number; the latent or
-            the conditioning is not of this model's kind, or limited to a part of the image.
+    Raises ValueError if the model has no Stable Diffusion U-Net, noise schedule or decoder block of that number; or the
+    latent or the conditioning is not of this model's kind, or limited to a part of the image.
     """
     sigmas = ddim_sigmas(sigma_table(model), schedule.steps)
     samples = plain_latent(model, latent)
@@ -84,10 +80,7 @@ def as_latent(model: ModelPatcher, samples: Tensor) -> dict:
 
 def apply_style(model: ModelPatcher, stylizer: Stylizer, memory: Memory) -> tuple[ModelPatcher, dict]:
     """A clone of the MODEL that injects the style at every evaluation, and the LATENT to start sampling from.
-
-    Raises:
-        ValueError: the features were taken with other weights or another conditioning.
-    """
+    Raises ValueError if the features were taken with other weights or another conditioning."""
     sigma_table(model)
     for capture in stylizer.style.captures:
         check_same_conditioning("style", capture.conditioning, stylizer.content)
@@ -108,10 +101,7 @@ def apply_style(model: ModelPatcher, stylizer: Stylizer, memory: Memory) -> tupl
 
 def sample_latent(styled: ModelPatcher, conditioning: list, start: dict, content: Inversion) -> dict:
     """Deterministic DDIM of a styled MODEL over the content's nodes, without noise or guidance.
-
-    Raises:
-        ValueError: the MODEL changes guidance, or the conditioning is another one than the content's.
-    """
+    Raises ValueError if the MODEL changes guidance, or the conditioning is another one than the content's."""
     check_same_conditioning("the sampler", conditioning, content)
     check_unguided(styled)
 

@@ -14,14 +14,10 @@ LEVEL = 0.1  # root mean square of what the model hears
 
 
 class Clap:
-    """A CLAP model of transformers, audio side.
+    """A CLAP model of transformers, audio side, from a local folder or a Hub id, which is downloaded.
 
-    Args:
-        name: a local folder, or a Hub id, which is downloaded.
-
-    Raises:
-        ValueError: `name` is neither, or the Hub can't be reached or has no such model.
-        OSError: the folder has no weights.
+    Raises ValueError if `name` is neither, or the Hub can't be reached or has no such model; OSError if the folder has
+    no weights.
     """
 
     def __init__(self, name: str):

@@ -26,8 +26,7 @@ class Clarity(NamedTuple):
 
     crest_low: float
     """Peak over median of a block of bins, 0.3 to 3 kHz, mean over the blocks within 50 dB of the clip's peak; NaN without any."""
-    crest_high: float
-    """The same, 3 to 9.5 kHz."""
+    crest_high: float  # the same, 3 to 9.5 kHz
     onset_sharpness: float
     """What the level rises by from frame to frame, 12 ms, at the sharpest beginnings: the 98th percentile of all frames."""
 

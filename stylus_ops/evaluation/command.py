@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 METHODS = ("content", "autoencoder", "style", "eq-match", "adain", "stylus-paper", "stylus")
 TRUTH_METHODS = ("truth-decode", "truth-autoencoder")
-SWEPT = ("eq-match", "adain", "stylus")
-"""Those whose `alpha` is a share from content to style."""
+SWEPT = ("eq-match", "adain", "stylus")  # those whose `alpha` is a share from content to style
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 TRUTH_SHOWN = (
     *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_chroma_cosine"),
@@ -49,14 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], Engine]) -> bool:
-    """Run what the arguments ask for; returns whether all of it was done.
+    """Run what the arguments ask for; returns whether all of it was done. `load` is called only if a method needs a model.
 
-    Args:
-        load: called only if a method needs a model.
-
-    Raises:
-        ValueError: a package of the extra `evaluation` is missing; neither or both of a table and folders are given; the table
-            or a method can't be read.
+    Raises ValueError if a package of the extra `evaluation` is missing, neither or both of a table and folders are given, or
+    the table or a method can't be read.
     """
     try:
         from .evaluate import AUDIO, Plan, run_plan, write_results

@@ -21,26 +21,20 @@ from .methods import KINDS, NEED_MODEL, Method, Recordings
 from .pairs import Pair
 from .results import Median, Row, summarise, write_table, write_trade_off
 
-AUDIO = "audio"
-"""Folder of the sounds, in that of the results."""
+AUDIO = "audio"  # folder of the sounds, in that of the results
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is evaluated, and where the results go.
-
-    Every job leaves its sound and its numbers in `out`, so that a run that was stopped goes on where it was.
-    """
+    """What is evaluated, and where the results go; every job leaves its sound and numbers there, so that a run can go on."""
 
     pairs: Sequence[Pair]
     methods: Sequence[Method]
-    sweep: Sequence[Method]
-    """Settings of the trade-off curve, run on the first `sweep_pairs` pairs."""
+    sweep: Sequence[Method]  # settings of the trade-off curve, run on the first `sweep_pairs` pairs
     sweep_pairs: int
     out: Path
     model: str
-    weights: str
-    """Digest of the model's weights."""
+    weights: str  # digest of the model's weights
     clap: str
 
     @property
@@ -102,10 +96,7 @@ class Job(NamedTuple):
 
 
 def run_plan(plan: Plan, engine: Engine | None, clap: Clap | None, quiet: bool = False) -> list[str]:
-    """Run the jobs that are not done yet; returns a sentence for each that failed.
-
-    A pair that fails does not stop the others.
-    """
+    """Run the jobs that are not done yet, whatever becomes of others; returns a sentence for each that failed."""
     todo = {pair: [job for job in plan.jobs(pair) if job.row() is None] for pair in plan.pairs}
     failures = []
     with tqdm(total=sum(map(len, todo.values())), desc="evaluate", file=sys.stderr, disable=quiet) as bar:

@@ -50,10 +50,7 @@ class Sound:
 class Measure:
     """Measures outputs against one pair, whose own measurements are taken once.
 
-    Args:
-        pair: its content and style, and its truth if the columns of the truth are wanted.
-        monophonic: whether the content is one voice; raw pitch accuracy is left out otherwise.
-        clap: a model for the CLAP columns, or None to leave them out.
+    The columns of the truth need the pair's truth, raw pitch accuracy a `monophonic` content, the CLAP columns a model `clap`.
     """
 
     def __init__(self, pair: Recordings, monophonic: bool, clap: Clap | None):
@@ -64,9 +61,7 @@ class Measure:
 
     def __call__(self, output: Restyled) -> dict[str, float]:
         """Every column by name; NaN where it means nothing for this output.
-
-        `style_taken` is the mean of the closed distances of the mel spectrum and of the MFCCs' means and deviations.
-        """
+        `style_taken` is the mean of the closed distances of the mel spectrum and of the MFCCs' means and deviations."""
         content, style, sound = self.content, self.style, Sound(output.waveform, self.rate)
         closed = closed_shares(content.timbre, style.timbre, sound.timbre)
         columns = {f"closed_{name.replace(' ', '_')}": value for name, value in closed.items()}
@@ -107,9 +102,7 @@ class Measure:
 
 def spectral_convergence(requested: Tensor, waveform: Tensor, sample_rate: int, params: SpectrogramParams) -> float:
     """`|requested - realised| / |requested|` (Sturmel & Daudet 2011) over mel amplitudes, at the gain that fits best.
-
-    0 is a waveform [C, T] with exactly the requested spectrum [n_mels, frames]; 1 is no better than silence.
-    """
+    0 is a waveform [C, T] with exactly the requested spectrum [n_mels, frames]; 1 is no better than silence."""
     realised = mel_amplitudes(resample(waveform[None], sample_rate, params.sample_rate), params)[0]
     realised = realised * (requested * realised).sum() / realised.square().sum().clamp(min=torch.finfo().tiny)
     return float((requested - realised).norm() / requested.norm().clamp(min=torch.finfo().tiny))

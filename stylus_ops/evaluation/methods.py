@@ -36,8 +36,7 @@ INVERSION_DIALS = [dial for group in (Schedule, Memory, Clips, Windows, Tone) fo
 class Method(NamedTuple):
     """A way to restyle, at certain settings."""
 
-    name: str
-    """As it was written."""
+    name: str  # as it was written
     kind: str
     settings: Settings
 
@@ -45,12 +44,8 @@ class Method(NamedTuple):
 class Recordings:
     """A pair at the content's sample rate, and what several methods can share: clips and inversions.
 
-    Attributes:
-        content, style: waveforms [C, T].
-        truth: [C, T] of the content's length, or None.
-
-    Raises:
-        ValueError, OSError: a recording can't be read, or the truth is not as long as the content.
+    Waveforms are [C, T]; `truth` has the content's length, or is None. Raises ValueError or OSError if a recording can't be
+    read, or the truth is not as long as the content.
     """
 
     def __init__(self, pair: Pair, engine: Engine | None):
@@ -92,12 +87,10 @@ class Recordings:
 
 
 class Restyled(NamedTuple):
-    waveform: Tensor
-    """[C, T]"""
+    waveform: Tensor  # [C, T]
     requested: Tensor | None = None
     """The mel amplitudes [n_mels, frames] that the waveform should have; None if none were asked for."""
-    spectrogram: Spectrogram | None = None
-    """Of the content, in the geometry of `requested`."""
+    spectrogram: Spectrogram | None = None  # of the content, in the geometry of `requested`
 
 
 def style_itself(pair: Recordings, settings: Settings) -> Restyled:
@@ -178,11 +171,9 @@ CHANGED: dict[str, dict[str, Any]] = {
 def parse_method(text: str, settings: Settings) -> Method:
     """The method of a name with its dials, such as `stylus:alpha=1.2`.
 
-    Args:
-        settings: of `stylus`; the other methods with a model take its schedule, sites and geometry.
+    `settings` are those of `stylus`; the other methods with a model take its schedule, sites and geometry.
 
-    Raises:
-        ValueError: the method is unknown, has no such setting, or its value is out of range.
+    Raises ValueError if the method is unknown, has no such setting, or its value is out of range.
     """
     kind, _, changes = text.partition(":")
     if kind not in KINDS:

@@ -53,10 +53,7 @@ def onset_f1(content: Notes, output: Notes) -> float:
 
 
 def raw_pitch_accuracy(content: Notes, output: Notes) -> float:
-    """Share of the content's voiced frames in which the output's pitch is at most 50 cents away; for one voice only.
-
-    NaN where the content has no voiced frame.
-    """
+    """Share of one voice's voiced frames in which the output's pitch is at most 50 cents away; NaN without such frames."""
     if not (content.pitch > 0).any():
         return float("nan")
     times = [librosa.times_like(notes.pitch, sr=RATE, hop_length=HOP) for notes in (content, output)]

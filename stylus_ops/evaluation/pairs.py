@@ -20,20 +20,16 @@ class Pair(NamedTuple):
     name: str
     content: Path
     style: Path
-    monophonic: bool = False
-    """Whether the content is one voice, whose pitch can be followed."""
+    monophonic: bool = False  # whether the content is one voice, whose pitch can be followed
     truth: Path | None = None
     """The content's notes, really played on the style's instrument, and cut where the content is."""
 
 
 def read_pairs(table: Path) -> tuple[list[Pair], list[str]]:
-    """The rows of a CSV file with the columns content and style and optionally truth and monophonic (yes or no), and a sentence
-    for each row that is no pair.
+    """The rows of a CSV file with the columns content and style and optionally truth and monophonic (yes or no), and a
+    sentence for each row that is no pair. Recordings are looked for from the table's folder.
 
-    Recordings are looked for from the table's folder.
-
-    Raises:
-        ValueError: the table does not exist or can't be read, has other columns, no row that is a pair, or two pairs of one name.
+    Raises ValueError if the table can't be read, has other columns, no row that is a pair, or two pairs of one name.
     """
     pairs, refused = [], []
     for line, cells in read_table("pairs", table, COLUMNS[:2], COLUMNS):
@@ -60,11 +56,7 @@ def _pair(folder: Path, cells: dict[str, str]) -> Pair:
 
 
 def every_pair(contents: Path, styles: Path) -> list[Pair]:
-    """Each recording of one folder with each of another.
-
-    Raises:
-        ValueError: a folder has no recordings, or two pairs have one name.
-    """
+    """Each recording of one folder with each of another; ValueError if one is empty, or two pairs have one name."""
     of_styles = _recordings(styles)
     pairs = [
         Pair(f"{content.stem}--{style.stem}", content, style)

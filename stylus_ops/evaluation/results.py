@@ -14,7 +14,7 @@ from scipy.stats import bootstrap
 
 from ..disk import write_atomically
 
-CONFIDENCE, RESAMPLES = 0.95, 2000
+RESAMPLES = 2000
 Row = dict[str, Any]
 """A row of the result: pair, content, style, method, and every column's number; NaN where it means nothing."""
 
@@ -24,8 +24,7 @@ class Median(NamedTuple):
     low: float
     """Ends of the 95 % percentile bootstrap interval of the median (Efron 1979); NaN for fewer than two values."""
     high: float
-    measured: int
-    """Values that were measured."""
+    measured: int  # values that were measured
 
 
 def summarise(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, dict[str, Median]]:
@@ -44,15 +43,10 @@ def median(values: Sequence[float]) -> Median:
     middle = float(np.median(known))
     if known.size < 2:
         return Median(middle, math.nan, math.nan, 1)
-    interval = bootstrap(
-        (known,),
-        np.median,
-        confidence_level=CONFIDENCE,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        random_state=np.random.default_rng(0),
-    ).confidence_interval
-    return Median(middle, float(interval.low), float(interval.high), known.size)
+    rng = np.random.default_rng(0)
+    found = bootstrap((known,), np.median, n_resamples=RESAMPLES, method="percentile", random_state=rng)
+    low, high = found.confidence_interval  # 95 % unless asked for
+    return Median(middle, float(low), float(high), known.size)
 
 
 def markdown(summary: Mapping[str, Mapping[str, Median]], columns: Sequence[str]) -> str:

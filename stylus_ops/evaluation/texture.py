@@ -19,8 +19,7 @@ COMPRESSION = 0.3  # of the cochlea
 ENVELOPE_RATE = 400  # Hz
 MODULATIONS = np.geomspace(0.5, 200.0, 20)  # Hz
 QUALITY = 2.0  # centre frequency over bandwidth of a modulation filter
-NEIGHBOURS = (1, 2, 3, 5, 8, 11, 16, 21)
-"""Distances, in bands, at which envelopes are correlated."""
+NEIGHBOURS = (1, 2, 3, 5, 8, 11, 16, 21)  # distances, in bands, at which envelopes are correlated
 
 
 class Texture(NamedTuple):
@@ -35,11 +34,7 @@ class Texture(NamedTuple):
 
 
 def texture(waveform: Tensor, sample_rate: int) -> Texture:
-    """Of a waveform [C, T]; channels are averaged.
-
-    Raises:
-        ValueError: it is silent.
-    """
+    """Of a waveform [C, T]; channels are averaged. Raises ValueError if it is silent."""
     samples = resample(waveform.detach().cpu().float().mean(0, keepdim=True), sample_rate, RATE)[0].numpy()
     envelopes = cochlear_envelopes(samples)
     mean = envelopes.mean(1)

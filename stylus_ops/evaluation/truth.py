@@ -22,21 +22,16 @@ FLOOR_DB = 60.0
 class Distances(NamedTuple):
     """0 is the truth itself."""
 
-    lsd_db: float
-    """Log-spectral distance: root mean square over the mel bands of a frame, mean over the frames."""
+    lsd_db: float  # log-spectral distance: root mean square over the mel bands of a frame, mean over the frames
     mcd: float
     """Mel-cepstral distortion: Euclidean distance of MFCCs 1 to 19 of a frame, mean over the frames. The cepstra are those
     of librosa, an orthonormal cosine transform of dB."""
-    mfcc_means: float
-    """Euclidean distance of the MFCCs' means over time."""
+    mfcc_means: float  # Euclidean distance of the MFCCs' means over time
 
 
 def distances_to_truth(truth: Tensor, output: Tensor, sample_rate: int) -> Distances:
     """Distances between waveforms [C, T]; channels are averaged.
-
-    Raises:
-        ValueError: the truth is silent, or the output has another length.
-    """
+    Raises ValueError if the truth is silent, or the output has another length."""
     if output.shape[-1] != truth.shape[-1]:
         raise ValueError(
             f"the truth has {truth.shape[-1]} samples and the output {output.shape[-1]}: compare clips of equal length, cut at "

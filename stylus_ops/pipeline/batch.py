@@ -29,12 +29,10 @@ FILE_COLUMNS = ("content", "style", "mask", "out")
 class Row(NamedTuple):
     """One transfer of the table."""
 
-    line: int
-    """Of the manifest, its first being 1."""
+    line: int  # of the manifest, its first being 1
     files: Files
     settings: Settings
-    folder: Path
-    """The manifest's; reports hold paths from here."""
+    folder: Path  # the manifest's; reports hold paths from here
 
     @property
     def output(self) -> Path:
@@ -52,8 +50,7 @@ class Row(NamedTuple):
             return path.as_posix()
 
 
-Outcome = tuple[str, str]
-"""What became of a row: "written", "skipped" or "failed", and why it failed."""
+Outcome = tuple[str, str]  # what became of a row: "written", "skipped" or "failed", and why it failed
 Spread = Callable[[Callable[[Row], Outcome], Iterable[Row]], Generator[tuple[Row, Outcome | Exception], None, None]]
 """Calls a function with each row on workers; gives each row with its outcome, or with why its worker died."""
 
@@ -61,8 +58,7 @@ Spread = Callable[[Callable[[Row], Outcome], Iterable[Row]], Generator[tuple[Row
 class Batch(NamedTuple):
     """A manifest that was read; its rows are checked when they run."""
 
-    cells: list[tuple[int, dict[str, str]]]
-    """Line and text of every row."""
+    cells: list[tuple[int, dict[str, str]]]  # line and text of every row
     folder: Path
     out: Path
     settings: Settings
@@ -86,9 +82,8 @@ def read_batch(manifest: Path, out: Path, settings: Settings) -> Batch:
     Recordings and masks are looked for from the manifest's folder. A row without out is called after its recordings; an empty
     setting is that of `settings`.
 
-    Raises:
-        ValueError: no such table; the folder of the results can't be made; or, naming the lines, two rows that write one file,
-            or one that writes what another reads.
+    Raises ValueError if there is no such table or the folder of the results can't be made; or, naming the lines, if two rows
+    write one file, or one writes what another reads.
     """
     known = (*FILE_COLUMNS, *(field.name for field in fields(Settings)))
     cells = read_table("manifest", manifest, ("content", "style"), known)
@@ -134,17 +129,14 @@ def run_batch(
 ) -> dict[str, Any]:
     """Run the rows of a part but for those that are done.
 
-    Every row leaves its sound and, beside it, its report. The model is loaded when a row needs it.
+    Every row leaves its sound and, beside it, its report. The model is loaded when a row needs it. Returns, for JSON, the
+    outputs `written` and `skipped`, and `failed` rows with their line and error.
 
     Args:
         part: rows i, i + n, i + 2 n, ... of a part (i, n), the first row being 1.
         spread: hands the rows out to workers; None runs them here, one after the other.
 
-    Returns:
-        For JSON: the outputs `written` and `skipped`, and `failed` rows with their line and error.
-
-    Raises:
-        ValueError, OSError: another process runs this part of the folder, or the model can't be loaded.
+    Raises ValueError or OSError if another process runs this part of the folder, or the model can't be loaded.
     """
     summary: dict[str, list[Any]] = {"written": [], "skipped": [], "failed": []}
     number, of = part
@@ -187,14 +179,8 @@ def run_batch(
 
 @dataclass
 class Runner:
-    """Runs rows on one model; may be sent to another process before.
-
-    Args:
-        load: gives the model.
-        model: its name.
-        source: size and time stamp of the files that its weights are read from.
-        transfer: as `transfer_files`.
-    """
+    """Runs rows on the model of the name `model`, which `load` gives; may be sent to another process before.
+    `source` is size and time stamp of the files that its weights are read from; `transfer` works as `transfer_files`."""
 
     load: Callable[[], Engine]
     model: str
@@ -222,10 +208,7 @@ class Runner:
 
     def has_finished(self, row: Row, weights: str = "") -> bool:
         """Whether an earlier run has written this row with these settings and this model.
-
-        Args:
-            weights: digest of the model's weights; empty where it isn't loaded, and its files have to be the same.
-        """
+        `weights` is the digest of the model's weights; empty where it isn't loaded, and its files have to be the same."""
         report = read_report(row.report)
         request = report.get("request")
         if not isinstance(request, dict) or request != self._request(row, request.get("weights")):

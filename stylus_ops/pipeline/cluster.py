@@ -14,12 +14,9 @@ from typing import Any, TypeVar
 import psutil
 import torch
 
-CORES = 4
-"""A worker's, where neither their number nor a GPU says how many there are."""
-RETRIES = 2
-"""How often a job is run again after its worker has died over it."""
-PATIENCE = 10.0
-"""Seconds in which interrupted workers remove what they were writing."""
+CORES = 4  # a worker's, where neither their number nor a GPU says how many there are
+RETRIES = 2  # how often a job is run again after its worker has died over it
+PATIENCE = 10.0  # seconds in which interrupted workers remove what they were writing
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -57,11 +54,8 @@ def on_workers(
         address: of a running cluster; None starts one on this machine, which other machines can't reach.
         gpus: False where the work runs on CPUs although there are GPUs.
 
-    Raises:
-        ValueError: Ray is not installed, or there are not so many cores.
-        OSError: no cluster answers at the address.
-        ChildProcessError: no worker can start.
-        Exception: what `work` raises.
+    Raises what `work` raises; ValueError if Ray is not installed, or there are not so many cores; OSError if no cluster
+    answers at the address; ChildProcessError if no worker can start.
     """
     jobs = iter(jobs)
     first = [*islice(jobs, 1)]
@@ -110,13 +104,7 @@ def on_workers(
 
 def share_of(nodes: list[dict[str, float]], workers: int | None, gpus: bool) -> tuple[int, int, float]:
     """How many workers there are, and how many cores and GPUs each of them takes: the most cores that they can have.
-
-    Args:
-        nodes: how much "CPU" and "GPU" each has.
-
-    Raises:
-        ValueError: there are fewer cores than workers.
-    """
+    `nodes` say how much "CPU" and "GPU" each has. Raises ValueError if there are fewer cores than workers."""
     cores = [int(node.get("CPU", 0)) for node in nodes]
     devices = [int(node.get("GPU", 0)) if gpus else 0 for node in nodes]
     count = workers or sum(devices) or max(1, sum(number // CORES for number in cores))

@@ -32,13 +32,8 @@ Numbers = dict[str, float]
 def run_demo(folder: Path, quiet: bool = False) -> dict[str, Numbers]:
     """Write the recordings, the results and `spectrograms.png` to `folder`, made if need be.
 
-    All three inversions run as one batch.
-
-    Returns:
-        Of each result, by file name, its `chroma_cosine` to the melody and its `closed_distances` to the style.
-
-    Raises:
-        ValueError: one of these files is there already.
+    All three inversions run as one batch. Returns of each result, by file name, its `chroma_cosine` to the melody and its
+    `closed_distances` to the style. Raises ValueError if one of these files is there already.
     """
     for name in (FIGURE, *(f"{stem}.flac" for stem in (CONTENT, *STYLES, *map(_result, STYLES)))):
         if os.path.lexists(folder / name):

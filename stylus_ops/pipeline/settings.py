@@ -13,10 +13,7 @@ from ..dials import DIALS, Clips, Decoding, Memory, Schedule, Steering, Tone, Wi
 @dataclass(frozen=True)
 class Settings(Decoding, Tone, Windows, Clips, Memory, Schedule, Steering):
     """The dials of all groups, so that every function that takes one group takes these settings.
-
-    Raises:
-        ValueError: a dial is out of range, or the overlap is more than half of the preset's window.
-    """
+    Raises ValueError if a dial is out of range, or the overlap is more than half of the preset's window."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -25,10 +22,7 @@ class Settings(Decoding, Tone, Windows, Clips, Memory, Schedule, Steering):
 
     def preset_for(self, own: str) -> str:
         """The preset of a run on a model whose own one is given.
-
-        Raises:
-            ValueError: another one is asked for, or the overlap is more than half of its window.
-        """
+        Raises ValueError if another one is asked for, or the overlap is more than half of its window."""
         if self.preset not in ("auto", own):
             raise ValueError(f"preset is {self.preset} and the model takes {own} images: choose {own} or auto")
         check_overlap(self.overlap, PRESETS[own])

@@ -12,16 +12,11 @@ def read_table(
 ) -> list[tuple[int, dict[str, str]]]:
     """Line numbers, the first being 1, and the text in each column, without the space around it.
 
-    Commas or semicolons separate columns; a row of empty cells is left out. Names of columns are read with or without space
-    around them and with `-` for `_`; columns without a name are left out.
+    Commas or semicolons separate columns; a row of empty cells is left out. Names of columns are read with or without
+    space around them and with `-` for `_`; columns without a name are left out. Messages call the table its `kind`.
 
-    Args:
-        kind: what the table is called in messages.
-        required: columns that must be there.
-        known: all that may be.
-
-    Raises:
-        ValueError: it does not exist, is no text in UTF-8, lacks a column or has another than the known ones.
+    Raises ValueError if it does not exist, is no text in UTF-8, lacks a `required` column or has another than the
+    `known` ones.
     """
     if not path.is_file():
         raise ValueError(f"{kind} {path} does not exist: check its name and folder")

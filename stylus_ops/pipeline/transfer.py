@@ -54,10 +54,8 @@ if TYPE_CHECKING:
 AUDIO_SUFFIXES = tuple(f".{name}" for name in FORMATS)
 LARGEST_BANK = 1 << 28
 """Bytes of features that are kept in memory beside a model on the CPU unless that is asked for; more go to disk."""
-MANY_WINDOWS = 8
-"""Windows of all clips from which on a CPU may multiply in bfloat16; fewer gain little."""
-COLUMNS = 2000
-"""Columns of a spectrogram in the figure."""
+MANY_WINDOWS = 8  # windows of all clips from which on a CPU may multiply in bfloat16; fewer gain little
+COLUMNS = 2000  # columns of a spectrogram in the figure
 
 
 class Files(NamedTuple):
@@ -79,10 +77,7 @@ class Files(NamedTuple):
 
     def check(self, overwrite: bool = True) -> None:
         """Raises ValueError or OSError unless the inputs exist, the mask can be read, and the results can be written.
-
-        Args:
-            overwrite: results may take the place of earlier ones; never that of the recordings.
-        """
+        With `overwrite` results may take the place of earlier ones; never that of the recordings."""
         self.weighted()
         recordings = (self.content, *self.styles)
         for recording in recordings:
@@ -137,15 +132,11 @@ def naming(path: Path) -> Iterator[None]:
 
 
 class Transfer:
-    """The stages of a transfer, each timed, with a progress bar on standard error.
+    """The stages of a transfer, each timed, with a progress bar on standard error unless it is `quiet`.
 
-    Args:
-        folder: where there is room for samples, latents and features; the system's temporary folder if None.
-        quiet: no progress bars.
+    `folder` has room for samples, latents and features; None is the system's temporary folder.
 
-    Raises:
-        ValueError: `settings.sites` names a decoder block without self-attention in this model, or the preset is another
-            model's.
+    Raises ValueError if `settings.sites` names a decoder block without self-attention, or the preset is another model's.
     """
 
     def __init__(self, engine: Engine, settings: Settings, folder: Path | None = None, quiet: bool = False):
@@ -154,8 +145,7 @@ class Transfer:
         preset = settings.preset_for(engine.model.preset)
         self.params = PRESETS[preset]
         self.sites = resolve_sites(settings.sites, engine.decoder)
-        self.seconds: dict[str, float] = {}
-        """Wall time of each stage so far."""
+        self.seconds: dict[str, float] = {}  # wall time of each stage so far
         self.chosen: dict[str, Any] = {"preset": preset, "sites": sorted({block for block, _ in self.sites})}
         """What the settings that say "auto" came to."""
         self._evaluated_before = engine.evaluations
@@ -174,12 +164,9 @@ class Transfer:
         """The content, in the styles' tone as far as that is asked for, and the first windows of the styles, in this order.
 
         A style shorter than a window is looped, a content padded. One that is silent or very short is logged as a warning of "stylus".
+        `weights` are of the styles, one each; equal ones where none are given.
 
-        Args:
-            weights: of the styles, one each; equal ones where none are given.
-
-        Raises:
-            ValueError, OSError: a recording can't be read or cut into windows.
+        Raises ValueError or OSError if a recording can't be read or cut into windows.
         """
         settings = self.settings
         with self.stage("read", 1 + len(styles)) as bar:
@@ -245,10 +232,7 @@ class Transfer:
 
     def restyle(self, content: Inversion, style: Style, mask: Tensor | None = None) -> Tensor:
         """Latents `[windows, 4, h, w]` of the content in the style's timbre.
-
-        Args:
-            mask: `[1 or windows, H, W]` in 0..1, where the style is applied; None for everywhere.
-        """
+        The `mask`, `[1 or windows, H, W]` in 0..1, says where the style is applied; None for everywhere."""
         stylizer = Stylizer(content, style, self.settings, mask)
         noise = stylizer.start_latents().to(self.engine.device)
         per_pass = self._windows_per_pass(noise)
@@ -262,10 +246,7 @@ class Transfer:
 
     def decode(self, latents: Tensor, content: Clip, styles: Sequence[Clip]) -> Waveform:
         """The result `[C, T]` at the content's rate, computed where it is read from the decoded samples on disk.
-
-        Args:
-            styles: what they give to the sound themselves.
-        """
+        The `styles` give to the sound what they can themselves: grain and partials."""
         recording, engine = content.recording, self.engine
         channels, sections = recording.waveform.shape[0], [*recording.sections()]
         decoded = Spool(self.folder, channels, recording.sample_rate)
@@ -338,12 +319,10 @@ def transfer_files(
 ) -> dict[str, Any]:
     """Write the content in the timbre of the styles to the output; returns the report.
 
-    Args:
-        overwrite: results may take the place of files that somebody makes meanwhile.
+    With `overwrite` results may take the place of files that somebody makes meanwhile.
 
-    Raises:
-        ValueError, OSError: a recording can't be read or the model can't take it, or the output can't be written; nothing is
-            written then.
+    Raises ValueError or OSError if a recording can't be read, the model can't take it, or the output can't be written;
+    nothing is written then.
     """
     run = Transfer(engine, settings, files.output.parent, quiet)
     weighted = files.weighted()

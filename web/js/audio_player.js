@@ -12,9 +12,7 @@ app.registerExtension({
   beforeRegisterNodeDef(nodeType, nodeData) {
     if (!NODES.includes(nodeData.name)) return;
     const { upload, ...required } = nodeData.input.required;
-    required.audioUI = ["AUDIO_UI", {}];
-    if (upload) required.upload = upload;
-    nodeData.input.required = required;
+    nodeData.input.required = { ...required, audioUI: ["AUDIO_UI", {}], ...(upload && { upload }) };
   },
 
   // ComfyUI looks for every recording in its input folder; the pack serves its own under another address.
