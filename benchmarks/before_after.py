@@ -1,7 +1,7 @@
 """What made the pack faster, each thing beside the way before it, in one run on one thread.
 
-`python -m benchmarks.before_after` prints processor and wall seconds of both, and the ratio of processor time. Beginnings of titles
-choose among the figures. Pairs are transferred by a process of their own, songs by this one.
+`python -m benchmarks.before_after` prints processor and wall seconds of both, and the ratio of processor time. The batch of 100,000
+rows takes minutes: `--rows 10 1000` is soon done. Beginnings of titles choose among the figures.
 """
 
 from __future__ import annotations
@@ -12,58 +12,110 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 
-from stylus_ops.__main__ import main as stylus
+from stylus_ops.audio.finish import finish
+from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.loudness import true_peak
+from stylus_ops.audio.mel import mel_scale
+from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline import transfer
+from stylus_ops.pipeline.batch import Runner, read_batch, run_batch
+from stylus_ops.pipeline.settings import Settings
 from stylus_ops.tiny import RECORDINGS
 
-Command = list[str]
-BARE, STYLUS = [sys.executable, "-c", "import torch"], [sys.executable, "-m", "stylus_ops"]
-WITH_DIFFUSERS = "import stylus_ops.engine.stable_diffusion, stylus_ops.__main__ as stylus; stylus.main()"
-PAIR = ["transfer", str(RECORDINGS / "melody.flac"), str(RECORDINGS / "style_a.flac")]
-SONG = ["transfer", *[str(RECORDINGS / "song.mp3")] * 2]  # 20 seconds
-FLOAT32 = [*SONG, "--dtype", "float32"]
-FIGURES = {
-    "--help, beside import torch": (BARE, [*STYLUS, "--help"]),
-    "pair of 5 s, beside import torch": (BARE, STYLUS + PAIR),
-    "pair of 5 s, without importing diffusers": ([sys.executable, "-c", WITH_DIFFUSERS, *PAIR], STYLUS + PAIR),
-    "song, 8 steps for 10": ([*FLOAT32, "--steps", "10"], FLOAT32),
-    "song, bfloat16 for float32": (FLOAT32, SONG),
-    "song, features on disk, not evaluated again": ([*FLOAT32, "--features", "recompute"], FLOAT32),
-}
-"""Titles, the command before and the command now."""
+from .song import RATE, beats
+
+Work = Callable[[], Any]
+SONG = RECORDINGS / "song.mp3"  # 20 seconds
 
 
-def spent(command: Command, out: Path) -> tuple[float, float]:
+def command(*arguments: str) -> Work:
+    return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+
+def spent(work: Work) -> tuple[float, float]:
     """Processor seconds, its processes' among them, and wall seconds."""
-    if "transfer" in command:
-        command = [*command, "-o", str(out), "--overwrite", "--quiet"]
     before, began = os.times(), time.perf_counter()
-    if command[0] == sys.executable:
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    else:
-        with redirect_stdout(None):
-            stylus(command)
+    work()
     return sum(os.times()[:4]) - sum(before[:4]), time.perf_counter() - began
+
+
+def batch(folder: Path, count: int) -> Work:
+    """A table of so many rows through a transfer that writes one byte."""
+
+    def write(engine: Engine, files: transfer.Files, *_: Any, **__: Any) -> dict[str, Any]:
+        files.output.write_bytes(b"x")
+        return {}
+
+    for name in ("content.wav", "style.wav"):
+        (folder / name).touch()
+    table, results = folder / f"{count}.csv", folder / f"{count}"
+    table.write_text("content,style,out\n" + "".join(f"content.wav,style.wav,{row}.flac\n" for row in range(count)))
+    model: Any = SimpleNamespace(model=SimpleNamespace(digest=lambda: "none"))
+    runner = Runner(lambda: model, "none", transfer=write)
+    return lambda: run_batch(read_batch(table, results, Settings()), runner, quiet=True)
+
+
+def figures(folder: Path) -> Iterator[tuple[str, Work, Work]]:
+    """Titles, the work before and the work now."""
+    pair = ["transfer", str(RECORDINGS / "melody.flac"), str(RECORDINGS / "style_a.flac"), "--overwrite", "--quiet"]
+    pair += ["-o", str(folder / "pair.wav")]
+    bare, cold = command("-c", "import torch"), command("-m", "stylus_ops", *pair)
+    with_diffusers = "import stylus_ops.engine.stable_diffusion, stylus_ops.__main__ as stylus; stylus.main()"
+    yield "--help, beside import torch", bare, command("-m", "stylus_ops", "--help")
+    yield "pair of 5 s, beside import torch", bare, cold
+    yield "pair of 5 s, without importing diffusers", command("-c", with_diffusers, *pair), cold
+
+    engine = Engine.load("tiny", "cpu", "float32")
+
+    def song(mixed: bool = False, bank: int = 1 << 40, **dials: Any) -> None:
+        engine.mixed, transfer.LARGEST_BANK = mixed, bank
+        files = transfer.Files(SONG, [SONG], folder / "song.wav")
+        transfer.transfer_files(engine, files, Settings(**dials), quiet=True)
+
+    yield "song, 8 steps for 10", lambda: song(steps=10), song
+    yield "song, bfloat16 for float32", song, lambda: song(mixed=True)
+    yield "song, features on disk, not evaluated again", lambda: song(features="recompute"), lambda: song(bank=0)
+
+    scale, loud, content = mel_scale(PRESETS["tiny-256"]), beats(30, 1), beats(30, 2)
+    spectra = torch.rand(128, PRESETS["tiny-256"].band_bins)
+    dense = scale.amplitudes(torch.eye(spectra.shape[1]))
+    multiplied = (
+        lambda: [dense @ spectra.t() for _ in range(1000)],
+        lambda: [scale.amplitudes(spectra) for _ in range(1000)],
+    )
+    yield "mel filters of 1000 blocks, sparse for dense", *multiplied
+    levels = lambda: finish(loud, content, RATE, Settings())[:, :]  # noqa: E731
+    yield "levels of 30 s, three true peaks less", lambda: (levels(), [true_peak(loud, RATE) for _ in range(3)]), levels
+
+
+def show(title: str, before: tuple[float, float], after: tuple[float, float]) -> None:
+    seconds = "  ".join(f"{processor:8.4f} {wall:8.4f}" for processor, wall in (before, after))
+    print(f"{title:44}  {seconds}  {after[0] / before[0]:6.3f}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("titles", nargs="*", default=[""], help="of figures, or how they begin")
+    parser.add_argument("--rows", type=int, nargs="*", default=[10, 100_000], help="of a batch")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
-    transfer.LARGEST_BANK = 0  # features on disk, as those of a longer song
-    with tempfile.TemporaryDirectory() as folder:
-        for title, commands in FIGURES.items():
+    with tempfile.TemporaryDirectory() as name:
+        for title, before, after in figures(Path(name)):
             if title.startswith(tuple(options.titles)):
-                before, after = (spent(command, Path(folder, "out.wav")) for command in commands)
-                seconds = "  ".join(f"{processor:8.4f} {wall:8.4f}" for processor, wall in (before, after))
-                print(f"{title:44}  {seconds}  {after[0] / before[0]:6.3f}", flush=True)
+                show(title, spent(before), spent(after))
+        for count in options.rows:
+            processor, wall = spent(batch(Path(name), count))
+            listing = spent(lambda: [[*os.scandir(Path(name) / f"{count}")] for _ in range(2)])  # noqa: B023
+            row = processor / count, wall / count
+            show(f"a row of {count}, without listing results", (row[0] + listing[0], row[1] + listing[1]), row)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from stylus_ops.pipeline import transfer
 from stylus_ops.pipeline.settings import Settings
 
 RATE = 44100
-SPENT: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])  # wall and processor seconds of each stage
+SPENT: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+"""Wall and processor seconds of each stage."""
 
 
 @contextmanager
