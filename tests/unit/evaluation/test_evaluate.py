@@ -75,6 +75,8 @@ def test_content_and_style_themselves_are_the_two_ends(evaluated: Path):
         if row["method"] == "content":
             assert float(row["chroma_cosine"]) == pytest.approx(1, abs=1e-5)
             assert float(row["onset_f1"]) == 1
+            assert float(row["raw_pitch_accuracy"] or 1) == 1
+            assert float(row["tempo_difference_bpm"]) == 0
             assert float(row["style_taken"]) == 0
         if row["method"] == "style":
             assert float(row["style_taken"]) == pytest.approx(1, abs=1e-3)
