@@ -131,7 +131,6 @@ def test_any_dials(comfy: ComfyServer, node: str, data: st.DataObject, wired: bo
 
 @pytest.mark.parametrize("value", [5, {"a": 1}, None])
 def test_a_value_where_a_wire_belongs(comfy: ComfyServer, value: Any) -> None:
-    """It is refused by the input's name; an optional input may have none."""
     graph, nodes = all_nodes(comfy)
     for kind, node in nodes.items():
         sockets = comfy.nodes[kind]["input"].get("optional", {}).items()

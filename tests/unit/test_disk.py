@@ -85,7 +85,6 @@ def test_a_name_that_no_file_can_get_is_known_before(tmp_path, name):
 
 @posix
 def test_a_planted_link_is_not_written_through(tmp_path, monkeypatch):
-    """Even one whose name was guessed."""
     treasure = tmp_path / "treasure"
     treasure.write_text("gold")
     monkeypatch.setattr("secrets.token_hex", lambda size: "a" * 16)

@@ -270,7 +270,6 @@ def test_what_is_no_fault_of_the_file_is_not_reported_as_one(tmp_path, suffix):
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.mka"])
 def test_a_file_that_goes_while_it_is_read_ends_in_its_sound_or_in_words(tmp_path, name):
-    """It is deleted, cut and put back all the time."""
     path, whole = tmp_path / name, tmp_path / f"whole-{name}"
     encode(whole, tones(3.0, 44100), 44100)
     content, wanted, stop = whole.read_bytes(), read_audio(whole)[0], threading.Event()

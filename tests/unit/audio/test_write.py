@@ -48,7 +48,6 @@ def test_lossless_formats_keep_every_sample(tmp_path, name, bit_depth, channels,
     [("a.mp3", 44100, 44100), ("a.mp3", 8000, 8000), ("a.mp3", 96000, 48000), ("a.opus", 44100, 48000)],
 )
 def test_lossy_formats_keep_the_sound_and_its_length(tmp_path, name, rate, written_rate):
-    """Of tensors, and of what is computed where it is read."""
     clip = melody(3.0, rate)
     wanted = resample(clip, rate, written_rate)
     for waveform in (clip[0], Scaled(clip[0], 1.0)):
@@ -87,7 +86,6 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path, name, channels, depth):
 
 @pytest.mark.parametrize(("suffix", "size"), [("flac", 0), ("wav", 1000), ("mp3", 1000), ("opus", 40_000)])
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, full_disk, suffix, size):
-    """So does a writer that may not overwrite."""
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(b"old")
     clip = torch.from_numpy(np.random.default_rng(0).normal(0, 0.2, (2, 3 * 44100)).astype(np.float32))

@@ -27,7 +27,6 @@ def assert_close(actual: Tensor, expected: Tensor, tolerance: float) -> None:
 
 @pytest.mark.parametrize("when", ["inversion", "sampling"])
 def test_an_interrupt_leaves_the_model_as_it_was(engine, monkeypatch, when):
-    """In the middle of an evaluation, at the last injected layer."""
     content, style = record(engine, 0), record(engine, 1)
     plain = engine.evaluate(latents(2), torch.tensor(1.0))
     processors = [layer.processor for layer in engine.attention.values()]

@@ -53,7 +53,6 @@ def test_windows_per_pass_never_change_the_result(net, per_pass, features):
 
 @pytest.mark.parametrize("per_pass", [1, 2, 5])
 def test_every_window_is_evaluated_with_its_own_conditioning(per_pass):
-    """Each row of a conditioned batch equals that clip alone, under its own prompt."""
     prompts = torch.randn(5, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
     conditioned = record(SmallNet(prompts), CONTENT, per_pass)
     for b in range(5):
@@ -64,7 +63,6 @@ def test_every_window_is_evaluated_with_its_own_conditioning(per_pass):
 
 
 def test_padding_stays_out_of_statistics_and_is_not_moved(net):
-    """Whatever the padding holds, the valid part starts the same, with the statistics of the style's valid part."""
     clips = []
     for padding in (0.0, 50.0):
         content, style = record(net, CONTENT, valid_width=4), record(net, STYLE_A, valid_width=7)

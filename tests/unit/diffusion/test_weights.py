@@ -14,7 +14,6 @@ def weights() -> dict[str, Tensor]:
 
 
 def test_two_models_that_differ_in_any_one_tensor_are_told_apart(weights):
-    """A fine-tune moves every value of the layers that it trains, be they few or many, first or last."""
     names = list(weights)[::40] + list(weights)[-1:]
     seen = {digest(weights.items())}
     for name in names:

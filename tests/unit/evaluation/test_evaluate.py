@@ -165,7 +165,6 @@ def test_a_table_of_pairs_that_cannot_be_used_is_refused(folders: Path, table: s
 def test_rows_with_a_fault_are_reported_and_the_others_measured(
     folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ):
-    """Rows that are no pairs, a silent content, and names whose folder of results has too long a one."""
     write_audio(tmp_path / "silence.wav", torch.zeros(1, RATE), RATE)
     reed, hiss, low = (folders / name for name in ("styles/reed.wav", "styles/hiss.wav", "contents/low.wav"))
     for letter in "xy":

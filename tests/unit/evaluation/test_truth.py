@@ -68,7 +68,6 @@ def test_clips_that_cannot_be_compared_are_refused():
 
 
 def test_evaluate_measures_against_the_truth_where_there_is_one(tmp_path: Path, capsys: pytest.CaptureFixture):
-    """A triple, a pair without truth, and a triple whose truth is of another length."""
     sounds = {"content": DARK, "style": played([62, 69], 15, 0.5), "truth": BRIGHT, "long": BRIGHT.repeat(1, 2)}
     for name, sound in sounds.items():
         write_audio(tmp_path / f"{name}.wav", sound, RATE)

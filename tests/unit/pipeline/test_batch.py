@@ -161,7 +161,6 @@ def test_a_table_that_contradicts_itself_is_refused(clips, content, words):
     ],
 )
 def test_what_no_batch_made_is_never_replaced(clips, report):
-    """Neither the recording nor, where that is gone, a foreign report."""
     results = clips / "results"
     results.mkdir()
     take = results / "take.flac"
@@ -205,7 +204,6 @@ def test_what_appears_while_a_row_runs_is_not_replaced(clips):
 
 
 def test_a_row_killed_between_its_report_and_its_sound_is_run_again(clips, monkeypatch):
-    """Also where another batch has cleaned up meanwhile."""
 
     def killed(file: Path, path: Path, overwrite: bool = True) -> None:
         if path.suffix == ".flac":
