@@ -93,12 +93,3 @@ def test_other_families(comfy: ComfyServer, checkpoint: str, context: int, poole
     graph = TransferGraph(comfy, checkpoint=checkpoint, context=context)
     graph.set(str(graph.prompt[0]), pooled=pooled)
     assert result(comfy, graph).isfinite().all()
-
-
-def test_an_interrupt_ends_an_inversion_within_a_step(comfy: ComfyServer) -> None:
-    graph = TransferGraph(comfy, steps=40)
-    run = comfy.run(graph, on_progress=lambda node, value: comfy.interrupt() if value == 3 else None)
-    assert run.interrupted
-    assert len(run.progress) <= 5
-    assert run.progress[0][0] in (graph.invert, graph.capture)
-    comfy.finish(TransferGraph(comfy))
