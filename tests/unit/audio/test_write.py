@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from pathlib import Path
 
 import av
 import numpy as np
@@ -14,6 +15,7 @@ from stylus_ops.audio.backend import resample
 from stylus_ops.audio.lazy import Scaled
 from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.write import FORMATS, tags_fit, write_audio
+from stylus_ops.disk import check_writable, make_folder
 from tests.unit.signals import melody, snr
 
 TAGS = {"prompt": json.dumps({"1": "\N{EIGHTH NOTE}"}), "workflow": json.dumps({"nodes": ["x" * 100_000]})}
@@ -113,6 +115,10 @@ def test_what_may_not_be_written_or_read_is_named(tmp_path, monkeypatch):
             write_audio("a.wav", torch.zeros(1, 100), 44100)
         with pytest.raises(ValueError, match=r"'b\.wav' .*Permission denied"):
             read_audio("b.wav")
+        with pytest.raises(ValueError, match="can't be used"):
+            check_writable("output", Path("a.wav"), (".wav",))
+        with pytest.raises(ValueError, match="can't be used for results"):
+            make_folder(Path("new"))
     finally:
         os.seteuid(user)
         tmp_path.chmod(0o755)

@@ -144,23 +144,17 @@ def test_what_does_not_belong_together_is_refused(net, content, style_a):
             Stylizer(content, style_a, Steering())(net, x, SIGMAS[1], 8)
 
 
-@pytest.fixture
-def copies(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Tensor]]:
-    """Features copied ahead. Copies made as soon as they are begun stand for CUDA's; what is decided is the same."""
-    made: list[weakref.ref[Tensor]] = []
+@pytest.mark.parametrize("chunks", [1, 2])
+@pytest.mark.parametrize("nodes", [[3, 2, 2, 1, 1, 0, 0], [3, 3, 1, 2, 0, 3, 0]])  # heun; one that goes back
+def test_a_sampler_that_jumps_gets_the_features_of_its_own_node(net, content, style_a, monkeypatch, nodes, chunks):
+    copies: list[weakref.ref[Tensor]] = []
 
     def begin(tensors: Sequence[Tensor], device: torch.device) -> Callable[[], list[Tensor]]:
-        copied = [tensor.clone() for tensor in tensors]
-        made.extend(map(weakref.ref, copied))
+        copied = [tensor.clone() for tensor in tensors]  # at once, where CUDA's come later; what is decided is the same
+        copies.extend(map(weakref.ref, copied))
         return lambda: copied
 
     monkeypatch.setattr(reader, "begin_copy", begin)
-    return made
-
-
-@pytest.mark.parametrize("chunks", [1, 2])
-@pytest.mark.parametrize("nodes", [[3, 2, 2, 1, 1, 0, 0], [3, 3, 1, 2, 0, 3, 0]])  # heun; one that goes back
-def test_a_sampler_that_jumps_gets_the_features_of_its_own_node(net, content, style_a, copies, nodes, chunks):
     x, stylizer = latents(7, 5).repeat(chunks, 1, 1, 1), Stylizer(content, style_a, Steering())
     for sigma in SIGMAS[nodes] * 1.1:
         bare = Stylizer(content, style_a, Steering())(net, x, sigma, 5, chunks)

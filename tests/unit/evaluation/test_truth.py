@@ -53,11 +53,6 @@ def test_distances_of_spectra_that_differ_by_known_decibels():
     tilted = distances(truth, truth + fifth)
     assert tilted.mcd == pytest.approx(7, rel=1e-4)
     assert tilted.mfcc_means == pytest.approx(7, rel=1e-4)
-    # The same, coming and going: the means stay.
-    truth[:] = truth[:, :1]
-    swaying = distances(truth, truth + fifth * np.where(np.arange(50) % 2, 1, -1))
-    assert swaying.mcd == pytest.approx(7, rel=1e-4)
-    assert swaying.mfcc_means == pytest.approx(0, abs=1e-3)
 
 
 def test_clips_that_cannot_be_compared_are_refused():

@@ -20,7 +20,6 @@ from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.write import write_audio
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.settings import PAPER, Settings
-from stylus_ops.style_weights import normalised
 from tests.small_folder import write_small_folder
 
 from ..signals import noise, tones
@@ -131,11 +130,11 @@ def test_a_part_of_each_recording_is_read(transferred):
     ("change", "words"),
     [
         ({"--alpha": "nan"}, "alpha is nan"),
-        ({"--preset": "sd-512"}, "preset is sd-512 and the model takes tiny-256 images"),
         ({"--model": "tiny", "--preset": "sd-512"}, "preset is sd-512 and the model takes tiny-256 images"),
         ({"--model": "a.safetensors", "--preset": "tiny-256"}, "preset is tiny-256 and the model takes sd-512 images"),
         ({"--mask": "words.wav"}, "words.wav can't be read as an image"),
         ({"--weights": "0"}, "weights are 0.0"),
+        ({"--weights": "nan"}, "weights are nan"),
         ({"-o": "out.midi"}, "unknown ending"),
         ({"-o": "content.wav"}, "one of the recordings"),
         ({"--model": "missing.safetensors", "--preset": "auto"}, "does not exist"),
@@ -196,14 +195,6 @@ def test_a_host_without_memory_left_is_named_in_a_sentence(command, monkeypatch,
     monkeypatch.setattr(Engine, "load", too_much)
     assert main(command("out.wav")) == 2
     assert capsys.readouterr().err.startswith("stylus: out of memory: try --windows-per-pass 1")
-
-
-def test_weights_are_normalised():
-    assert normalised([], 4) == [0.25] * 4
-    assert normalised([2, 6], 2) == [0.25, 0.75]
-    for wrong in ([1.0], [-1.0, 2.0], [0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0]):
-        with pytest.raises(ValueError, match="weights are"):
-            normalised(wrong, 2)
 
 
 def test_a_batch_does_what_single_transfers_do_and_reports_what_fails(clips, model, transferred, capsys):
