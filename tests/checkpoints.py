@@ -63,15 +63,7 @@ FLUX = {
     "vector_in.in_layer.weight": (128, 768),
     "guidance_in.in_layer.weight": (128, 256),
 }
-"""Just what ComfyUI tells a (very small) Flux by; below, an SD3."""
-SD3 = {
-    "joint_blocks.0.context_block.attn.qkv.weight": (192, 64),
-    "x_embedder.proj.weight": (64, 16, 2, 2),
-    "context_embedder.weight": (64, 4096),
-    "y_embedder.mlp.0.weight": (64, 2048),
-    "final_layer.linear.weight": (64, 64),
-    "pos_embed": (1, 192 * 192, 64),
-}
+"""Just what ComfyUI tells a (very small) Flux by."""
 LORA = {
     f"lora_unet_output_blocks_{block}_1_transformer_blocks_0_attn1_to_q.lora_{side}.weight": shape
     for block in range(6, 12)
@@ -152,7 +144,6 @@ def cached_models(folder: Path) -> dict[str, Path]:
         "checkpoints/sdxl-small": lambda: random_weights(sd_shapes("sd2", **SMALL_SDXL)),
         "diffusion_models/sd15-sibling": lambda: sibling(models["sd15-small"]),
         "diffusion_models/flux-small": lambda: random_weights(FLUX),
-        "diffusion_models/sd3-small": lambda: random_weights(SD3),
         "loras/small": lambda: random_weights(LORA, torch.float32, seed=1),
     }
     models: dict[str, Path] = {}

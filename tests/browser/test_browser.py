@@ -36,11 +36,6 @@ DIALS = ("content", "style", "audio", "alpha", "gamma", "grain", "detail", "part
 LOADER = "() => app.graph.nodes.find(node => node.type === 'StylusLoadAudioMel')"
 
 
-def test_templates_are_listed_in_their_order(canvas: Canvas) -> None:
-    listed = canvas.page.evaluate("async () => (await comfyAPI.api.api.getWorkflowTemplates()).stylus")
-    assert listed == [path.stem for path in TEMPLATES]
-
-
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_a_template_opens_whole_and_nothing_lies_on_top_of_anything(canvas: Canvas, path: Path) -> None:
     canvas.open(template(path.stem))

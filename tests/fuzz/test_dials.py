@@ -23,17 +23,20 @@ BEYOND = ["nan", "inf", "-inf", "1e400", "-1", "1e9", "much", "", "\N{ARABIC-IND
 NAMES = ["auto", "6-11", "9,10", "6, 6", "99", "-1", "11-6", "1-99999999999", "six", "", "\0", "None"]
 
 
+def good_values(dial: Dial, names: list[str]) -> st.SearchStrategy[Any]:
+    """Values that a dial has; of one that takes text, some of `names`."""
+    if isinstance(dial, Choice):
+        return st.sampled_from(dial.choices)
+    if isinstance(dial, Whole):
+        return st.integers(dial.low, min(dial.high, SLOW.get(dial.name, dial.high)))
+    if isinstance(dial, Number):
+        return st.floats(dial.low, min(dial.high, 2.0) if dial.unit == "s" else dial.high)
+    return st.sampled_from(names)
+
+
 def texts(dial: Dial) -> st.SearchStrategy[str]:
     """What somebody may write for a dial: three times out of four a value that it has."""
-    if isinstance(dial, Choice):
-        good: st.SearchStrategy[Any] = st.sampled_from(dial.choices)
-    elif isinstance(dial, Whole):
-        good = st.integers(dial.low, min(dial.high, SLOW.get(dial.name, dial.high)))
-    elif isinstance(dial, Number):
-        good = st.floats(dial.low, min(dial.high, 2.0) if dial.unit == "s" else dial.high)
-    else:
-        good = st.sampled_from(NAMES)
-    return st.one_of(*[good.map(str)] * 3, st.sampled_from(BEYOND))
+    return st.one_of(*[good_values(dial, NAMES).map(str)] * 3, st.sampled_from(BEYOND))
 
 
 @pytest.fixture(scope="module")

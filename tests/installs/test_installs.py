@@ -75,7 +75,6 @@ def why_comfyui_does_not_start(install: ComfyInstall, folder: Path) -> str | Non
 
 
 def test_the_package_alone_gives_a_command_that_works_anywhere(empty: Path, tmp_path: Path) -> None:
-    """With what the wheel itself requires, and no ComfyUI."""
     source = tmp_path / "source"
     shutil.copytree(PACK, source, ignore=shutil.ignore_patterns(".*", "tests", "*.egg-info", "build"))
     run(empty / f"python{SUFFIX}", "-m", "pip", "install", "--quiet", source, cwd=tmp_path)

@@ -12,15 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stylus_ops import dials
-from stylus_ops.dials import DIALS, Choice, Dial, Number, Whole, dials_of
+from stylus_ops.dials import DIALS, Dial, Number, dials_of
+from tests.fuzz.test_dials import good_values
 from tests.unit.signals import noise
 
 from .comfy_server import ComfyServer, Graph
 from .graphs import TinyGraph
 
 EXAMPLES = int(os.environ.get("STYLUS_FUZZ_FILES", "300")) // 30
-SLOW = {"steps": 4, "corrections": 3, "phase_iters": 4}
-"""What takes time is turned no further than this; as far as it goes it is only refused or not."""
 STEERING = (*dials_of(dials.Steering), DIALS["windows_per_pass"])
 TURNED: dict[str, tuple[Dial, ...]] = {
     "StylusLoadAudioFolder": dials_of(dials.Album),
@@ -44,16 +43,7 @@ ANYTHING = [-1.0, 1e9, -1e-9, 1e18, math.nan, math.inf, -math.inf, -1, 0, 1 << 4
 
 def values(dial: Dial, wired: bool) -> st.SearchStrategy[Any]:
     """One that the dial has; what comes over a wire passes by the widget's range and kind, one time out of four."""
-    good: st.SearchStrategy[Any]
-    if isinstance(dial, Choice):
-        good = st.sampled_from(dial.choices)
-    elif isinstance(dial, Whole):
-        good = st.integers(dial.low, min(dial.high, SLOW.get(dial.name, dial.high)))
-    elif isinstance(dial, Number):
-        high = min(dial.high, 2.0) if dial.unit == "s" else dial.high
-        good = st.floats(dial.low, high).map(lambda value: round(value, 6))
-    else:
-        good = st.sampled_from(SITES)
+    good = good_values(dial, SITES).map(lambda value: round(value, 6) if isinstance(value, float) else value)
     return st.one_of(*[good] * 3, st.sampled_from(ANYTHING)) if wired else good
 
 
@@ -131,7 +121,6 @@ def test_any_dials(comfy: ComfyServer, node: str, data: st.DataObject, wired: bo
 
 @pytest.mark.parametrize("value", [5, {"a": 1}, None])
 def test_a_value_where_a_wire_belongs(comfy: ComfyServer, value: Any) -> None:
-    """It is refused by the input's name; an optional input may have none."""
     graph, nodes = all_nodes(comfy)
     for kind, node in nodes.items():
         sockets = comfy.nodes[kind]["input"].get("optional", {}).items()

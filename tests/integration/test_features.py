@@ -64,6 +64,7 @@ def test_interrupts_leave_no_memory_behind(comfy: ComfyServer) -> None:
         stop = (graph.invert, 8), (graph.capture, 8)
         run = comfy.run(graph, on_progress=lambda *at: comfy.interrupt() if at in stop else None)
         assert run.interrupted
+        assert len(run.progress) <= 10  # within a step
 
     interrupted(1)
     interrupted(2)

@@ -71,7 +71,6 @@ def folder_graph(**inputs: Any) -> tuple[Graph, str, str]:
 
 
 def test_what_follows_a_folder_runs_once_for_each_recording(comfy: ComfyServer) -> None:
-    """A video without sound is reported and skipped."""
     album(comfy, "album", ["b.wav", "a.flac"])
     (comfy.input / "album" / "cover.txt").write_text("no sound")
     write_with_ffmpeg(comfy.input / "album" / "aa.mp4", None, 44100, picture=True)
@@ -118,7 +117,6 @@ def test_a_link_out_of_the_input_folder_is_not_followed(comfy: ComfyServer) -> N
 
 
 def test_a_recording_takes_the_tone_of_two_others_and_shows_the_curve(comfy: ComfyServer) -> None:
-    """A silent style is warned about on the node."""
     graph = Graph()
     content = graph.add("TestAudio", samples=44100, channels=2)
     sound, silence = (graph.add("TestAudio", samples=30000, sample_rate=48000, loudness=level) for level in (0.1, 0.0))

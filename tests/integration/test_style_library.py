@@ -39,7 +39,6 @@ def test_a_loaded_style_gives_the_transfer_it_was_saved_from(comfy: ComfyServer,
 
 
 def test_saving_again_is_noticed_by_the_loader(comfy: ComfyServer) -> None:
-    """Another number of steps is refused before the inversion, or by the sampler if the inversion was kept."""
     graph = TransferGraph(comfy)
     save_style(comfy, graph, "changing")
     load = load_into(graph, "changing.safetensors")

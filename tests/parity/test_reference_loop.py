@@ -109,7 +109,6 @@ def test_a_mask_agrees(pair):
 
 
 def test_a_style_of_another_length_agrees(pair):
-    """20 columns in one window against twice 12."""
     assert pair.error({"short": 1}) < TOLERANCE
 
 

@@ -28,13 +28,6 @@ def tones(duration: float, rate: int, channels: int = 2) -> Tensor:
     return (0.1 * torch.stack(waves).sum(0))[None].float()
 
 
-def chirp(duration: float, rate: int) -> Tensor:
-    """A sine that rises from 100 Hz by two octaves a second."""
-    time = seconds(duration, rate)
-    phase = 2 * math.pi * 100 / (2 * math.log(2)) * (2 ** (2 * time) - 1)
-    return (0.3 * torch.sin(phase))[None, None].float()
-
-
 def clicks(duration: float, rate: int) -> Tensor:
     wave = torch.zeros(1, 1, round(duration * rate))
     wave[..., rate // 3 :: rate // 2] = 0.5

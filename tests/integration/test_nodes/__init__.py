@@ -53,16 +53,16 @@ class NoiseAudio(io.ComfyNode):
 
 
 class Wrapped(io.ComfyNode):
-    """A MODEL with a wrapper of some kind, as other packs put them around its evaluations."""
+    """A MODEL with a wrapper as other packs put around its evaluations."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return schema("Wrapped", [io.Model.Input("model"), io.String.Input("kind")], [io.Model.Output()])
+        return schema("Wrapped", [io.Model.Input("model")], [io.Model.Output()])
 
     @classmethod
-    def execute(cls, model: Any, kind: str) -> io.NodeOutput:
+    def execute(cls, model: Any) -> io.NodeOutput:
         model = model.clone()
-        model.add_wrapper(kind, lambda executor, *args, **kwargs: executor(*args, **kwargs))
+        model.add_wrapper("apply_model", lambda executor, *args, **kwargs: executor(*args, **kwargs))
         return io.NodeOutput(model)
 
 

@@ -50,7 +50,6 @@ def test_weights_share_the_power() -> None:
 
 
 def test_grain_plays_what_the_content_lacks_and_nothing_else() -> None:
-    """Images of clicks over a quiet tone: with grain the output is as bursty as they are, with the content's own images unchanged."""
     content, style = 0.05 * tones(2.0, RATE, 1), clicks(2.0, RATE)[:, :1]
     images, spectrogram = audio_to_windows(style, RATE, TINY)
     spectrogram = spectrogram._replace(waveform=content)

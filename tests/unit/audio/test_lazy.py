@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stylus_ops.audio.lazy import Filtered, Mixed, Scaled, Waveform, blocks, sounds
+from stylus_ops.audio.lazy import Filtered, Mixed, Scaled, Waveform
 from stylus_ops.audio.spool import Spool
 from tests.unit.signals import noise
 
@@ -39,13 +39,3 @@ def test_a_part_is_the_part_of_the_whole(first: int, last: int) -> None:
     for waveform, whole in derived():
         assert waveform.shape == (2, SAMPLES)
         torch.testing.assert_close(waveform[:, first:last], whole[:, first:last], rtol=1e-4, atol=1e-5)
-
-
-@given(st.integers(1, 1500))
-def test_blocks_are_the_whole_in_order(size: int) -> None:
-    assert torch.equal(torch.cat(list(blocks(SOURCE, size)), 1), SOURCE)
-
-
-def test_silence_is_heard_as_such() -> None:
-    assert sounds(SOURCE)
-    assert not sounds(Scaled(SOURCE, 0.0))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from stylus_ops.audio.loudness import (
     equal_loudness_gains,
     integrated_loudness,
-    limit_true_peak,
     loudness_gain,
     true_peak,
 )
@@ -27,12 +26,6 @@ def test_loudness_is_pyloudnorms(rate, channels, duration, at_once):
     waveform = 0.5 * envelope * torch.randn(channels, samples, generator=generator)
     expected = pyloudnorm.Meter(rate).integrated_loudness(waveform.double().t().numpy())
     assert integrated_loudness(waveform, rate, at_once) == pytest.approx(expected, abs=1e-6)
-
-
-def test_a_full_scale_sine_has_minus_3_lufs_and_what_is_below_the_gate_has_none():
-    # BS.1770-4, annex 1: 997 Hz at 0 dBFS in one channel reads -3.01.
-    assert integrated_loudness(sine(997, 2, 48000), 48000) == pytest.approx(-3.01, abs=0.1)
-    assert integrated_loudness(sine(997, 2, 48000, 1e-7), 48000) == -math.inf
 
 
 @pytest.mark.parametrize("channels", [1, 2, 8])
@@ -57,11 +50,3 @@ def test_the_true_peak_of_a_long_clip_is_that_of_its_loudest_part():
     wave = 0.1 * noise(15, 44100)[0]
     wave[0, 600000:600100] += sine(11025, 100 / 44100, 44100, phase=math.pi / 4)[0]
     assert true_peak(wave, 44100) == pytest.approx(true_peak(wave[:, 599000:601000], 44100), rel=1e-3)
-
-
-def test_the_ceiling_scales_and_never_clips():
-    wave = sine(100, 0.5, 44100, amplitude=2.0)
-    limited = limit_true_peak(wave, 44100, 0.5)[:, :]
-    torch.testing.assert_close(limited, wave * (limited.abs().max() / wave.abs().max()))
-    assert true_peak(limited, 44100) == pytest.approx(0.5, rel=1e-4)
-    assert limit_true_peak(wave, 44100, 3.0) is wave

@@ -98,7 +98,6 @@ def test_a_stem_of_any_rate_and_length_can_be_looked_at():
 
 @pytest.mark.parametrize("white", [np.uint8(255), np.uint16(65535)])
 def test_an_image_lies_over_the_whole_clip(tmp_path, white):
-    """Its left half over the first half of the frames, its lower half over the lower mels; windows share what they share."""
     clip = spectrogram(torch.zeros(1, 1, 12 * RATE))
     pixels = np.zeros((40, 60), white.dtype)
     pixels[20:, :30] = white // 2

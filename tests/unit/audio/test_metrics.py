@@ -38,13 +38,6 @@ HISS = noise(SAMPLES / RATE, RATE, 1)[0]
 FLUTE_NOTES = Notes(FLUTE_MELODY, RATE)
 
 
-def test_the_clip_itself_keeps_everything():
-    assert chroma_cosine(FLUTE_MELODY, FLUTE_MELODY, RATE) == pytest.approx(1, abs=1e-5)
-    assert onset_f1(FLUTE_NOTES, FLUTE_NOTES) == 1
-    assert raw_pitch_accuracy(FLUTE_NOTES, FLUTE_NOTES) == 1
-    assert tempo_difference(FLUTE_NOTES, FLUTE_NOTES) == 0
-
-
 @pytest.mark.parametrize(("other", "kept"), [(OBOE_MELODY, True), (play([key + 6 for key in MELODY], FLUTE), False)])
 def test_another_instrument_keeps_the_notes_and_a_transposed_copy_only_the_rhythm(other: Tensor, kept: bool):
     notes = Notes(other, RATE)

@@ -11,7 +11,6 @@ from tests.unit.signals import noise
 
 @pytest.mark.parametrize(("suffix", "rate"), [("wav", 44100), ("flac", 22050), ("mp3", 48000)])
 def test_levels_stand_where_the_sound_is(tmp_path, monkeypatch, suffix, rate):
-    """Read in several pieces, a loud middle third is found there."""
     monkeypatch.setattr(read, "SAMPLES_PER_PIECE", 10_001)
     wave = noise(3.0, rate)[0] * 0.01
     wave[:, rate : 2 * rate] *= 100

@@ -61,16 +61,6 @@ def test_a_part_is_the_whole_cut_in_every_format(tmp_path):
     assert formats >= {".asf", ".avi", ".flac", ".flv", ".matroska", ".mov", ".mp3", ".mpegts", ".ogg", ".wav"}
 
 
-@pytest.mark.parametrize(("name", "channels", "decibels"), [("a.mp4", 2, 15), ("a.mka", 8, 70)])
-def test_video_aac_and_many_channels_are_read(tmp_path, name, channels, decibels):
-    clip = melody(1.0, 44100)[:, [0, 1] * 4][:, :channels] * torch.linspace(0.1, 1, channels)[:, None]
-    video = name == "a.mp4"
-    encode(tmp_path / name, clip, 44100, codec="aac" if video else "flac", picture=video)
-    got, rate = read_audio(tmp_path / name)
-    assert rate == 44100
-    assert snr(clip, got[..., : clip.shape[-1]]) > decibels
-
-
 @pytest.mark.parametrize("default", [0, 1])
 def test_of_several_tracks_the_default_one_is_read(tmp_path, default):
     with av.open(str(tmp_path / "a.mkv"), "w") as container:
@@ -280,7 +270,6 @@ def test_what_is_no_fault_of_the_file_is_not_reported_as_one(tmp_path, suffix):
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.mka"])
 def test_a_file_that_goes_while_it_is_read_ends_in_its_sound_or_in_words(tmp_path, name):
-    """It is deleted, cut and put back all the time."""
     path, whole = tmp_path / name, tmp_path / f"whole-{name}"
     encode(whole, tones(3.0, 44100), 44100)
     content, wanted, stop = whole.read_bytes(), read_audio(whole)[0], threading.Event()

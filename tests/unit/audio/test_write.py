@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from pathlib import Path
 
 import av
 import numpy as np
@@ -14,6 +15,7 @@ from stylus_ops.audio.backend import resample
 from stylus_ops.audio.lazy import Scaled
 from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.write import FORMATS, tags_fit, write_audio
+from stylus_ops.disk import check_writable, make_folder
 from tests.unit.signals import melody, snr
 
 TAGS = {"prompt": json.dumps({"1": "\N{EIGHTH NOTE}"}), "workflow": json.dumps({"nodes": ["x" * 100_000]})}
@@ -48,7 +50,6 @@ def test_lossless_formats_keep_every_sample(tmp_path, name, bit_depth, channels,
     [("a.mp3", 44100, 44100), ("a.mp3", 8000, 8000), ("a.mp3", 96000, 48000), ("a.opus", 44100, 48000)],
 )
 def test_lossy_formats_keep_the_sound_and_its_length(tmp_path, name, rate, written_rate):
-    """Of tensors, and of what is computed where it is read."""
     clip = melody(3.0, rate)
     wanted = resample(clip, rate, written_rate)
     for waveform in (clip[0], Scaled(clip[0], 1.0)):
@@ -87,7 +88,6 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path, name, channels, depth):
 
 @pytest.mark.parametrize(("suffix", "size"), [("flac", 0), ("wav", 1000), ("mp3", 1000), ("opus", 40_000)])
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, full_disk, suffix, size):
-    """So does a writer that may not overwrite."""
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(b"old")
     clip = torch.from_numpy(np.random.default_rng(0).normal(0, 0.2, (2, 3 * 44100)).astype(np.float32))
@@ -115,6 +115,10 @@ def test_what_may_not_be_written_or_read_is_named(tmp_path, monkeypatch):
             write_audio("a.wav", torch.zeros(1, 100), 44100)
         with pytest.raises(ValueError, match=r"'b\.wav' .*Permission denied"):
             read_audio("b.wav")
+        with pytest.raises(ValueError, match="can't be used"):
+            check_writable("output", Path("a.wav"), (".wav",))
+        with pytest.raises(ValueError, match="can't be used for results"):
+            make_folder(Path("new"))
     finally:
         os.seteuid(user)
         tmp_path.chmod(0o755)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from stylus_ops.diffusion.schedule import ddim_sigmas, nearest_node
 from stylus_ops.engine.model import sd_sigmas
+from tests.parity.reference import alpha_bar
 
 
 @settings(deadline=None, derandomize=True)
@@ -30,12 +31,4 @@ def test_nearest_node_is_nearest_in_log_sigma(nodes, sigma):
 
 
 def test_stable_diffusions_levels_are_noise_over_signal():
-    """Its betas are "scaled linear"; every node finds itself, at the finest schedule too."""
-    table, product, expected = sd_sigmas(), 1.0, []
-    for t in range(1000):
-        product *= 1 - (math.sqrt(0.00085) + t / 999 * (math.sqrt(0.012) - math.sqrt(0.00085))) ** 2
-        expected.append(math.sqrt(1 / product - 1))
-    torch.testing.assert_close(table.double(), torch.tensor(expected, dtype=torch.float64), rtol=1e-4, atol=0)
-    sigmas = ddim_sigmas(table, 999)
-    assert torch.equal(sigmas, table[1:])
-    assert [nearest_node(sigmas, sigma) for sigma in sigmas] == list(range(999))
+    torch.testing.assert_close(sd_sigmas().double(), (1 / alpha_bar() - 1).sqrt(), rtol=1e-4, atol=0)

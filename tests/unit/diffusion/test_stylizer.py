@@ -53,7 +53,6 @@ def test_windows_per_pass_never_change_the_result(net, per_pass, features):
 
 @pytest.mark.parametrize("per_pass", [1, 2, 5])
 def test_every_window_is_evaluated_with_its_own_conditioning(per_pass):
-    """Each row of a conditioned batch equals that clip alone, under its own prompt."""
     prompts = torch.randn(5, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
     conditioned = record(SmallNet(prompts), CONTENT, per_pass)
     for b in range(5):
@@ -64,7 +63,6 @@ def test_every_window_is_evaluated_with_its_own_conditioning(per_pass):
 
 
 def test_padding_stays_out_of_statistics_and_is_not_moved(net):
-    """Whatever the padding holds, the valid part starts the same, with the statistics of the style's valid part."""
     clips = []
     for padding in (0.0, 50.0):
         content, style = record(net, CONTENT, valid_width=4), record(net, STYLE_A, valid_width=7)
@@ -146,23 +144,17 @@ def test_what_does_not_belong_together_is_refused(net, content, style_a):
             Stylizer(content, style_a, Steering())(net, x, SIGMAS[1], 8)
 
 
-@pytest.fixture
-def copies(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Tensor]]:
-    """Features copied ahead. Copies made as soon as they are begun stand for CUDA's; what is decided is the same."""
-    made: list[weakref.ref[Tensor]] = []
+@pytest.mark.parametrize("chunks", [1, 2])
+@pytest.mark.parametrize("nodes", [[3, 2, 2, 1, 1, 0, 0], [3, 3, 1, 2, 0, 3, 0]])  # heun; one that goes back
+def test_a_sampler_that_jumps_gets_the_features_of_its_own_node(net, content, style_a, monkeypatch, nodes, chunks):
+    copies: list[weakref.ref[Tensor]] = []
 
     def begin(tensors: Sequence[Tensor], device: torch.device) -> Callable[[], list[Tensor]]:
-        copied = [tensor.clone() for tensor in tensors]
-        made.extend(map(weakref.ref, copied))
+        copied = [tensor.clone() for tensor in tensors]  # at once, where CUDA's come later; what is decided is the same
+        copies.extend(map(weakref.ref, copied))
         return lambda: copied
 
     monkeypatch.setattr(reader, "begin_copy", begin)
-    return made
-
-
-@pytest.mark.parametrize("chunks", [1, 2])
-@pytest.mark.parametrize("nodes", [[3, 2, 2, 1, 1, 0, 0], [3, 3, 1, 2, 0, 3, 0]])  # heun; one that goes back
-def test_a_sampler_that_jumps_gets_the_features_of_its_own_node(net, content, style_a, copies, nodes, chunks):
     x, stylizer = latents(7, 5).repeat(chunks, 1, 1, 1), Stylizer(content, style_a, Steering())
     for sigma in SIGMAS[nodes] * 1.1:
         bare = Stylizer(content, style_a, Steering())(net, x, sigma, 5, chunks)

@@ -119,7 +119,6 @@ def replace(path: Path, old: bytes, new: bytes) -> None:
 
 
 def test_a_checkpoint_is_refused_by_the_name_of_its_bad_tensor(models, tmp_path):
-    """One copy, spoilt and mended in place."""
     path = Path(shutil.copy(models["sd15-small"], tmp_path / "spoilt.safetensors"))
     text = "encoder.layers.5.mlp.fc1.weight"
     end = load_file(path)[f"cond_stage_model.transformer.text_model.{text}"][-1].numpy().tobytes()

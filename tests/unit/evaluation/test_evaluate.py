@@ -75,6 +75,8 @@ def test_content_and_style_themselves_are_the_two_ends(evaluated: Path):
         if row["method"] == "content":
             assert float(row["chroma_cosine"]) == pytest.approx(1, abs=1e-5)
             assert float(row["onset_f1"]) == 1
+            assert float(row["raw_pitch_accuracy"] or 1) == 1
+            assert float(row["tempo_difference_bpm"]) == 0
             assert float(row["style_taken"]) == 0
         if row["method"] == "style":
             assert float(row["style_taken"]) == pytest.approx(1, abs=1e-3)
@@ -163,7 +165,6 @@ def test_a_table_of_pairs_that_cannot_be_used_is_refused(folders: Path, table: s
 def test_rows_with_a_fault_are_reported_and_the_others_measured(
     folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ):
-    """Rows that are no pairs, a silent content, and names whose folder of results has too long a one."""
     write_audio(tmp_path / "silence.wav", torch.zeros(1, RATE), RATE)
     reed, hiss, low = (folders / name for name in ("styles/reed.wav", "styles/hiss.wav", "contents/low.wav"))
     for letter in "xy":

@@ -53,11 +53,6 @@ def test_distances_of_spectra_that_differ_by_known_decibels():
     tilted = distances(truth, truth + fifth)
     assert tilted.mcd == pytest.approx(7, rel=1e-4)
     assert tilted.mfcc_means == pytest.approx(7, rel=1e-4)
-    # The same, coming and going: the means stay.
-    truth[:] = truth[:, :1]
-    swaying = distances(truth, truth + fifth * np.where(np.arange(50) % 2, 1, -1))
-    assert swaying.mcd == pytest.approx(7, rel=1e-4)
-    assert swaying.mfcc_means == pytest.approx(0, abs=1e-3)
 
 
 def test_clips_that_cannot_be_compared_are_refused():
@@ -68,7 +63,6 @@ def test_clips_that_cannot_be_compared_are_refused():
 
 
 def test_evaluate_measures_against_the_truth_where_there_is_one(tmp_path: Path, capsys: pytest.CaptureFixture):
-    """A triple, a pair without truth, and a triple whose truth is of another length."""
     sounds = {"content": DARK, "style": played([62, 69], 15, 0.5), "truth": BRIGHT, "long": BRIGHT.repeat(1, 2)}
     for name, sound in sounds.items():
         write_audio(tmp_path / f"{name}.wav", sound, RATE)

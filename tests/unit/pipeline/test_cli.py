@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 import soundfile
@@ -20,8 +20,6 @@ from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.write import write_audio
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline.settings import PAPER, Settings
-from stylus_ops.pipeline.transfer import Transfer
-from stylus_ops.style_weights import normalised
 from tests.small_folder import write_small_folder
 
 from ..signals import noise, tones
@@ -132,11 +130,11 @@ def test_a_part_of_each_recording_is_read(transferred):
     ("change", "words"),
     [
         ({"--alpha": "nan"}, "alpha is nan"),
-        ({"--preset": "sd-512"}, "preset is sd-512 and the model takes tiny-256 images"),
         ({"--model": "tiny", "--preset": "sd-512"}, "preset is sd-512 and the model takes tiny-256 images"),
         ({"--model": "a.safetensors", "--preset": "tiny-256"}, "preset is tiny-256 and the model takes sd-512 images"),
         ({"--mask": "words.wav"}, "words.wav can't be read as an image"),
         ({"--weights": "0"}, "weights are 0.0"),
+        ({"--weights": "nan"}, "weights are nan"),
         ({"-o": "out.midi"}, "unknown ending"),
         ({"-o": "content.wav"}, "one of the recordings"),
         ({"--model": "missing.safetensors", "--preset": "auto"}, "does not exist"),
@@ -180,26 +178,6 @@ def test_a_disk_that_is_full_is_blamed_and_not_the_recording(clips, command, cap
     assert not [*clips.glob(".*"), *clips.glob("out.*")]
 
 
-STOP_AT_IMPORT = """
-import os, signal, sys
-
-class Stop:
-    def find_spec(self, name, path, target=None):
-        if name == "torch":
-            os.kill(os.getpid(), signal.SIGINT)
-
-sys.meta_path.insert(0, Stop())
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_stopped_while_importing_it_says_so(clips, command):
-    (clips / "sitecustomize.py").write_text(STOP_AT_IMPORT)
-    done = stylus(*command("out.flac"), PYTHONPATH=f"{clips}{os.pathsep}{ROOT}")
-    assert done.returncode == 130, done.stderr
-    assert done.stderr == "stylus: interrupted; nothing half-written is left behind\n"
-
-
 def test_neither_a_console_without_letters_nor_a_torchaudio_that_does_not_load_ends_a_run(clips, command):
     """transformers would import what is called torchaudio, here in the working folder."""
     (clips / "torchaudio.py").write_text("raise RuntimeError('built for another torch')")
@@ -217,29 +195,6 @@ def test_a_host_without_memory_left_is_named_in_a_sentence(command, monkeypatch,
     monkeypatch.setattr(Engine, "load", too_much)
     assert main(command("out.wav")) == 2
     assert capsys.readouterr().err.startswith("stylus: out of memory: try --windows-per-pass 1")
-
-
-def test_weights_are_normalised():
-    assert normalised([], 4) == [0.25] * 4
-    assert normalised([2, 6], 2) == [0.25, 0.75]
-    for wrong in ([1.0], [-1.0, 2.0], [0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0]):
-        with pytest.raises(ValueError, match="weights are"):
-            normalised(wrong, 2)
-
-
-def test_one_batch_inverts_what_single_runs_do_and_padding_stays_out(clips, model):
-    engine = Engine.load(str(model), "cpu")
-
-    def inverted(content: str, *styles: str) -> list[Any]:
-        transfer = Transfer(engine, Settings(steps=2, preset="tiny-256"), quiet=True)
-        return transfer.invert(transfer.read(clips / content, [clips / name for name in styles]))
-
-    together, alone = inverted("content.wav", "other.wav"), inverted("content.wav") + inverted("other.wav")
-    assert [len(clip.noise) for clip in together] == [1, 2]
-    for both, one in zip(together, alone, strict=True):
-        assert (both.noise - one.noise).norm() < 1e-4 * one.noise.norm()
-        assert both.valid_width == one.valid_width
-    assert together[0].valid_width == round(32 * (1 + int(1.5 * 44100) // 882) / 256) < 32
 
 
 def test_a_batch_does_what_single_transfers_do_and_reports_what_fails(clips, model, transferred, capsys):

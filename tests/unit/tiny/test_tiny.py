@@ -48,7 +48,6 @@ def diffusers_config(ldm: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_unet_is_that_of_diffusers() -> None:
-    """Its names, those that latent diffusion gives them, and its output, for one timestep and for one a row."""
     prior = load()
     ours = tiny_unet(prior)
     theirs: Any = UNet2DConditionModel(**diffusers_config(prior.unet_config))
@@ -67,7 +66,6 @@ def test_unet_is_that_of_diffusers() -> None:
 
 
 def test_every_altered_byte_is_noticed(tmp_path: Path) -> None:
-    """In the header, in the weights and behind them; names, shapes and numbers that still make sense included."""
     whole = WEIGHTS.read_bytes()
     copy = tmp_path / WEIGHTS.name
     copy.write_bytes(whole)

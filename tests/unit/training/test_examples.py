@@ -9,9 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from training.data import ensembles
 from training.examples import KINDS, Examples, random_examples
-from training.processing import random_processing
 from training.scores import CORPUS_COMPOSERS, Note, Voice
-from training.textures import TEXTURES, texture
 from training.truth_triples import COMPOSERS, FIDDLE_TUNES, Instrument, in_range
 from training.windows import WIDTH, Recordings
 
@@ -68,24 +66,6 @@ def test_windows_of_a_recording_do_not_overlap(recordings: Recordings) -> None:
     assert (abs(first - second) >= WIDTH).all()
     assert min(first.min(), second.min()) >= 0
     assert max(first.max(), second.max()) <= 800 - WIDTH
-
-
-def test_what_is_not_chosen_is_not_processed() -> None:
-    values = torch.rand(40, 256, 32, generator=torch.Generator().manual_seed(0)) + 0.05
-    chosen = np.arange(40) < 20
-    processed = random_processing(np.random.default_rng(0), chosen, torch.device("cpu"))(values)
-    assert torch.allclose(processed[20:], values[20:], rtol=1e-4)
-    changed = (processed - values).abs().amax((1, 2)) > 0.01
-    assert changed[:20].sum() >= 10
-    assert torch.allclose(processed.amax((1, 2)), values.amax((1, 2)), rtol=1e-4)
-
-
-def test_textures_sound_and_are_the_same_every_time() -> None:
-    for kind in range(len(TEXTURES)):
-        first = texture(kind, 1.0)
-        assert np.isfinite(first).all()
-        assert 0.4 < np.abs(first).max() <= 0.5
-        assert np.array_equal(first, texture(kind, 1.0))
 
 
 def test_no_tune_is_by_a_composer_that_the_prior_was_trained_with():
