@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
-SHORTEST = 0.5, "and check start and duration"  # seconds; less holds no melody
-SHORTEST_STYLE = 2.0, "or little of its texture is heard"  # seconds
+# Seconds: less holds no melody, and of a style little texture.
+SHORTEST = 0.5, "%s lasts %.2g s: choose %g s or more, and check start and duration"
+SHORTEST_STYLE = 2.0, "%s lasts %.2g s: choose %g s or more, or little of its texture is heard"
 
 logger = logging.getLogger("stylus")
 
@@ -17,6 +18,6 @@ def warn_of_silence(name: str) -> None:
 
 def warn_if_short(name: str, seconds: float, shortest: tuple[float, str] = SHORTEST) -> None:
     """Warn about a recording that lasts less than `SHORTEST`, or a style that lasts less than `SHORTEST_STYLE`."""
-    least, why = shortest
+    least, words = shortest
     if seconds < least:
-        logger.warning("%s lasts %.2g s: choose %g s or more, %s", name, seconds, least, why)
+        logger.warning(words, name, seconds, least)
