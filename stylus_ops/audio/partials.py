@@ -132,8 +132,8 @@ def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool
     level = mel.mean(0).clamp(min=SILENT)
     mel = (mel / level).clamp(min=QUIET)
     notes, noise = mel.new_ones(len(PITCHES), mel.shape[1]), mel.new_full((NOISE_BANDS, mel.shape[1]), 0.1)
+    spectra = instrument.notes(shared)
     for turn in range(ROUNDS):
-        spectra = instrument.notes(shared)
         ratio = mel / (spectra @ notes + shared.noise @ noise)
         sums = spectra.sum(0)[:, None]
         notes = notes * (spectra.T @ ratio) / (sums + SPARSE * sums.mean())
@@ -142,8 +142,9 @@ def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool
             notes = notes * (notes >= F.max_pool1d(notes.T, 3, 1, 1).T)
         if learn and turn >= FIRST_ROUNDS:
             instrument = instrument.learned(shared, ratio, notes * level)
+            spectra = instrument.notes(shared)
     notes, noise = notes * level, noise * level
-    return Explanation(instrument, notes, instrument.notes(shared) @ notes, shared.noise @ noise)
+    return Explanation(instrument, notes, spectra @ notes, shared.noise @ noise)
 
 
 class Partials(NamedTuple):
