@@ -63,7 +63,8 @@ class LoadAudioFolder(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, folder: str, first: int | None, most: int | None) -> str:
         state = [
-            (path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in chosen(folder, first or 1, most or 0)
+            (path.name, path.stat().st_mtime_ns, path.stat().st_size)
+            for path in chosen(folder, first or Album.first, most or Album.most)
         ]
         return hashlib.sha256(repr(state).encode()).hexdigest()
 

@@ -31,6 +31,7 @@ GAIN_FLOOR = 1e-5  # of the clip's peak, -100 dB: below it a ratio of two mel am
 DETAIL_GAIN = 60.0  # dB; the content's fine structure is amplified and attenuated by at most this much
 
 SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
+STYLE_SECONDS = 20  # of each style that are heard by themselves
 
 
 class Sources(NamedTuple):
@@ -43,10 +44,18 @@ class Sources(NamedTuple):
 
     @classmethod
     def of(cls, styles: Sequence[Reference], channels: int, params: SpectrogramParams, decoding: Decoding) -> Sources:
-        """As far as the dials ask for it, for a content of so many channels."""
+        """Of the first seconds of the styles, as far as the dials ask for it, for a content of so many channels."""
+        if decoding.decode == "gain" or not (decoding.grain or decoding.partials):
+            return cls()
+        starts = [
+            Reference(
+                resample(waveform[:, : STYLE_SECONDS * rate], rate, params.sample_rate), params.sample_rate, weight
+            )
+            for waveform, rate, weight in styles
+        ]
         return cls(
-            Residual.of(styles, channels, params) if decoding.grain > 0 else None,
-            Partials.of(styles, params) if decoding.partials > 0 else None,
+            Residual.of(starts, channels, params) if decoding.grain > 0 else None,
+            Partials.of(starts, params) if decoding.partials > 0 else None,
         )
 
 

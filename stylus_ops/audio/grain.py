@@ -15,14 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..copies import to_device
-from .backend import resample
 from .detail import EMPTY, blur, envelope
 from .geometry import SpectrogramParams
 from .mel import channel_rms, mel_amplitudes, mel_scale
 from .stft import hann_window, stft
 from .tone import Reference
 
-SECONDS = 20  # of each style that are kept
 FADE = 0.05  # seconds that a loop's end and beginning share
 WINDOW, HOP = 4096, 1024  # samples of the transform that tells tones from the rest
 STEADY, BROAD = 31, 31  # frames and bins of its medians
@@ -46,15 +44,15 @@ class Residual(NamedTuple):
 
     @classmethod
     def of(cls, styles: Sequence[Reference], channels: int, params: SpectrogramParams) -> Residual | None:
-        """The residual of the first seconds of some styles, or None where none of them sounds.
+        """The residual of some styles, or None where none of them sounds.
 
         Args:
-            styles: waveforms `[C, T]`; only the proportions of their weights matter.
+            styles: waveforms `[C, T]` at the mel's sample rate; only the proportions of their weights matter.
             channels: of the content. A style with as many keeps its own, another is averaged.
         """
         loops, tones, total = [], 0.0, 0.0
-        for waveform, rate, weight in styles:
-            style = resample(waveform[:, : SECONDS * rate], rate, params.sample_rate)
+        for waveform, _, weight in styles:
+            style = waveform[:, :]
             style = style if len(style) == channels else style.mean(0, keepdim=True).expand(channels, -1)
             rest = without_tones(style)
             power, tonal, left = (float(sound.square().mean()) for sound in (style, style - rest, rest))

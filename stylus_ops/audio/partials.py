@@ -20,14 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..copies import to_device
-from .backend import resample
 from .detail import EMPTY, blur, envelope
 from .geometry import SpectrogramParams
 from .lazy import sounds
 from .mel import CPU, mel_amplitudes, mel_scale
 from .tone import Reference
 
-SECONDS = 20  # of each style that are analysed
 PITCHES = torch.arange(30, 101, 0.25)  # MIDI notes, 46 Hz to 2.6 kHz; in quarters, since not all are tuned to 440 Hz
 NUMBERS = torch.arange(1, 31)  # of a note's partials
 TILT_HZ = 500.0  # above it the envelope of an average instrument falls by 3 dB an octave
@@ -44,7 +42,6 @@ CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the aut
 AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
 PLAYED = 0.05  # share of the notes in a frame of the content from which on they are notes
 QUIET = 5e-6  # of a frame's mean amplitude
-SILENT = 1e-30
 
 
 class Dictionary(NamedTuple):
@@ -84,11 +81,6 @@ class Instrument(NamedTuple):
     factors: Tensor
     """`[numbers]`"""
 
-    @classmethod
-    def average(cls, params: SpectrogramParams, device: torch.device) -> Instrument:
-        envelope = (torch.from_numpy(mel_scale(params).centres).float() / TILT_HZ).clamp(min=1) ** -0.5
-        return cls(*(to_device(made, device) for made in (envelope / envelope.mean(), NUMBERS**-0.5)))
-
     def strengths(self, shared: Dictionary) -> Tensor:
         """`[notes, numbers]`"""
         return self.envelope[shared.band] * self.factors
@@ -107,7 +99,7 @@ class Instrument(NamedTuple):
         strengths = self.strengths(shared)
         heard = torch.einsum("pkb,bp->pk", shared.partials, ratio @ notes.T) * strengths
         explained = torch.einsum("pkb,p->pk", shared.partials, notes.sum(1)) * strengths
-        factors = self.factors * (heard.sum(0) / explained.sum(0).clamp(min=SILENT)) ** DAMPING
+        factors = self.factors * (heard.sum(0) / explained.sum(0).clamp(min=EMPTY)) ** DAMPING
         smooth = blur(len(ratio), SMOOTH * len(ratio), ratio.device)
         heard, explained = (
             smooth @ torch.zeros(len(ratio)).index_add(0, shared.band.flatten(), strength.flatten())
@@ -115,6 +107,12 @@ class Instrument(NamedTuple):
         )
         least = 1e-4 * explained.mean()
         return Instrument(self.envelope * ((heard + least) / (explained + least)) ** DAMPING, factors)
+
+
+@lru_cache
+def average_instrument(params: SpectrogramParams, device: torch.device) -> Instrument:
+    envelope = (torch.from_numpy(mel_scale(params).centres).float() / TILT_HZ).clamp(min=1) ** -0.5
+    return Instrument(*(to_device(made, device) for made in (envelope / envelope.mean(), NUMBERS**-0.5)))
 
 
 class Explanation(NamedTuple):
@@ -129,7 +127,7 @@ class Explanation(NamedTuple):
 
 def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool = False) -> Explanation:
     """Notes and noise whose sum is near a mel `[n_mels, frames]`; a frame's depend on the others only where an instrument is learned."""
-    level = mel.mean(0).clamp(min=SILENT)
+    level = mel.mean(0).clamp(min=EMPTY)
     mel = (mel / level).clamp(min=QUIET)
     notes, noise = mel.new_ones(len(PITCHES), mel.shape[1]), mel.new_full((NOISE_BANDS, mel.shape[1]), 0.1)
     spectra = instrument.notes(shared)
@@ -151,7 +149,7 @@ class Partials(NamedTuple):
     """What the styles' partials make of the content's notes."""
 
     spectra: Tensor
-    """`[n_mels, notes]`, each of sum 1."""
+    """`[n_mels, notes]`, each with the sum of an average instrument's."""
     noise: Tensor
     """`[n_mels]`, amplitude beside the root of the notes' power in a frame."""
     share: float
@@ -160,23 +158,23 @@ class Partials(NamedTuple):
 
     @classmethod
     def of(cls, styles: Sequence[Reference], params: SpectrogramParams) -> Partials | None:
-        """Learned from the first seconds of some styles, weighted; None where none of them has notes."""
-        shared, average, share = dictionary(params, CPU), Instrument.average(params, CPU), 0.0
+        """Learned from styles at the mel's sample rate, weighted; None where none of them has notes."""
+        shared, average, share = dictionary(params, CPU), average_instrument(params, CPU), 0.0
         spectra, noise = torch.zeros(params.n_mels, len(PITCHES)), torch.zeros(params.n_mels)
-        for waveform, rate, weight in styles:
-            start = waveform[:, : SECONDS * rate]
-            if weight <= 0 or not sounds(start):
+        for waveform, _, weight in styles:
+            if weight <= 0 or not sounds(waveform):
                 continue
-            mel = mel_amplitudes(resample(start[None], rate, params.sample_rate), params)[0]
-            style = explain(mel, average, shared, learn=True)
-            power = style.tones.square().sum()
-            weight *= float(ramp(power / (style.tones + style.noise).square().sum(), TONAL))
+            style = explain(mel_amplitudes(waveform[:, :][None], params)[0], average, shared, learn=True)
+            loudness = style.tones.square().sum()
+            weight *= float(ramp(loudness / (style.tones + style.noise).square().sum(), TONAL))
             notes = style.instrument.notes(shared)
             spectra = spectra + weight * notes / notes.sum(0)
-            noise = noise + weight * (style.noise.square().sum(1) / power).sqrt()
+            noise = noise + weight * (style.noise.square().sum(1) / loudness).sqrt()
             share += weight
         total = sum(weight for _, _, weight in styles)
-        return cls(spectra / share, noise / share, share / total, params) if share > 0 else None
+        if share == 0:
+            return None
+        return cls(spectra / share * average.notes(shared).sum(0), noise / share, share / total, params)
 
     def on(self, device: torch.device) -> Partials:
         return self._replace(spectra=to_device(self.spectra, device), noise=to_device(self.noise, device))
@@ -188,12 +186,11 @@ class Partials(NamedTuple):
             wanted, asked, own: mel amplitudes of what is to be decoded, of the images and of the content, `[n_mels, frames]`.
             share: of the notes, 0 to 1.
         """
-        shared, average = dictionary(self.params, own.device), Instrument.average(self.params, own.device)
-        content = explain(own, average, shared)
-        tones = (self.spectra * average.notes(shared).sum(0)) @ content.notes
+        content = explain(own, average_instrument(self.params, own.device), dictionary(self.params, own.device))
+        tones = self.spectra @ content.notes
         notes = tones + BREATH * self.noise[:, None] * power(tones).sqrt()
-        notes *= (power(wanted) / power(notes).clamp(min=SILENT)).sqrt()
-        tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=SILENT)
+        notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
+        tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
         notes_share = share * self.share * ramp(tonal, (0, PLAYED)) * ramp(change(asked, own), CHANGED)
         return wanted ** (1 - notes_share) * notes**notes_share
 
