@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -79,6 +79,13 @@ def check_same_conditioning(name: str, conditioning: object, inversion: Inversio
             f"{name} has another conditioning than the inversion: wire the same prompt into DDIM Invert, Capture Style KV "
             "and the sampler"
         )
+
+
+def check_same_hooks(prompts: Mapping[str, list[dict]], inversion: Inversion) -> None:
+    """Raises ValueError unless a sampler's prompts carry the hooks, such as a LoRA's, that the inversion was made with."""
+    own: Any = inversion.conditioning
+    if any(part.get("hooks") is not own[0][1].get("hooks") for prompt in prompts.values() for part in prompt):
+        raise ValueError("the sampler's prompts carry other hooks than the inversion's: wire the same to all of them")
 
 
 def check_weights(patcher: ModelPatcher, stylizer: Stylizer) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import torch
+from comfy.hooks import EnumHookType
 from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel, Upsample
 from comfy.model_base import SDXL, SDXLRefiner
@@ -157,6 +158,9 @@ def check_conditioning(model: ModelPatcher, conditioning: list) -> None:
         raise ValueError("conditioning is limited to a part of the run: remove Conditioning Set Timestep Range")
     own = "take it from CLIP Text Encode with the CLIP of the model's own checkpoint"
     tokens, extra = conditioning[0]
+    hooks = extra["hooks"].hooks if extra.get("hooks") else []
+    if any(hook.hook_type is not EnumHookType.Weight or hook.hook_keyframe.keyframes for hook in hooks):
+        raise ValueError("conditioning has hooks that change during the run: use a LoRA's without Set Hook Keyframes")
     width = next(
         layer.transformer_blocks[0].attn2.to_k.in_features
         for layer in unet_of(model).modules()

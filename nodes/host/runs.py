@@ -19,7 +19,7 @@ from ...stylus_ops.diffusion.schedule import ddim_sigmas
 from ...stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from ...stylus_ops.diffusion.stylizer import Stylizer
 from .evaluate import denoise, wrapped
-from .identity import Weights, check_same_conditioning, check_weights
+from .identity import Weights, check_same_conditioning, check_same_hooks, check_weights
 from .messages import count_windows, progress
 from .model import (
     WRAPPER_KEY,
@@ -90,6 +90,7 @@ def apply_style(model: ModelPatcher, stylizer: Stylizer, memory: Memory) -> tupl
     def run(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
         check_evaluated(executor.class_obj.model_patcher)
         check_weights(executor.class_obj.model_patcher, stylizer)
+        check_same_hooks(executor.class_obj.conds, stylizer.content)
         try:
             return executor(*args, **kwargs)
         finally:

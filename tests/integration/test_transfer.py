@@ -56,9 +56,20 @@ def test_windows_are_a_batch(comfy: ComfyServer) -> None:
     assert relative(result(comfy, graph), together) < 1e-4
 
 
-def test_a_lora_in_front_of_the_model_is_heard(comfy: ComfyServer) -> None:
+def test_a_lora_is_heard_whether_the_model_or_the_prompt_brings_it(comfy: ComfyServer) -> None:
     plain, with_lora = (result(comfy, TransferGraph(comfy, lora_strength=strength)) for strength in (None, 1.0))
     assert relative(with_lora, plain) > 1e-3
+    graph = TransferGraph(comfy)
+    hooks = [graph.add("CreateHookLoraModelOnly", lora_name="small.safetensors", strength_model=1.0), 0]
+    prompt = graph.add("ConditioningSetProperties", cond_NEW=graph.prompt, set_cond_area="default", hooks=hooks)
+    for node in (graph.invert, graph.capture, graph.sampler):
+        graph.set(node, conditioning=[prompt, 0])
+    assert torch.equal(result(comfy, graph), with_lora)
+    graph.add_patched_sampler()
+    assert "other hooks" in comfy.failure(graph)
+    frame = graph.add("CreateHookKeyframe", strength_mult=0.5, start_percent=0.3)
+    graph.set(prompt, hooks=[graph.add("SetHookKeyframes", hooks=hooks, hook_kf=[frame, 0]), 0])
+    assert "without Set Hook Keyframes" in comfy.failure(graph)
 
 
 def test_a_checkpoint_loaded_again_is_the_same_model(comfy: ComfyServer, models: dict[str, Path]) -> None:
