@@ -14,6 +14,7 @@ from . import sockets
 from .host import runs
 from .host.messages import warn
 from .inputs import answer, require_wires, schema, widget, widgets
+from .queued import beside
 
 
 def style_inputs() -> list[io.Input]:
@@ -54,10 +55,10 @@ class StyleNode(io.ComfyNode):
     """A node with the inputs of `style_inputs`."""
 
     @classmethod
-    def validate_inputs(cls, start_percent: float | None, end_percent: float | None) -> bool | str:
-        if start_percent is None or end_percent is None:  # it comes out of another node
-            return True
-        return answer(lambda: Steering(start_percent=start_percent, end_percent=end_percent))
+    def validate_inputs(cls, start_percent: float | None) -> bool | str:
+        end = beside("end_percent", Steering.end_percent)
+        end = end if 0 <= end <= 1 else Steering.end_percent  # ComfyUI says what is wrong with it alone
+        return answer(lambda: Steering(start_percent=start_percent or Steering.start_percent, end_percent=end))
 
 
 class InjectAttentionSampler(StyleNode):
