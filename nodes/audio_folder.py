@@ -14,8 +14,6 @@ from .host.runs import check_interrupt
 from .inputs import answer, schema, widgets
 from .queued import beside
 
-WHOLE_INPUT = "."
-
 
 class LoadAudioFolder(io.ComfyNode):
     @classmethod
@@ -76,7 +74,7 @@ class LoadAudioFolder(io.ComfyNode):
 def subfolders() -> list[str]:
     """Folders in ComfyUI's input folder, by their path in it; hidden ones are left out."""
     root = folder_paths.get_input_directory()
-    found = [WHOLE_INPUT]
+    found = ["."]
     for folder, inner, _ in os.walk(root):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         found += [os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/") for name in inner]

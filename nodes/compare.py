@@ -27,7 +27,6 @@ from .save_audio import workflow_tags
 SHOWN_DIALS = ("alpha", "gamma", "temperature", "adain", "steps", "decode")
 """Widgets above the results: in a result's title where the results differ, in the figure's title where they agree."""
 MOST_RESULTS = 12
-FURTHER_STYLES = [f"style_{number}" for number in range(2, MOST_STYLES + 1)]
 FLAC_CHANNELS = 8
 TEMPORARY = {"subfolder": "", "type": "temp"}  # of a file there, as ComfyUI's app mode shows files
 
@@ -71,7 +70,7 @@ class Compare(io.ComfyNode):
                     optional=True,
                     template=io.Autogrow.TemplateNames(
                         io.Audio.Input("style", optional=True, tooltip="One more style of a blend."),
-                        names=FURTHER_STYLES,
+                        names=[f"style_{number}" for number in range(2, MOST_STYLES + 1)],
                         min=0,
                     ),
                     tooltip="The other styles of a blend.",

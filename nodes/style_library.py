@@ -18,7 +18,6 @@ from .host.messages import count_windows, tell
 from .inputs import answer, require_wires, schema
 
 FOLDER = "stylus_styles"
-NO_STYLES = "(none saved yet)"
 
 
 def register_folder() -> None:
@@ -75,7 +74,7 @@ class LoadStyle(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "name",
-                    options=folder_paths.get_filename_list(FOLDER) or [NO_STYLES],
+                    options=folder_paths.get_filename_list(FOLDER) or ["(none saved yet)"],
                     tooltip="A file in models/stylus_styles. R refreshes the list.",
                 )
             ],

@@ -96,8 +96,7 @@ def auto(model: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("content", "style"),
-    [(SD, SMALL), (SMALL, SD), (ALONE, SMALL), (SD, auto(TINY)), (auto(PATCHED_TINY), ALONE)],
+    ("content", "style"), [(SD, SMALL), (SMALL, SD), (ALONE, SMALL), (SD, auto(TINY)), (auto(PATCHED_TINY), ALONE)]
 )
 def test_images_of_two_presets_are_refused_by_name(content, style):
     with pytest.raises(ValueError, match=r"preset is .* for DDIM Invert and .* for Capture Style KV"):

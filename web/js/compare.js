@@ -34,7 +34,6 @@ class Player {
   constructor(onResize) {
     this.onResize = onResize;
     this.element = element("div", { className: "stylus-compare", tabIndex: -1, onkeydown: (event) => this.key(event) });
-    this.tracks = [];
     this.show();
   }
 
@@ -44,6 +43,7 @@ class Player {
     const figure = found?.stylus_compare[0];
     this.tracks = (found?.audio ?? []).map((track) => ({ ...track }));
     this.size = figure?.size;
+    this.seconds = this.tracks[0]?.seconds;
     this.position = 0; // seconds, while nothing plays
     this.heard = this.tracks.length - 1; // the last result
     this.element.replaceChildren(element("style", { textContent: STYLE }));
@@ -90,10 +90,6 @@ class Player {
     const [width, height] = this.size;
     const inset = [top / height, 1 - right / width, 1 - bottom / height, left / width];
     part.style.inset = inset.map((share) => `${100 * share}%`).join(" ");
-  }
-
-  get seconds() {
-    return this.tracks[0].seconds;
   }
 
   get now() {

@@ -18,7 +18,7 @@ class Strip {
   constructor(widgets) {
     this.widgets = widgets;
     const fill = "position: absolute; inset: 0; width: 100%; height: 100%;";
-    this.canvas = element("canvas", { style: `${fill} border-radius: 4px` });
+    this.canvas = element("canvas", { style: `${fill} border-radius: 4px; background: #16161a` });
     const words = "box-sizing: border-box; padding: 4px 8px; overflow: auto; overflow-wrap: anywhere; color: #ddd; font: 12px system-ui";
     this.message = element("div", { style: `${fill} ${words}` });
     const style = "position: relative; width: 100%; height: 100%; min-height: 48px; touch-action: none";
@@ -134,8 +134,6 @@ class Strip {
     Object.assign(this.canvas, { width: width * ratio, height: height * ratio });
     const pen = this.canvas.getContext("2d");
     pen.scale(ratio, ratio);
-    pen.fillStyle = "#16161a";
-    pen.fillRect(0, 0, width, height);
     pen.font = "11px system-ui, sans-serif";
     if (!this.levels) return;
     const [left, right] = [this.start, this.end].map((seconds) => (seconds / this.seconds) * width);

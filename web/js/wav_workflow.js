@@ -34,17 +34,14 @@ function parsed(json) {
   }
 }
 
-// ComfyUI would open anything, and what it makes nothing of takes the place of the graph on the canvas.
-const isWorkflow = (found) => Array.isArray(found?.nodes);
-const isPrompt = (found) => Object.values(Object(found)).some((node) => node?.class_type);
-
 /** Open the workflow or prompt in a wav; whether there was one. */
 async function openWorkflow(file) {
   const tags = parsed(await readComment(file)); // a comment may be somebody's words, too
   const [workflow, prompt] = [tags?.workflow, tags?.prompt].map(parsed);
   const name = file.name.replace(/\.\w+$/, "");
-  if (isWorkflow(workflow)) await app.loadGraphData(workflow, true, true, name);
-  else if (isPrompt(prompt)) await app.loadApiJson(prompt, name);
+  // ComfyUI would open anything, and what it makes nothing of takes the place of the graph on the canvas.
+  if (Array.isArray(workflow?.nodes)) await app.loadGraphData(workflow, true, true, name);
+  else if (Object.values(Object(prompt)).some((node) => node?.class_type)) await app.loadApiJson(prompt, name);
   else {
     if (tags?.workflow || tags?.prompt) app.showErrorOnFileLoad?.(file); // and then it is a recording like any other
     return false;
