@@ -44,8 +44,6 @@ class MaskFromSound(io.ComfyNode):
     @classmethod
     def execute(cls, spectrogram: Spectrogram, audio: dict | None = None, **dials: Any) -> io.NodeOutput:
         require_wires(["audio"], spectrogram=spectrogram, audio=audio)
-        sound = None
-        if audio is not None:
-            sound = check_waveform(audio["waveform"], audio["sample_rate"]), audio["sample_rate"]
+        sound = (check_waveform(audio["waveform"], audio["sample_rate"]), audio["sample_rate"]) if audio else None
         with between_blocks(check_interrupt):
             return io.NodeOutput(sound_mask(spectrogram, SoundMask(**dials), sound))

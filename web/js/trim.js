@@ -151,10 +151,9 @@ class Strip {
       pen.fillRect(Math.min(Math.max(x - 1, 0), width - 2), 0, 2, height);
       pen.fillRect(Math.min(Math.max(x - 3, 0), width - 6), height / 2 - 8, 6, 16);
     }
-    const times = { start: this.start, end: this.end, length: this.end - this.start, whole: this.seconds };
-    const label = say("part", Object.fromEntries(Object.entries(times).map(([name, seconds]) => [name, clock(seconds)])));
+    const [start, end, length, whole] = [this.start, this.end, this.end - this.start, this.seconds].map(clock);
     pen.fillStyle = "#ddd";
-    pen.fillText(label, 6, 12, width - 12);
+    pen.fillText(say("part", { start, end, length, whole }), 6, 12, width - 12);
   }
 }
 
