@@ -35,7 +35,10 @@ class Worker:
         """Answers once it has started."""
 
     def run(self, job: Any) -> Any:
-        return self.work(job)
+        try:
+            return self.work(job)
+        except SystemExit:  # SIGTERM's; what was half-written is gone, and Ray and Python would take seconds to end
+            os._exit(1)
 
 
 def on_workers(
