@@ -1,6 +1,8 @@
 """Fixtures that tests of more than one folder use."""
 
 import functools
+import gc
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -11,6 +13,12 @@ import pytest
 
 # A shell's background jobs ignore Ctrl-C, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+gc.disable()  # imports leave nothing behind: the tests' garbage alone is collected
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -22,11 +30,38 @@ def models() -> dict[str, Path]:
     return cached_models(Path(cache).expanduser())
 
 
-@pytest.fixture
-def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model is loaded once for all commands of a test session."""
-    from stylus_ops.engine.engine import Engine  # with torch, which the process that hands out the tests does without
+@pytest.fixture(scope="session")
+def small_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled prior with a U-Net of few channels and random weights, which is evaluated in a moment."""
+    import torch  # which the process that hands out the tests does without
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
 
+    from stylus_ops.engine.ldm_keys import ldm_key
+    from stylus_ops.tiny import UNET, WEIGHTS, write_checksum
+    from stylus_ops.tiny.unet import TinyUNet
+
+    with safe_open(WEIGHTS, "pt") as file:
+        metadata = file.metadata()
+    config = json.loads(metadata["config"])
+    config["unet"] |= {"model_channels": 32, "channel_mult": [1] * 4}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        unet = {UNET + ldm_key(name): weight for name, weight in TinyUNet(config["unet"]).state_dict().items()}
+    rest = {name: weight for name, weight in load_file(WEIGHTS).items() if not name.startswith(UNET)}
+    path = tmp_path_factory.mktemp("prior") / WEIGHTS.name
+    save_file(rest | unet, path, metadata | {"config": json.dumps(config), "unet_weights": str(len(unet))})
+    write_checksum(path)
+    return path
+
+
+@pytest.fixture
+def one_engine(small_prior: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundled prior is the small one, and a model is loaded once for all commands of a test session."""
+    from stylus_ops import tiny
+    from stylus_ops.engine.engine import Engine
+
+    monkeypatch.setattr(tiny, "WEIGHTS", small_prior)
     monkeypatch.setattr(Engine, "load", cached(Engine.load))
 
 

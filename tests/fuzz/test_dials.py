@@ -16,7 +16,7 @@ from stylus_ops.dials import DIALS, Choice, Dial, Number, Whole, dials_of
 from stylus_ops.pipeline.settings import Settings
 from tests.unit.signals import melody, mix
 
-EXAMPLES = int(os.environ.get("STYLUS_FUZZ_FILES", "300")) // 5
+EXAMPLES = int(os.environ.get("STYLUS_FUZZ_FILES", "300")) // 8
 SLOW = {"steps": 4, "corrections": 3, "phase_iters": 4}
 """What takes time is turned no further than this; as far as it goes it is only refused or not."""
 BEYOND = ["nan", "inf", "-inf", "1e400", "-1", "1e9", "much", "", "\N{ARABIC-INDIC DIGIT THREE}", "0x10", "1e-320"]

@@ -21,7 +21,7 @@ def links(text: str) -> list[str]:
     return [target for target in targets if not target.startswith("http")]
 
 
-def test_the_library_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_the_library_example_runs(one_engine: None, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     (example,) = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     monkeypatch.chdir(tmp_path)
     Path("example.py").write_text(example.replace("steps=10", "steps=2"), encoding="utf-8")

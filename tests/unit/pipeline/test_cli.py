@@ -25,15 +25,10 @@ from tests.small_folder import write_small_folder
 from ..signals import noise, tones
 
 ROOT = Path(__file__).parents[3]
-FAST = ["--preset", "tiny-256", "--steps", "2"]
+FAST = ["--steps=2", "--grain=0", "--partials=0"]
 Command = Callable[..., list[str]]
 
 pytestmark = pytest.mark.usefixtures("one_engine")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_folder(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture
@@ -48,12 +43,11 @@ def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def command(clips: Path, model: Path) -> Command:
+def command(clips: Path) -> Command:
     """The arguments of a transfer of recordings to a name, with options."""
 
     def arguments(output: str, *options: object, content: str = "content.wav", styles: str = "style.flac") -> list[str]:
-        files = ["transfer", content, *styles.split(), "-o", output, "--model", str(model)]
-        return [*files, *FAST, *map(str, options)]
+        return ["transfer", content, *styles.split(), "-o", output, *FAST, *map(str, options)]
 
     return arguments
 
@@ -101,7 +95,7 @@ def test_transfer_writes_sound_figure_and_one_json_object(clips, transferred, ca
 
 def test_the_paper_s_run_has_one_name_and_what_is_given_beside_it_counts(transferred, capsys):
     transferred("out.flac", "--json", "--paper", "--alpha", 0.5)
-    wanted = replace(Settings(**PAPER), preset="tiny-256", steps=2, alpha=0.5)
+    wanted = replace(Settings(**PAPER), steps=2, alpha=0.5)
     assert json.loads(capsys.readouterr().out)["settings"] == asdict(wanted)
 
 
@@ -181,7 +175,8 @@ def test_a_disk_that_is_full_is_blamed_and_not_the_recording(clips, command, cap
 def test_neither_a_console_without_letters_nor_a_torchaudio_that_does_not_load_ends_a_run(clips, command):
     """transformers would import what is called torchaudio, here in the working folder."""
     (clips / "torchaudio.py").write_text("raise RuntimeError('built for another torch')")
-    done = stylus(*command("\u65e5\u672c.wav"), PYTHONIOENCODING="ascii")
+    model = ["--model", write_small_folder(clips / "model"), "--preset", "tiny-256"]
+    done = stylus(*command("\u65e5\u672c.wav", *model), PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "wrote \\u65e5\\u672c.wav\n"
     assert (clips / "\u65e5\u672c.wav").is_file()
@@ -197,13 +192,13 @@ def test_a_host_without_memory_left_is_named_in_a_sentence(command, monkeypatch,
     assert capsys.readouterr().err.startswith("stylus: out of memory: try --windows-per-pass 1")
 
 
-def test_a_batch_does_what_single_transfers_do_and_reports_what_fails(clips, model, transferred, capsys):
+def test_a_batch_does_what_single_transfers_do_and_reports_what_fails(clips, transferred, capsys):
     Image.linear_gradient("L").save("mask.png")
     (clips / "pairs.csv").write_text(
         "content,style,mask,out\nwords.wav,style.flac,,a.wav\ncontent.wav,style.flac,,b.wav\n"
         "content.wav,style.flac,mask.png,c.wav\n"
     )
-    assert main(["batch", "pairs.csv", "--out", "results", "--model", str(model), "--json", "--quiet", *FAST]) == 2
+    assert main(["batch", "pairs.csv", "--out", "results", "--json", "--quiet", *FAST]) == 2
     told = capsys.readouterr()
     summary = json.loads(told.out)
     assert [failure["line"] for failure in summary["failed"]] == [2]
@@ -228,7 +223,7 @@ def test_recordings_with_little_to_take_are_named_once_and_before_the_work(clips
     for name, seconds in (("silent", 2.5), ("style", 2.0), ("short", 1.9), ("blip", 0.4)):
         write_audio(clips / f"{name}.wav", noise(seconds, 44100)[0] * (name != "silent"), 44100)
     tone = int(content == "silent.wav")
-    assert main(["transfer", content, style, "-o", "out.wav", "--steps=2", f"--tone={tone}"]) == 0
+    assert main(["transfer", content, style, "-o", "out.wav", *FAST, f"--tone={tone}"]) == 0
     written = capsys.readouterr().err
     warnings = [line for line in written.splitlines() if line.startswith("stylus: ")]
     assert len(warnings) == bool(words)

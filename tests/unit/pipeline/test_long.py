@@ -23,8 +23,8 @@ STYLE = RECORDINGS / "style_a.flac"
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load("tiny", "cpu", "float32")
+def engine(small_prior: Path) -> Engine:
+    return Engine.load(str(small_prior), "cpu", "float32")
 
 
 def rising(path: Path) -> Path:
