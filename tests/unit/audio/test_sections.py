@@ -44,10 +44,9 @@ def test_images_are_those_of_the_whole_recording(tmp_path: Path, monkeypatch: py
     "dials",
     [
         {},
-        {"decode": "phase_pinv"},
+        {"decode": "phase_pinv", "detail": 0.25, "grain": 0.0, "partials": 0.0},
         {"decode": "gain", "above_band_db": -20.0},
-        {"detail": 0.25, "grain": 0.0, "partials": 0.0},
-        {"decode": "griffin_lim", "phase_iters": 4},
+        {"decode": "griffin_lim", "phase_iters": 2},
     ],
     ids=str,
 )

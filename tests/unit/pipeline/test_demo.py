@@ -11,7 +11,7 @@ RESULTS = ("melody--style_a.flac", "melody--style_b.flac")
 
 
 def test_the_demo_writes_its_files_and_moves_towards_each_style(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo_module, "SETTINGS", Settings(steps=4))
+    monkeypatch.setattr(demo_module, "SETTINGS", Settings(steps=2))
     table = run_demo(tmp_path, quiet=True)
     files = {"melody.flac", "style_a.flac", "style_b.flac", *RESULTS, "spectrograms.png"}
     assert {path.name for path in tmp_path.iterdir()} == files

@@ -44,7 +44,7 @@ def clip(name: str, times: int = 1) -> Clip:
 
 
 def test_neighbouring_frames_differ_no_more_at_joins_than_elsewhere():
-    run = Transfer(Engine.load("tiny", "cpu"), Settings(steps=4), quiet=True)
+    run = Transfer(Engine.load("tiny", "cpu"), Settings(steps=2), quiet=True)
     content = clip("melody", times=2)
     assert len(content.recording.starts) > 2
     style = clip("style_a")

@@ -76,12 +76,12 @@ def test_a_transfer_is_the_one_of_the_pack() -> None:
     engine = Engine.load("tiny", "cpu", "float32")
     latents = torch.randn(2, 1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     content, style = latents
-    inverted = [record(engine, clip, "recompute", Schedule(steps=4)) for clip in latents]
+    inverted = [record(engine, clip, "recompute", Schedule(steps=2)) for clip in latents]
     wanted = restyle(engine, Stylizer(inverted[0], single(inverted[1]), Steering()))
 
     unet = WindowUNet(CONFIG)
     unet.load_state_dict(tiny_unet(tiny.load()).state_dict())
     predict = Predictor(unet, tiny.load().context)
     batch = Batch(content, content, style)
-    _, result = transfer(predict, batch, 1 + 250 * torch.arange(4), torch.tensor([Steering.gamma]))
+    _, result = transfer(predict, batch, 1 + 500 * torch.arange(2), torch.tensor([Steering.gamma]))
     assert torch.allclose(result, wanted, atol=1e-3)
