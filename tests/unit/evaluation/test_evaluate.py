@@ -117,12 +117,10 @@ def test_a_transfer_that_changes_nothing_is_the_autoencoders_round_trip(folders:
     nothing = "stylus:alpha=0,adain=0,corrections=2,steps=4"
     table = folders / "one.csv"
     table.write_text("content,style\ncontents/low.wav,styles/reed.wav\n")
-    assert run(table, tmp_path, "autoencoder", nothing, "stylus:steps=2") == 0
+    assert run(table, tmp_path, "autoencoder", nothing) == 0
     numbers = {row["method"]: row for row in rows(tmp_path / "results.csv")}
     for column in ("chroma_cosine", "style_taken", "spectral_convergence"):
         assert float(numbers[nothing][column]) == pytest.approx(float(numbers["autoencoder"][column]), abs=0.03)
-    taken = (float(numbers[method]["style_taken"]) for method in ("stylus:steps=2", nothing))
-    assert next(taken) != pytest.approx(next(taken), abs=1e-3)
 
 
 def test_median_and_its_interval():

@@ -203,7 +203,6 @@ def test_what_appears_while_a_row_runs_is_not_replaced(clips):
 
 
 def test_a_row_killed_between_its_report_and_its_sound_is_run_again(clips, monkeypatch):
-
     def killed(file: Path, path: Path, overwrite: bool = True) -> None:
         if path.suffix == ".flac":
             raise KeyboardInterrupt
@@ -253,8 +252,7 @@ def test_a_batch_that_is_done_loads_nothing_and_moves_with_its_folder(clips, one
 @pytest.mark.parametrize(("workers", "name"), [("", "SIGINT"), ("2", "SIGINT"), ("2", "SIGTERM")])
 def test_stopped_at_work_it_leaves_nothing_and_nobody_else_could_reach_it(clips, workers, name):
     status, words = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "ended")}[name]
-    options = ["--workers", workers] if workers else []
-    if workers:
+    if options := ["--workers", workers] if workers else []:
         pytest.importorskip("ray", reason="Ray is not installed: pip install '.[cluster]'")
     row = {"content": str(RECORDINGS / "melody.flac"), "style": str(RECORDINGS / "style_a.flac")}
     manifest = write_manifest(clips / "pairs.csv", [{**row, "out": f"{number}.flac"} for number in range(3)])

@@ -63,12 +63,6 @@ def transferred(clips: Path, command: Command) -> Callable[..., bytes]:
     return run
 
 
-def stylus(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **environment}
-    command = [sys.executable, "-m", "stylus_ops", *map(str, arguments)]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, encoding="utf-8")
-
-
 def test_transfer_writes_sound_figure_and_one_json_object(clips, transferred, capfd):
     styles = "style.flac other.wav"
     transferred("out.flac", "--figure", "out.png", "--weights", 3, 1, "--json", styles=styles)
@@ -176,7 +170,9 @@ def test_neither_a_console_without_letters_nor_a_torchaudio_that_does_not_load_e
     """transformers would import what is called torchaudio, here in the working folder."""
     (clips / "torchaudio.py").write_text("raise RuntimeError('built for another torch')")
     model = ["--model", write_small_folder(clips / "model"), "--preset", "tiny-256"]
-    done = stylus(*command("\u65e5\u672c.wav", *model), PYTHONIOENCODING="ascii")
+    arguments = [sys.executable, "-m", "stylus_ops", *command("\u65e5\u672c.wav", *model)]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(arguments, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "wrote \\u65e5\\u672c.wav\n"
     assert (clips / "\u65e5\u672c.wav").is_file()

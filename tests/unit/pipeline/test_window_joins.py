@@ -18,7 +18,6 @@ from stylus_ops.pipeline.transfer import Clip, Transfer
 from stylus_ops.tiny import RECORDINGS
 
 TINY = PRESETS["tiny-256"]
-
 FLOOR = 1e-3  # of the peak
 
 
