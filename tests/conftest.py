@@ -16,9 +16,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.disable()  # imports leave nothing behind: the tests' garbage alone is collected
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     gc.freeze()
     gc.enable()
+    items.sort(key=lambda item: "test_cluster" not in item.nodeid)  # it waits, so others should be left to be stolen
 
 
 @pytest.fixture(scope="session")

@@ -25,8 +25,7 @@ def test_the_wheel_holds_the_package_whole_and_alone_and_the_command(tmp_path: P
         if reason in built.stderr:
             pytest.skip(f"pip can't build a wheel here: {reason}")
     assert built.returncode == 0, built.stderr
-    (path,) = out.iterdir()
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(next(out.iterdir())) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
         entry = archive.read(next(name for name in archive.namelist() if name.endswith("/entry_points.txt")))
     files = [path for path in CORE.rglob("*") if path.is_file() and not NOT_SHIPPED & set(path.parts)]
