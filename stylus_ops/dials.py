@@ -342,7 +342,7 @@ class Decoding(Group):
         "clearer; 1 takes the images as they are, as the paper does, and is hazier. Not for gain.",
     )
     partials: float = number(
-        0.6,
+        0.8,
         "How much of a note's spectrum is that of an instrument with the style's partials, learned from its notes, rather than what "
         "the images ask for. Needs the style; one without notes changes nothing. Not for gain.",
     )

@@ -187,22 +187,26 @@ def magnitude_change(
     if sources.residual is not None:
         grain = Grain(sources.residual, waveform, first_frame, decoding.grain, params)
 
-    def factor(magnitude: Tensor, start: Tensor, frames: slice) -> Tensor:
-        wanted = scale.nearest(start, target[:, frames])
+    def factor(magnitude: Tensor, start: Tensor, wanted: Tensor) -> Tensor:
+        wanted = scale.nearest(start, wanted)
         return torch.where(scale.covered, wanted / magnitude.clamp(min=SILENT), 1)
 
     def first(spectrum: Tensor, frames: slice) -> Tensor:
         magnitude = channel_rms(spectrum)
         own, asked = scale.amplitudes(magnitude), mel[:, frames]
-        target[:, frames] = with_own_detail(asked, own, decoding.detail)
+        wanted, score, added = with_own_detail(asked, own, decoding.detail), None, torch.zeros_like(spectrum)
         if partials is not None:
-            target[:, frames] = partials.played(target[:, frames], asked, own, decoding.partials)
+            wanted, score = partials.played(wanted, asked, own, decoding.partials)
         if grain is not None:
-            target[:, frames] *= grain.split(asked, own, frames)
+            wanted = wanted * grain.split(asked, own, frames)
+        target[:, frames] = wanted
+        if partials is not None and score is not None:
+            added = partials.sounded(score, wanted, own, spectrum)
+            wanted = (wanted.square() - scale.amplitudes(channel_rms(added)).square()).relu().sqrt()
         start = torch.zeros_like(magnitude)
         if method == "phase":
-            start = magnitude * scale.spread(bounded_gain(target[:, frames], own, peak, DETAIL_GAIN))
-        by = factor(magnitude, start, frames)
+            start = magnitude * scale.spread(bounded_gain(wanted, own, peak, DETAIL_GAIN))
+        by = factor(magnitude, start, wanted)
         if method == "griffin_lim":
             generators = (
                 torch.Generator().manual_seed(first_frame + frame) for frame in range(frames.start, frames.stop)
@@ -210,11 +214,11 @@ def magnitude_change(
             drawn = torch.stack([torch.rand(by.shape[-1], generator=generator) for generator in generators])
             turns = to_device(drawn, by.device)
             by = torch.polar(by, 2 * torch.pi * turns * scale.covered)
-        return spectrum * (by - 1)
+        return spectrum * (by - 1) + added
 
     def again(spectrum: Tensor, frames: slice) -> Tensor:
         magnitude = channel_rms(spectrum)
-        return spectrum * (factor(magnitude, magnitude, frames) - 1)
+        return spectrum * (factor(magnitude, magnitude, target[:, frames]) - 1)
 
     # Overlapping frames disagree, so the sum has not quite the magnitudes w. Its own spectrum is the next X, and s = r.
     changed = torch.zeros_like(waveform)

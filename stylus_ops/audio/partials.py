@@ -22,11 +22,13 @@ from torch import Tensor
 from ..copies import to_device
 from .detail import EMPTY, blur, envelope
 from .geometry import SpectrogramParams
+from .harmonics import harmonics
 from .lazy import sounds
 from .mel import CPU, mel_amplitudes, mel_scale
 from .tone import Reference
 
 PITCHES = torch.arange(30, 101, 0.25)  # MIDI notes, 46 Hz to 2.6 kHz; in quarters, since not all are tuned to 440 Hz
+HERTZ = 440 * 2 ** ((PITCHES - 69) / 12)
 NUMBERS = torch.arange(1, 31)  # of a note's partials
 TILT_HZ = 500.0  # above it the envelope of an average instrument falls by 3 dB an octave
 WINDOW_HZ, FILTER, VIBRATO = 7.0, 0.45, 0.003  # deviations of a partial in the mel: in Hz, in bands, of its frequency
@@ -36,11 +38,12 @@ ROUNDS = 40
 FIRST_ROUNDS = 10  # after which a pitch is left to the loudest of its neighbours, and an instrument is learned
 DAMPING = 0.25  # exponent of an instrument's updates, which envelope and factors share
 SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few notes rather than many
-BREATH = 0.25  # of the style's noise that comes with its notes
+BREATH = 0.2  # of the style's noise that comes with its notes
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
 CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
 AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
 PLAYED = 0.05  # share of the notes in a frame of the content from which on they are notes
+VOICES = 8  # notes of a frame whose partials are played, the loudest
 QUIET = 5e-6  # of a frame's mean amplitude
 
 
@@ -54,11 +57,15 @@ class Dictionary(NamedTuple):
     noise: Tensor
     """`[n_mels, NOISE_BANDS]`"""
 
+    def spectra(self, strengths: Tensor) -> Tensor:
+        """Mel spectra `[n_mels, notes]` of notes whose partials have these strengths, `[notes, numbers]`."""
+        return torch.einsum("pk,pkb->bp", strengths, self.partials)
+
 
 @lru_cache
 def dictionary(params: SpectrogramParams, device: torch.device) -> Dictionary:
     centres = torch.from_numpy(mel_scale(params).centres).float()
-    hertz = 440 * 2 ** ((PITCHES[:, None] - 69) / 12) * NUMBERS
+    hertz = HERTZ[:, None] * NUMBERS
     above = torch.searchsorted(centres, hertz).clamp(1, params.n_mels - 1)
     width = centres[above] - centres[above - 1]
     place = above - (centres[above] - hertz) / width
@@ -84,10 +91,6 @@ class Instrument(NamedTuple):
     def strengths(self, shared: Dictionary) -> Tensor:
         """`[notes, numbers]`"""
         return self.envelope[shared.band] * self.factors
-
-    def notes(self, shared: Dictionary) -> Tensor:
-        """Mel spectra `[n_mels, notes]`."""
-        return torch.einsum("pk,pkb->bp", self.strengths(shared), shared.partials)
 
     def learned(self, shared: Dictionary, ratio: Tensor, notes: Tensor) -> Instrument:
         """One update towards what has been heard.
@@ -130,7 +133,7 @@ def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool
     level = mel.mean(0).clamp(min=EMPTY)
     mel = (mel / level).clamp(min=QUIET)
     notes, noise = mel.new_ones(len(PITCHES), mel.shape[1]), mel.new_full((NOISE_BANDS, mel.shape[1]), 0.1)
-    spectra = instrument.notes(shared)
+    spectra = shared.spectra(instrument.strengths(shared))
     for turn in range(ROUNDS):
         ratio = mel / (spectra @ notes + shared.noise @ noise)
         sums = spectra.sum(0)[:, None]
@@ -140,16 +143,27 @@ def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool
             notes = notes * (notes >= F.max_pool1d(notes.T, 3, 1, 1).T)
         if learn and turn >= FIRST_ROUNDS:
             instrument = instrument.learned(shared, ratio, notes * level)
-            spectra = instrument.notes(shared)
+            spectra = shared.spectra(instrument.strengths(shared))
     notes, noise = notes * level, noise * level
     return Explanation(instrument, notes, spectra @ notes, shared.noise @ noise)
+
+
+class Score(NamedTuple):
+    """What the partials of the content's notes have to play."""
+
+    notes: Tensor
+    """Activations `[notes, frames]`."""
+    tones: Tensor
+    """Their mel in these partials, `[n_mels, frames]`."""
+    share: Tensor
+    """Of the power that is wanted there, `[n_mels, frames]`."""
 
 
 class Partials(NamedTuple):
     """What the styles' partials make of the content's notes."""
 
-    spectra: Tensor
-    """`[n_mels, notes]`, each with the sum of an average instrument's."""
+    strengths: Tensor
+    """`[notes, numbers]`, such that each note's spectrum has the sum of an average instrument's."""
     noise: Tensor
     """`[n_mels]`, amplitude beside the root of the notes' power in a frame."""
     share: float
@@ -160,39 +174,59 @@ class Partials(NamedTuple):
     def of(cls, styles: Sequence[Reference], params: SpectrogramParams) -> Partials | None:
         """Learned from styles at the mel's sample rate, weighted; None where none of them has notes."""
         shared, average, share = dictionary(params, CPU), average_instrument(params, CPU), 0.0
-        spectra, noise = torch.zeros(params.n_mels, len(PITCHES)), torch.zeros(params.n_mels)
+        strengths, noise = torch.zeros(len(PITCHES), len(NUMBERS)), torch.zeros(params.n_mels)
         for waveform, _, weight in styles:
             if weight <= 0 or not sounds(waveform):
                 continue
             style = explain(mel_amplitudes(waveform[:, :][None], params)[0], average, shared, learn=True)
             loudness = style.tones.square().sum()
             weight *= float(ramp(loudness / (style.tones + style.noise).square().sum(), TONAL))
-            notes = style.instrument.notes(shared)
-            spectra = spectra + weight * notes / notes.sum(0)
+            own = style.instrument.strengths(shared)
+            strengths = strengths + weight * own / shared.spectra(own).sum(0)[:, None]
             noise = noise + weight * (style.noise.square().sum(1) / loudness).sqrt()
             share += weight
         total = sum(weight for _, _, weight in styles)
         if share == 0:
             return None
-        return cls(spectra / share * average.notes(shared).sum(0), noise / share, share / total, params)
+        loud = shared.spectra(average.strengths(shared)).sum(0)[:, None]
+        return cls(strengths / share * loud, noise / share, share / total, params)
 
     def on(self, device: torch.device) -> Partials:
-        return self._replace(spectra=to_device(self.spectra, device), noise=to_device(self.noise, device))
+        return self._replace(strengths=to_device(self.strengths, device), noise=to_device(self.noise, device))
 
-    def played(self, wanted: Tensor, asked: Tensor, own: Tensor, share: float) -> Tensor:
-        """A mel, mixed in dB with that of the content's notes in these partials, where the images are not the content's.
+    def played(self, wanted: Tensor, asked: Tensor, own: Tensor, share: float) -> tuple[Tensor, Score]:
+        """A mel, mixed in dB with that of the content's notes in these partials, where the images are not the content's; and what
+        of it the partials are.
 
         Args:
             wanted, asked, own: mel amplitudes of what is to be decoded, of the images and of the content, `[n_mels, frames]`.
             share: of the notes, 0 to 1.
         """
-        content = explain(own, average_instrument(self.params, own.device), dictionary(self.params, own.device))
-        tones = self.spectra @ content.notes
+        shared = dictionary(self.params, own.device)
+        content = explain(own, average_instrument(self.params, own.device), shared)
+        tones = shared.spectra(self.strengths) @ content.notes
         notes = tones + BREATH * self.noise[:, None] * power(tones).sqrt()
+        clear = tones / notes.clamp(min=EMPTY)
         notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
-        notes_share = share * self.share * ramp(tonal, (0, PLAYED)) * ramp(change(asked, own), CHANGED)
-        return wanted ** (1 - notes_share) * notes**notes_share
+        changed = self.share * ramp(tonal, (0, PLAYED)) * ramp(change(asked, own), CHANGED)
+        mixed = wanted ** (1 - share * changed) * notes ** (share * changed)
+        return mixed, Score(content.notes, tones, clear * changed)
+
+    def sounded(self, score: Score, wanted: Tensor, own: Tensor, spectrum: Tensor) -> Tensor:
+        """The spectrum `[C, frames, band_bins]` of what the content's own mel falls short of.
+
+        Args:
+            wanted, own: mel amplitudes `[n_mels, frames]`.
+            spectrum: of the content.
+        """
+        lacking = score.share * (1 - (own / wanted.clamp(min=EMPTY)).clamp(max=1).square())
+        each = lacking.sqrt() * wanted / score.tones.clamp(min=EMPTY)
+        loudest, note = score.notes.T.topk(VOICES)
+        band = dictionary(self.params, own.device).band[note]
+        here = each.T.gather(1, band.flatten(1)).view(band.shape)
+        amplitudes = loudest[..., None] * self.strengths[note] * here
+        return harmonics(spectrum, to_device(HERTZ, own.device)[note], amplitudes, band, self.params)
 
 
 def change(asked: Tensor, own: Tensor) -> Tensor:

@@ -45,8 +45,8 @@ def test_other_notes_get_the_styles_partials(
     partials = Partials.of([Reference(played(style, [57, 69, 65, 60, 72, 66]), RATE)], params)
     assert partials is not None
     assert partials.share > 0.95
-    assert apart(partials.played(own, truth, own, 1.0), truth) < 0.5 * apart(own, truth)
-    torch.testing.assert_close(partials.played(own, truth, own, 0.0), own)
+    assert apart(partials.played(own, truth, own, 1.0)[0], truth) < 0.5 * apart(own, truth)
+    torch.testing.assert_close(partials.played(own, truth, own, 0.0)[0], own)
 
 
 def test_styles_without_notes_and_silent_ones_have_none() -> None:
@@ -57,18 +57,18 @@ def test_styles_without_notes_and_silent_ones_have_none() -> None:
 def test_styles_count_by_weight_and_those_without_notes_not_at_all() -> None:
     params, (reed, string) = PRESETS["tiny-256"], (played(kind, [60, 64, 67]) for kind in (REED, STRING))
 
-    def spectra(*weights: float) -> Tensor:
+    def strengths(*weights: float) -> Tensor:
         partials = Partials.of(
             [Reference(sound, RATE, weight) for sound, weight in zip((reed, string), weights, strict=True)], params
         )
         assert partials is not None
-        return partials.spectra
+        return partials.strengths
 
-    torch.testing.assert_close(spectra(3, 1), 0.75 * spectra(1, 0) + 0.25 * spectra(0, 1))
+    torch.testing.assert_close(strengths(3, 1), 0.75 * strengths(1, 0) + 0.25 * strengths(0, 1))
     with_noise = Partials.of([Reference(reed, RATE), Reference(noise(1.0, RATE)[0], RATE)], params)
     assert with_noise is not None
     assert 0.4 < with_noise.share <= 0.5
-    torch.testing.assert_close(with_noise.spectra, spectra(1, 0))
+    torch.testing.assert_close(with_noise.strengths, strengths(1, 0))
 
 
 def test_images_that_did_not_change_give_back_the_content() -> None:
@@ -80,3 +80,20 @@ def test_images_that_did_not_change_give_back_the_content() -> None:
     changed = decode(images.roll(3, 1), spectrogram, Decoding(partials=1.0), sources=sources)
     without = decode(images.roll(3, 1), spectrogram, Decoding())
     assert snr(without, changed) < 20
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_partials_that_the_content_lacks_sound_as_tones(channels: int) -> None:
+    params, hertz = PRESETS["tiny-256"], 261.9  # between two notes of the dictionary
+    turns = 2 * torch.pi * hertz * torch.arange(2 * RATE) / RATE
+    whistle = (0.1 * torch.sin(turns) + 1e-4 * noise(2.0, RATE)[0, :1]) * torch.tensor([[1.0], [0.5]])[:channels]
+    string = torch.stack([0.1 * strength * torch.sin(turns * (k + 1)) for k, strength in enumerate(STRING)]).sum(0)
+    truth, _ = audio_to_windows(string[None, None], RATE, params)
+    _, spectrogram = audio_to_windows(whistle[None], RATE, params)
+    sources = Sources(partials=Partials.of([Reference(played(STRING, [57, 64, 60, 67]), RATE)], params))
+    result = decode(truth, spectrogram, Decoding(partials=1.0), sources=sources)[0, :, RATE // 2 : -RATE // 2]
+    spectrum = 20 * torch.fft.rfft(result * torch.hann_window(RATE)).abs().log10()  # a bin a Hz
+    for number in range(2, 7):
+        at = round(number * hertz)
+        assert float((spectrum[:, at] - spectrum[:, at + 20 : at + 100].median(1).values).min()) > 40
+    assert snr(result[0], result[-1] * channels) > 40
