@@ -310,7 +310,8 @@ class Decoding(Group):
     )
     dynamics: float = number(
         0.5,
-        "How closely loudness over time follows the content's: within a factor of two at 0.5, fully at 1; single peaks are limited. "
+        "How closely loudness over time follows the content's, whose notes fade as the style's do where those fade faster: within a factor "
+        "of two at 0.5, fully at 1; single peaks are limited. "
         "0 leaves it alone, as the paper does, and a single peak then holds the whole clip down.",
     )
     mix: float = number(1.0, "Dry to wet. 0 is the content itself, 1 the whole effect.")

@@ -42,6 +42,11 @@ class Sources(NamedTuple):
     partials: Partials | None = None
     """Those of the content's notes."""
 
+    @property
+    def fall(self) -> float:
+        """dB a second by which the styles' notes rise, below 0 if they fall; 0 where they have none."""
+        return self.partials.fall if self.partials else 0.0
+
     @classmethod
     def of(cls, styles: Sequence[Reference], channels: int, params: SpectrogramParams, decoding: Decoding) -> Sources:
         """Of the first seconds of the styles, as far as the dials ask for it, for a content of so many channels."""
@@ -90,7 +95,7 @@ def decode(
     """
     wet = decode_band(images, spectrogram, decoding, reference, sources)
     clips = zip(wet, spectrogram.waveform, strict=True)
-    return torch.stack([finish(*clip, spectrogram.sample_rate, decoding)[:, :] for clip in clips])
+    return torch.stack([finish(*clip, spectrogram.sample_rate, decoding, fall=sources.fall)[:, :] for clip in clips])
 
 
 def decode_band(

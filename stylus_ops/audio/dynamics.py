@@ -6,34 +6,51 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .lazy import Scaled, Waveform, blocks
+from .fade import BLOCK, fading
+from .lazy import Mixed, Scaled, Waveform, blocks
 
-ENVELOPE_BLOCK = 0.005  # seconds
 ENVELOPE_SHAPE = (0.25, 0.5, 0.25)  # of neighbouring blocks: 10 ms wide at half its height
 AUDIBLE = 1e-6  # of the loudest block's power, -60 dB: what the content has below it is no envelope to follow
 LEEWAY = 6.0  # dB that loudness over time may stray at a closeness of one half
 MOST_LEEWAY = 1e6  # dB; no sound strays that far, and float32 holds it
 STRONGEST_LIFT = 12.0  # dB
 ROUNDS = 20
+CHANGED = (
+    0.03,
+    0.1,
+)  # power of a difference from the content: up to here an autoencoder's error, from there a transfer
+AROUND = 41  # blocks over which that is averaged
 BLOCKS_AT_ONCE = 4096
 
 
-def follow_dynamics(waveform: Waveform, content: Waveform, sample_rate: int, closeness: float) -> Waveform:
+def follow_dynamics(
+    waveform: Waveform, content: Waveform, sample_rate: int, closeness: float, fall: float = 0.0
+) -> Waveform:
     """The waveform with its loudness over time kept near that of the content, by a gain that never steps.
 
     The envelopes of both, brought to one level, differ by no more than about `6 dB * (1 - closeness) / closeness` afterwards:
     by anything at 0, where the waveform itself is returned, by a factor of two at 0.5, by nothing at 1. The gain amplifies by
     no more than 12 dB, and not at all where the content is 60 dB below its loudest.
 
+    Where the waveform differs from the content, this envelope's notes change by `fall` dB a second if they fall more slowly
+    themselves; 0 leaves them.
+
     Shape: both `[C, T]`, of one length -> `[C, T]`
     """
     if closeness == 0:
         return waveform
-    block = round(ENVELOPE_BLOCK * sample_rate)
+    block = round(BLOCK * sample_rate)
     own, target = block_power(waveform, block), block_power(content, block)
     floor = AUDIBLE * float(target.max())
     if floor == 0 or not own.any():
         return waveform
+    if fall < 0:
+        # |a - b|^2 of both by |a + b|^2
+        both, mean = (own + target).clamp(min=floor), block_power(Mixed(waveform, content, 0.5), block)
+        changed = 2 - 4 * mean / both
+        changed = F.avg_pool1d(changed[None], AROUND, 1, AROUND // 2, count_include_pad=False)[0]
+        share = ((changed - CHANGED[0]) / (CHANGED[1] - CHANGED[0])).clamp(0, 1)
+        target = target * 10 ** (share * fading(content, sample_rate, fall) / 10)
     leeway = min(LEEWAY * (1 - closeness) / closeness, MOST_LEEWAY)
     stray = decibels(own) - decibels(target.clamp(min=floor))
     lift = torch.where(target > floor, STRONGEST_LIFT, 0.0)

@@ -16,7 +16,12 @@ SILENT_CHANNEL = 1e-6  # of the loudest channel's power, -60 dB
 
 
 def finish(
-    decoded: Waveform, content: Waveform, sample_rate: int, decoding: Decoding, ceiling: float | None = None
+    decoded: Waveform,
+    content: Waveform,
+    sample_rate: int,
+    decoding: Decoding,
+    ceiling: float | None = None,
+    fall: float = 0.0,
 ) -> Waveform:
     """The decoded sound at levels that the content sets; nothing is computed before it is read.
 
@@ -24,6 +29,7 @@ def finish(
         decoded, content: `[C, T]` at `sample_rate` Hz.
         decoding: its loudness, dynamics and mix are used.
         ceiling: of the true peak, full scale being 1; None for the larger of -1 dBFS and the content's own.
+        fall: dB a second by which notes fade, as in `follow_dynamics`.
 
     Returns:
         `[C, T]`; the content itself at mix 0, turned down where it is above the ceiling.
@@ -32,7 +38,7 @@ def finish(
         return content if ceiling is None else limit_true_peak(content, sample_rate, ceiling)
     if ceiling is None:
         ceiling = allowed_peak(content, sample_rate)
-    output = follow_dynamics(balanced(decoded, content), content, sample_rate, decoding.dynamics)
+    output = follow_dynamics(balanced(decoded, content), content, sample_rate, decoding.dynamics, fall)
     if decoding.loudness == "match_content":
         remedy = "raise dynamics" if decoding.dynamics < 1 else "turn the content down"
         output = match_loudness(output, content, sample_rate, ceiling, decoding.dynamics > 0, remedy)

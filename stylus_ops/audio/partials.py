@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..copies import to_device
 from .detail import EMPTY, blur, envelope
+from .fade import falls
 from .geometry import SpectrogramParams
 from .harmonics import harmonics
 from .lazy import sounds
@@ -168,14 +169,17 @@ class Partials(NamedTuple):
     """`[n_mels]`, amplitude beside the root of the notes' power in a frame."""
     share: float
     """0 to 1: how far the styles are instruments at all."""
+    fall: float
+    """dB a second by which the styles' notes rise, below 0 if they fall."""
     params: SpectrogramParams
 
     @classmethod
     def of(cls, styles: Sequence[Reference], params: SpectrogramParams) -> Partials | None:
         """Learned from styles at the mel's sample rate, weighted; None where none of them has notes."""
         shared, average, share = dictionary(params, CPU), average_instrument(params, CPU), 0.0
+        fall = 0.0
         strengths, noise = torch.zeros(len(PITCHES), len(NUMBERS)), torch.zeros(params.n_mels)
-        for waveform, _, weight in styles:
+        for waveform, rate, weight in styles:
             if weight <= 0 or not sounds(waveform):
                 continue
             style = explain(mel_amplitudes(waveform[:, :][None], params)[0], average, shared, learn=True)
@@ -184,12 +188,12 @@ class Partials(NamedTuple):
             own = style.instrument.strengths(shared)
             strengths = strengths + weight * own / shared.spectra(own).sum(0)[:, None]
             noise = noise + weight * (style.noise.square().sum(1) / loudness).sqrt()
-            share += weight
+            share, fall = share + weight, fall + weight * falls(waveform, rate)[1]
         total = sum(weight for _, _, weight in styles)
         if share == 0:
             return None
         loud = shared.spectra(average.strengths(shared)).sum(0)[:, None]
-        return cls(strengths / share * loud, noise / share, share / total, params)
+        return cls(strengths / share * loud, noise / share, share / total, fall / total, params)
 
     def on(self, device: torch.device) -> Partials:
         return self._replace(strengths=to_device(self.strengths, device), noise=to_device(self.noise, device))

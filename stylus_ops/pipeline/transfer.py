@@ -259,7 +259,7 @@ class Transfer:
                 images, part = engine.decode(latents[seen]), recording.part(seen)
                 decoded.append(decode_band(images, part, self.settings, reference, sources)[0, :, kept])
                 bar.update()
-        return finish(decoded, recording.waveform, recording.sample_rate, self.settings, MINUS_1_DBFS)
+        return finish(decoded, recording.waveform, recording.sample_rate, self.settings, MINUS_1_DBFS, sources.fall)
 
     def panel(self, clip: Clip, result: Waveform | None = None, title: str = "") -> Panel:
         """The spectrogram of a clip, or of a result `[C, T]` at its rate, to be drawn."""

@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 
-from stylus_ops.audio.dynamics import ENVELOPE_BLOCK, block_power, decibels, follow_dynamics
+from stylus_ops.audio.dynamics import block_power, decibels, follow_dynamics
+from stylus_ops.audio.fade import BLOCK as SECONDS
 from tests.unit.signals import noise, seconds
 
 RATE = 44100
-BLOCK = round(ENVELOPE_BLOCK * RATE)
+BLOCK = round(SECONDS * RATE)
 
 
 def stray(output, content):
