@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +70,8 @@ def fingerprint(name: str) -> dict[str, Any] | None:
     return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in zip(names, stats, strict=True)}
 
 
-def downloaded(name: str, files: Sequence[str] = HUB_FILES) -> Path:
+def downloaded(name: str) -> Path:
     """The folder of a model of the Hub, downloaded unless it is here already.
-
-    Args:
-        files: patterns of those that are needed.
 
     Raises:
         ValueError: the Hub has no public model of this name, or can't be reached.
@@ -84,7 +80,7 @@ def downloaded(name: str, files: Sequence[str] = HUB_FILES) -> Path:
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=[*files]))
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
     except LocalEntryNotFoundError as error:
         raise ValueError(
             f"model {name} is no file or folder here, and as a Hub id it can't be downloaded (no network, or the Hub "

@@ -15,7 +15,6 @@ from ..pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from .clap import Clap
     from .pairs import Pair
 
 METHODS = ("content", "autoencoder", "style", "eq-match", "adain", "stylus-paper", "stylus")
@@ -44,7 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--methods", nargs="+", metavar="METHOD", help=methods)
     swept = "first pairs that the trade-off curve is of; 0 for none (default: 8)"
     add("--sweep-pairs", type=int, default=8, help=swept)
-    add("--clap", default="", metavar="MODEL", help="CLAP model for more columns: a folder, or a Hub id")
 
 
 def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], Engine]) -> bool:
@@ -71,11 +69,10 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
     make_folder(args.out / AUDIO)
     for problem in problems:
         print(f"stylus: {problem}", file=sys.stderr)
-    clap = _clap(args.clap)
     engine = load() if any(method.kind in NEED_MODEL for method in methods) else None
     weights = engine.model.digest() if engine else ""
-    plan = Plan(pairs, methods, sweep, args.sweep_pairs, args.out, args.model, weights, args.clap if clap else "")
-    failures = run_plan(plan, engine, clap, args.quiet)
+    plan = Plan(pairs, methods, sweep, args.sweep_pairs, args.out, args.model, weights)
+    failures = run_plan(plan, engine, args.quiet)
     for failure in failures:
         print(f"stylus: {failure}", file=sys.stderr)
     summary = write_results(plan)
@@ -95,20 +92,6 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
             f"bootstrap 95 % intervals. All columns, every pair and the trade-off curve are in {plan.out.resolve()}"
         )
     return not (failures or problems)
-
-
-def _clap(name: str) -> Clap | None:
-    """The model for the CLAP columns; None, with a line that says why, where there is none."""
-    from .clap import Clap
-
-    problem = "no weights were given with --clap"
-    if name:
-        try:
-            return Clap(name)
-        except (OSError, ValueError) as error:
-            problem = f"{name} can't be loaded ({str(error).splitlines()[0]})"
-    print(f"stylus: no CLAP columns: {problem}", file=sys.stderr)
-    return None
 
 
 def _pairs(args: argparse.Namespace) -> tuple[list[Pair], list[str]]:

@@ -15,8 +15,7 @@ from tqdm import tqdm
 from ..audio.write import write_audio
 from ..engine.engine import Engine
 from ..pipeline.batch import in_words, read_report, write_report
-from .clap import Clap
-from .measure import CLAP_COLUMNS, COLUMNS, TRUTH_COLUMNS, Measure
+from .measure import COLUMNS, TRUTH_COLUMNS, Measure
 from .methods import KINDS, NEED_MODEL, Method, Recordings
 from .pairs import Pair
 from .results import Median, Row, summarise, write_table, write_trade_off
@@ -35,11 +34,10 @@ class Plan:
     out: Path
     model: str
     weights: str  # digest of the model's weights
-    clap: str
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return COLUMNS + (TRUTH_COLUMNS if self.has_truth else ()) + (CLAP_COLUMNS if self.clap else ())
+        return COLUMNS + (TRUTH_COLUMNS if self.has_truth else ())
 
     @property
     def has_truth(self) -> bool:
@@ -74,7 +72,6 @@ class Job(NamedTuple):
             **({"truth": str(self.pair.truth.resolve())} if self.pair.truth else {}),
             "settings": asdict(self.method.settings),
             "model": [self.plan.model, self.plan.weights] if self.method.kind in NEED_MODEL else [],
-            "clap": self.plan.clap,
         }
 
     def run(self, recordings: Recordings, measure: Measure) -> None:
@@ -88,14 +85,15 @@ class Job(NamedTuple):
         """The job's row of the result, with all the columns of the plan; None where it failed or has not run."""
         record, columns = read_report(self.record), self.plan.columns
         numbers = record.get("numbers")
-        if record.get("request") != self.request or not isinstance(numbers, dict) or not numbers.keys() >= {*columns}:
+        requests = self.request, self.request | {"clap": ""}  # the latter is what earlier versions wrote
+        if record.get("request") not in requests or not isinstance(numbers, dict) or not numbers.keys() >= {*columns}:
             return None
         named = {"pair": self.pair.name, "content": self.pair.content, "style": self.pair.style}
         known = {column: math.nan if numbers[column] is None else numbers[column] for column in columns}
         return {**named, "method": self.method.name, **known}
 
 
-def run_plan(plan: Plan, engine: Engine | None, clap: Clap | None, quiet: bool = False) -> list[str]:
+def run_plan(plan: Plan, engine: Engine | None, quiet: bool = False) -> list[str]:
     """Run the jobs that are not done yet, whatever becomes of others; returns a sentence for each that failed."""
     todo = {pair: [job for job in plan.jobs(pair) if job.row() is None] for pair in plan.pairs}
     failures = []
@@ -108,7 +106,7 @@ def run_plan(plan: Plan, engine: Engine | None, clap: Clap | None, quiet: bool =
                     job.sound.parent.mkdir(parents=True, exist_ok=True)
                     if measure is None:
                         sounds = Recordings(pair, engine)
-                        measure = Measure(sounds, pair.monophonic, clap)
+                        measure = Measure(sounds, pair.monophonic)
                     job.run(sounds, measure)
                 except Exception as error:
                     problem = in_words(error)

@@ -13,7 +13,6 @@ from ..audio.geometry import SpectrogramParams
 from ..audio.loudness import integrated_loudness
 from ..audio.mel import mel_amplitudes
 from ..audio.metrics import chroma_cosine, closed_shares, mfcc_frechet_distance, timbre
-from .clap import Clap, clap_similarities
 from .clarity import Clarity, clarity
 from .methods import Recordings, Restyled
 from .notes import Notes, onset_f1, raw_pitch_accuracy, tempo_difference
@@ -31,7 +30,6 @@ TRUTH_COLUMNS = (
     *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_chroma_cosine", "truth_onset_f1"),
     *(f"truth_{name}_db" for name in Clarity._fields),
 )
-CLAP_COLUMNS = ("clap_content", "clap_style", "clap_direction")
 FULL_SCALE = 0.999
 
 
@@ -50,14 +48,13 @@ class Sound:
 class Measure:
     """Measures outputs against one pair, whose own measurements are taken once.
 
-    The columns of the truth need the pair's truth, raw pitch accuracy a `monophonic` content, the CLAP columns a model `clap`.
+    The columns of the truth need the pair's truth, raw pitch accuracy a `monophonic` content.
     """
 
-    def __init__(self, pair: Recordings, monophonic: bool, clap: Clap | None):
-        self.rate, self.monophonic, self.clap = pair.sample_rate, monophonic, clap
+    def __init__(self, pair: Recordings, monophonic: bool):
+        self.rate, self.monophonic = pair.sample_rate, monophonic
         self.content, self.style = (Sound(clip, self.rate) for clip in (pair.content, pair.style))
         self.truth = None if pair.truth is None else Sound(pair.truth, self.rate)
-        self.embeddings = [clap.embed(clip, self.rate) for clip in (pair.content, pair.style)] if clap else []
 
     def __call__(self, output: Restyled) -> dict[str, float]:
         """Every column by name; NaN where it means nothing for this output.
@@ -84,8 +81,6 @@ class Measure:
         columns |= {f"closed_texture_{field}": value for field, value in textured.items()}
         if self.truth is not None:
             columns |= self._to_truth(sound, self.truth)
-        if self.clap is not None:
-            columns |= clap_similarities(*(*self.embeddings, self.clap.embed(sound.waveform, self.rate)))
         return columns
 
     def _to_truth(self, sound: Sound, truth: Sound) -> dict[str, float]:
