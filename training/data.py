@@ -16,7 +16,7 @@ import multiprocessing
 import random
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,15 +41,16 @@ COUNTS = {
 }
 
 
-def render(score: Score, programs: list[int], folder: Path, wet: bool, soundfont: Path = SOUNDFONT) -> np.ndarray:
-    """Play the score with fluidsynth; float32 [2, SECONDS * 44100]."""
-    midi, wav = folder / "score.mid", folder / "score.wav"
-    write_midi(score, programs, SECONDS, midi)
+def render(score: Score, programs: Sequence[int], wet: bool, soundfont: Path = SOUNDFONT) -> np.ndarray:
+    """Play the score with fluidsynth, as `write_midi` writes it; float32 [2, SECONDS * 44100]."""
     effects = ["-R", "1" if wet else "0", "-C", "1" if wet else "0"]
     effects += ["-o", "synth.dynamic-sample-loading=1"]  # only the samples that the score needs
-    command = ["fluidsynth", "-ni", "-q", *effects, "-g", "0.6", "-r", str(RATE), "-F", str(wav)]
-    subprocess.run([*command, str(soundfont), str(midi)], check=True, stdout=subprocess.DEVNULL)
-    audio, _ = soundfile.read(wav, dtype="float32", always_2d=True)
+    with tempfile.TemporaryDirectory() as folder:
+        midi, wav = f"{folder}/score.mid", f"{folder}/score.wav"
+        write_midi(score, programs, SECONDS, midi)
+        command = ["fluidsynth", "-ni", "-q", *effects, "-g", "0.6", "-r", str(RATE), "-F", wav, str(soundfont), midi]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        audio, _ = soundfile.read(wav, dtype="float32", always_2d=True)
     samples = int(SECONDS * RATE)
     return np.pad(audio[:samples].T, ((0, 0), (0, max(0, samples - len(audio)))))
 
@@ -85,10 +86,8 @@ def performances(index: int, held_out: bool) -> Iterator[tuple[int, np.ndarray]]
     rng = random.Random(f"{index} {held_out}")
     score, choices = choose_score(index, held_out), ensembles(held_out)
     drums = any(voice.drums for voice in score)
-    with tempfile.TemporaryDirectory() as folder:
-        for number in rng.sample(range(len(choices)), RENDERINGS):
-            audio = render(score, choices[number], Path(folder), wet=number % 2 == 1)
-            yield number + drums * len(choices), audio
+    for number in rng.sample(range(len(choices)), RENDERINGS):
+        yield number + drums * len(choices), render(score, choices[number], wet=number % 2 == 1)
 
 
 def make(job: tuple[str, int, bool, Path]) -> None:

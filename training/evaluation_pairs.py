@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -61,32 +60,28 @@ def content_scores() -> list[tuple[str, Score]]:
     ]
     voices = [(f"voice-{name}-top", score[:1]) for name, score in pieces]
     voices += [(f"voice-{name}-bottom", score[-1:]) for name, score in pieces]
-    by_rule = []
-    for seed in range(FIRST_SEED, FIRST_SEED + 100):
-        score = tuple(voice for voice in random_score(seed, SCORE_SECONDS) if not voice.drums)
-        if len(score) > 1:
-            by_rule.append((f"rule-{seed}", score))
+    seeds = range(FIRST_SEED, FIRST_SEED + 100)
+    by_rule = [(f"rule-{seed}", score) for seed in seeds if len(score := _voices(seed, drums=False)) > 1]
     return voices[: len(PROGRAMS)] + [(f"score-{name}", score) for name, score in pieces] + by_rule[:POLYPHONIC_BY_RULE]
 
 
 def style_scores() -> list[tuple[str, Score]]:
     """A piece for each held-out instrument, then drums."""
-    music, drums = [], []
-    for seed in range(FIRST_SEED + 100, FIRST_SEED + 400):
-        score = random_score(seed, SCORE_SECONDS)
-        if beaten := tuple(voice for voice in score if voice.drums):
-            drums.append((f"drums-{seed}", beaten))
-        else:
-            music.append((f"rule-{seed}", score))
-    return music[: len(PROGRAMS)] + drums[:DRUMS]
+    seeds = range(FIRST_SEED + 100, FIRST_SEED + 400)
+    drums = {seed: beaten for seed in seeds if (beaten := _voices(seed, drums=True))}
+    music = [(f"rule-{seed}", random_score(seed, SCORE_SECONDS)) for seed in seeds if seed not in drums]
+    return music[: len(PROGRAMS)] + [(f"drums-{seed}", beaten) for seed, beaten in drums.items()][:DRUMS]
+
+
+def _voices(seed: int, drums: bool) -> Score:
+    return tuple(voice for voice in random_score(seed, SCORE_SECONDS) if voice.drums == drums)
 
 
 def _music(out: Path, name: str, score: Score, index: int) -> tuple[str, int | None]:
     """Render a score on the held-out instrument of that number; returns the file's name and the instrument."""
     program = None if score[0].drums else PROGRAMS[index % len(PROGRAMS)]
     name = f"{name}.flac" if program is None else f"{name}-program-{program}.flac"
-    with tempfile.TemporaryDirectory() as folder:
-        _write(out / name, render(score, [program or 0] * len(score), Path(folder), wet=True))
+    _write(out / name, render(score, [program or 0], wet=True))
     return name, program
 
 

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stylus_ops.audio.detail import blur
+
 from .processing import random_processing
-from .windows import WIDTH, Integers, Recordings, band_smoothing, equalisers, mix, on_device
+from .windows import WIDTH, Integers, Recordings, equalisers, mix, on_device
 
 KINDS = {"same": 0.08, "equalised": 0.1, "processed": 0.12, "replayed": 0.25, "rolled": 0.25, "matched": 0.2}
 REPLAYED = ("replayed", "rolled")
@@ -29,7 +31,7 @@ LAYERED = 0.25  # share of examples, but for rolled and matched ones, that sound
 
 
 class Examples(NamedTuple):
-    """Windows [P, 256, WIDTH]."""
+    """Windows [P, 256, WIDTH], or their latents [P, 4, h, w]."""
 
     content: Tensor  # the notes of `target`, with a timbre that may differ
     target: Tensor
@@ -100,7 +102,7 @@ def shuffled_frames(rng: np.random.Generator, count: int) -> Integers:
 def match_statistics(content: Tensor, style: Tensor) -> Tensor:
     """The content [P, 256, W] with the mean of the style's spectral envelope and its deviation over time.
     The envelope of a frame is its values smoothed over neighbouring mel bands; what is finer, the notes, stays."""
-    smoothing = band_smoothing(content.shape[1], SMOOTHING, content.device)
+    smoothing = blur(content.shape[1], SMOOTHING, content.device)
     envelope, style_envelope = smoothing @ content, smoothing @ style
     mean, style_mean = (e.mean(2, keepdim=True) for e in (envelope, style_envelope))
     deviation, style_deviation = (e.std(2, keepdim=True, correction=0) + 0.01 for e in (envelope, style_envelope))

@@ -18,8 +18,8 @@ INJECTED = [(block, layer) for block in (2, 3) for layer in range(3)]
 class Recorded(NamedTuple):
     """Normed hidden states [P, tokens, C] of each injected layer, in half precision: what the pack keeps of an inversion."""
 
-    content: list[Tensor]
-    style: list[Tensor]
+    content: tuple[Tensor, ...]
+    style: tuple[Tensor, ...]
     gamma: Tensor  # [P] share of the content's query in the sample's (Stylus Eq. 1).
 
 

@@ -15,16 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stylus_ops.audio.detail import blur
 from stylus_ops.dials import Schedule
 from stylus_ops.diffusion.adain import adain
 from stylus_ops.diffusion.inversion import invert
+from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.schedule import TRAIN_STEPS
 from stylus_ops.engine.model import sd_sigmas
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
-from .examples import Kinds, random_examples
+from .examples import Examples, Kinds, random_examples
 from .network import Reading, Recorded
-from .windows import Recordings, band_smoothing, to_images
+from .windows import Recordings, to_images
 
 OWN = 0.2  # share of windows that attend to themselves
 NODES = (4, 9)  # of a transfer
@@ -35,24 +37,15 @@ WHOLE = 0.25
 """Weight of the squared error of the latents beside that of the envelopes in bels: what is finer must not decay."""
 
 
-class Batch(NamedTuple):
-    """Latents [P, 4, h, w] of P examples."""
-
-    content: Tensor
-    target: Tensor
-    style: Tensor
-
-
 def random_batch(
     autoencoder: TinyAutoencoder, recordings: Recordings, rng: np.random.Generator, pairs: int, width: int, kinds: Kinds
-) -> Batch:
-    """Latents of windows of `width` frames."""
+) -> Examples:
+    """Latents [P, 4, h, w] of examples, windows of `width` frames."""
     images = to_images(torch.cat(random_examples(recordings, rng, pairs, kinds)))
     start = int(rng.integers(images.shape[-1] - width + 1))
     images = images[..., start : start + width].contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
-        content, target, style = autoencoder.encode(images).float().chunk(3)
-    return Batch(content, target, style)
+        return Examples(*autoencoder.encode(images).float().chunk(3))
 
 
 Predict = Callable[[Tensor, Tensor, Reading], Tensor]
@@ -80,7 +73,7 @@ class Predictor:
         return eps.float()
 
 
-def denoising_loss(predict: Predict, batch: Batch) -> Tensor:
+def denoising_loss(predict: Predict, batch: Examples) -> Tensor:
     """Weighted squared error per row, [2P], of the noise that leads from noisy latents to the style and to the target.
 
     The share of the content's own timbre that enters is 1 half of the time and anything below otherwise, at every noise level: in
@@ -118,7 +111,7 @@ class Points(NamedTuple):
 
 
 @torch.no_grad()
-def transfer(predict: Predict, batch: Batch, timesteps: Tensor, gamma: Tensor) -> tuple[list[Points], Tensor]:
+def transfer(predict: Predict, batch: Examples, timesteps: Tensor, gamma: Tensor) -> tuple[list[Points], Tensor]:
     """The points of a transfer of every example, from the last node down, and the results [P, 4, h, w].
     `timesteps` [N] ascending are those of the nodes, `gamma` [P] is query preservation."""
     clips, pairs = torch.cat([batch.content, batch.style]), len(batch.content)
@@ -134,15 +127,17 @@ def transfer(predict: Predict, batch: Batch, timesteps: Tensor, gamma: Tensor) -
 
     noise = invert(denoise, clips, sigmas, Schedule(), evaluated=clips.new_empty(len(sigmas), *clips.shape)).noise
     contents, styles = noise.split(pairs)
-    sample = torch.vmap(lambda content, style: adain(content[None], [style[None]], [1.0])[0])(contents, styles)
-    passed = []
-    for node in reversed(range(len(sigmas))):
-        content, style = ([states.split(pairs)[part] for states in records[node]] for part in (0, 1))
-        points = Points(timesteps[node].expand(pairs), sample, batch.target, Recorded(content, style, gamma))
-        passed.append(points)
-        below = sigmas[node - 1] if node else sigmas.new_zeros(())
-        sample = sample + (below - sigmas[node]) * styled_eps(predict, points)
-    return passed, sample
+    start = torch.vmap(lambda content, style: adain(content[None], [style[None]], [1.0])[0])(contents, styles)
+    passed: list[Points] = []
+
+    def restyle(x: Tensor, sigma: Tensor) -> Tensor:
+        """Called once a node, downwards."""
+        content, style = zip(*(states.split(pairs) for states in records.pop()), strict=True)
+        recorded = Recorded(content, style, gamma)
+        passed.append(Points(timesteps[len(records)].expand(pairs), x, batch.target, recorded))
+        return x - sigma * styled_eps(predict, passed[-1])
+
+    return passed, sample(restyle, start, sigmas)
 
 
 def styled_eps(predict: Predict, points: Points) -> Tensor:
@@ -173,7 +168,7 @@ def envelope_distance(autoencoder: TinyAutoencoder, latents: Tensor, target: Ten
 
     def decibels(x: Tensor) -> Tensor:
         images = autoencoder.from_patches(autoencoder.decoder.linear(x))[:, 0]
-        root = band_smoothing(images.shape[1], SMOOTHING, x.device) @ ((1 - images) / 2).clamp(min=0).square()
+        root = blur(images.shape[1], SMOOTHING, x.device) @ ((1 - images) / 2).clamp(min=0).square()
         return 40 * torch.log10(root + 10 ** (-FLOOR_DB / 40))
 
     return (decibels(latents) - decibels(target)).square().mean(1).add(1e-4).sqrt().mean(1)

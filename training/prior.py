@@ -30,10 +30,9 @@ from stylus_ops.engine.loading import tiny_unet
 from stylus_ops.tiny import AUTOENCODER, CONTEXT, UNET, WEIGHTS, load, write_checksum
 from stylus_ops.tiny.autoencoder import TinyAutoencoder
 
-from .examples import KINDS, Kinds
+from .examples import KINDS, Examples, Kinds
 from .network import WindowUNet
 from .objectives import (
-    Batch,
     Points,
     Predict,
     Predictor,
@@ -65,7 +64,7 @@ def losses(
     """Endless losses by name, each to be used before the next is asked for: of denoising, and a share of points of transfers."""
     rng, kept = np.random.default_rng(), deque[Points](maxlen=KEPT)
 
-    def examples(kinds: Kinds) -> Batch:
+    def examples(kinds: Kinds) -> Examples:
         return random_batch(autoencoder, recordings, rng, pairs, width, kinds)
 
     while True:
@@ -83,7 +82,7 @@ def losses(
 
 
 @torch.no_grad()
-def report(predict: Predict, autoencoder: TinyAutoencoder, batches: dict[str, Batch]) -> str:
+def report(predict: Predict, autoencoder: TinyAutoencoder, batches: dict[str, Examples]) -> str:
     """How far held-out transfers of 10 steps end from their targets, and how far the contents are: root mean square in
     latents, and mean distance of the envelopes in dB."""
     lines = []

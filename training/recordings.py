@@ -43,12 +43,6 @@ BAR = 2.4  # seconds, of four beats
 ARPEGGIO, WATER = HELD_OUT["first_seed"] + 5, HELD_OUT["first_seed"] + 10
 
 
-def played(voices: tuple[Voice, ...], *programs: int) -> np.ndarray:
-    """Audio [2, samples]; a single program is every voice's."""
-    with tempfile.TemporaryDirectory() as folder:
-        return render(voices, list(programs) * (len(voices) // len(programs)), Path(folder), wet=True)
-
-
 def tune(pitches: tuple[int, ...], lengths: tuple[float, ...], beat: float) -> Voice:
     placed = zip(accumulate(lengths, initial=0.0), lengths, pitches, strict=False)
     return Voice(tuple(Note(start * beat, 0.95 * length * beat, pitch, 96) for start, length, pitch in placed))
@@ -81,12 +75,13 @@ def bundled() -> None:
         soundfile.write(RECORDINGS / name, levelled(audio, seconds, -3).T, RATE, **how)
 
     lossless: dict[str, Any] = {"subtype": "PCM_16"}
-    write("melody.flac", played((tune(PITCHES, LENGTHS, BEAT),), CLARINET).mean(0, keepdims=True), **lossless)
-    arpeggio = played(random_score(ARPEGGIO, SECONDS + 1), HARPSICHORD)
+    melody = render((tune(PITCHES, LENGTHS, BEAT),), [CLARINET], wet=True)
+    write("melody.flac", melody.mean(0, keepdims=True), **lossless)
+    arpeggio = render(random_score(ARPEGGIO, SECONDS + 1), [HARPSICHORD], wet=True)
     write("style_a.flac", arpeggio.mean(0, keepdims=True), **lossless)
     write("style_b.flac", texture(WATER, SECONDS + 1)[None], **lossless)
     lossy: dict[str, Any] = {"bitrate_mode": "CONSTANT", "compression_level": 0.7}
-    write("song.mp3", played(song(), CLARINET, GUITAR, BASS), SONG_SECONDS, **lossy)
+    write("song.mp3", render(song(), [CLARINET, GUITAR, BASS], wet=True), SONG_SECONDS, **lossy)
 
 
 def compared() -> None:
@@ -95,9 +90,9 @@ def compared() -> None:
     fire = crackle(np.random.default_rng(HELD_OUT["first_seed"]), int(LISTEN_SECONDS * RATE))[None]
     another = random_score(HELD_OUT["first_seed"] + 21, LISTEN_SECONDS + 1)
     pairs = {
-        "flute-fire": (played(phrase, FLUTE), fire),
-        "piano-strings": (played(phrase, PIANO), played(another, STRINGS)),
-        "clarinet-guitar": (played(phrase, CLARINET), played(another, GUITAR)),
+        "flute-fire": (render(phrase, [FLUTE], wet=True), fire),
+        "piano-strings": (render(phrase, [PIANO], wet=True), render(another, [STRINGS], wet=True)),
+        "clarinet-guitar": (render(phrase, [CLARINET], wet=True), render(another, [GUITAR], wet=True)),
     }
     engine = Engine.load("tiny")
     for pair, clips in pairs.items():

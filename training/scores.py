@@ -161,14 +161,16 @@ def corpus_score(path: Path, seed: int, seconds: float) -> Score:
     return tuple(voices)
 
 
-def write_midi(score: Score, programs: list[int], seconds: float, path: Path) -> None:
-    """Write the score with one General MIDI program a voice; drum voices go to the percussion channel."""
+def write_midi(score: Score, programs: Sequence[int], seconds: float, path: str) -> None:
+    """Write the score with one General MIDI program a voice, a single one for all; drum voices go to the percussion channel."""
     events: list[tuple[float, int, mido.Message]] = []
     channels = [channel for channel in range(16) if channel != DRUM_CHANNEL]
     for index, voice in enumerate(score):
         channel = DRUM_CHANNEL if voice.drums else channels[index]
         if not voice.drums:
-            events.append((0.0, 0, mido.Message("program_change", channel=channel, program=programs[index])))
+            events.append(
+                (0.0, 0, mido.Message("program_change", channel=channel, program=programs[index % len(programs)]))
+            )
         for note in voice.notes:
             on = mido.Message("note_on", channel=channel, note=note.pitch, velocity=note.velocity)
             off = mido.Message("note_off", channel=channel, note=note.pitch)

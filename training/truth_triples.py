@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import tempfile
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -136,10 +135,9 @@ def _shuffled_pieces(polyphonic: bool) -> list[Path]:
 
 def paced(score: Score, onsets_per_second: float) -> Score:
     """The first SCORE_SECONDS of the score at a tempo that gives it so many onsets a second on the average."""
-    onsets = {round(note.start, 2) for voice in score for note in voice.notes}
-    factor = (
-        len(onsets) / max(note.start + note.duration for voice in score for note in voice.notes) / onsets_per_second
-    )
+    notes = [note for voice in score for note in voice.notes]
+    onsets, end = {round(note.start, 2) for note in notes}, max(note.start + note.duration for note in notes)
+    factor = len(onsets) / end / onsets_per_second
     voices = (
         tuple(replace(note, start=note.start * factor, duration=note.duration * factor) for note in voice.notes)
         for voice in score
@@ -165,11 +163,7 @@ def _clips(score: Score, instruments: tuple[Instrument, ...]) -> list[np.ndarray
     is loudest; None if it is out of their range, or some part of a clip is silent or too loud."""
     if not (fitting := in_range(score, instruments)):
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        played = [
-            render(fitting, [i.program] * len(fitting), Path(folder), wet=False, soundfont=SOUNDFONT).mean(0)
-            for i in instruments
-        ]
+    played = [render(fitting, [i.program], wet=False, soundfont=SOUNDFONT).mean(0) for i in instruments]
     usable = int(SCORE_SECONDS * RATE) // STEP * STEP
     power = np.array([np.square(clip[:usable]).reshape(-1, STEP).mean(1) for clip in played])
     power /= power.mean(1, keepdims=True)

@@ -6,7 +6,6 @@ Values are (mel amplitude) ** 0.25 with low frequencies first, [P, 256, frames];
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +65,6 @@ class Recordings:
         """[P, 256, WIDTH] float32."""
         piece, rendering, start = (on_device(index, self.device) for index in (pieces, renderings, starts))
         return self.values.unfold(-1, WIDTH, 1)[piece, rendering, :, start].float()
-
-
-@lru_cache
-def band_smoothing(bands: int, deviation: float, device: torch.device) -> Tensor:
-    """Matrix [bands, bands] that smooths over the bands by a Gaussian of that many of them; its rows sum to 1."""
-    at = torch.arange(bands, device=device)
-    weights = torch.exp(-0.5 * ((at[:, None] - at) / deviation) ** 2)
-    return weights / weights.sum(1, keepdim=True)
 
 
 def equalisers(rng: np.random.Generator, count: int, device: torch.device) -> Tensor:

@@ -9,15 +9,16 @@ from stylus_ops.diffusion.stylizer import Stylizer
 from stylus_ops.engine.engine import Engine
 from stylus_ops.engine.loading import tiny_unet
 from tests.small_unet import record, restyle, single
+from training.examples import Examples
 from training.network import INJECTED, Reading, WindowUNet
-from training.objectives import Batch, Predictor, denoising_loss, envelope_distance, sd_sigmas, transfer, transfer_loss
+from training.objectives import Predictor, denoising_loss, envelope_distance, sd_sigmas, transfer, transfer_loss
 
 PAIRS = 2
 AUTOENCODER, CONFIG = tiny.load()[:2]
 
 
-def batch() -> Batch:
-    return Batch(*torch.randn(3, PAIRS, 4, 8, 8, generator=torch.Generator().manual_seed(0)))
+def batch() -> Examples:
+    return Examples(*torch.randn(3, PAIRS, 4, 8, 8, generator=torch.Generator().manual_seed(0)))
 
 
 def knows(answers: Tensor):
@@ -82,6 +83,6 @@ def test_a_transfer_is_the_one_of_the_pack() -> None:
     unet = WindowUNet(CONFIG)
     unet.load_state_dict(tiny_unet(tiny.load()).state_dict())
     predict = Predictor(unet, tiny.load().context)
-    batch = Batch(content, content, style)
+    batch = Examples(content, content, style)
     _, result = transfer(predict, batch, 1 + 500 * torch.arange(2), torch.tensor([Steering.gamma]))
     assert torch.allclose(result, wanted, atol=1e-3)
