@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,57 +26,35 @@ DRAWINGS = ("Icon", "Banner")
 REPOSITORY = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+")
 
 
-def what_is_missing(root: Path, environment: Mapping[str, str]) -> list[str]:
+def what_is_missing(root: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """Why the repository at `root` can't be released, a sentence each; nothing where it can."""
     told = described(root)
     project, comfy = told["project"], told["tool"]["comfy"]
-    repository = project.get("urls", {}).get("Repository", "")
-    missing = []
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", comfy["PublisherId"]):
-        missing.append(
-            f"PublisherId is {comfy['PublisherId']!r}: put the name behind the @ of your registry profile into "
-            "pyproject.toml, [tool.comfy]"
-        )
+    version, repository = project["version"], project.get("urls", {}).get("Repository", "")
+    files = ("README.md", "CITATION.cff", "CHANGELOG.md")
+    readme, citation, changelog = ((root / name).read_text(encoding="utf-8") for name in files)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", publisher := comfy["PublisherId"]):
+        yield f"PublisherId is {publisher!r}: put the name behind the @ of your registry profile into [tool.comfy]"
     if not REPOSITORY.fullmatch(repository):
-        missing.append(
-            f"Repository is {repository!r}: put https://github.com/OWNER/NAME into pyproject.toml, [project.urls]"
-        )
-    if PLACEHOLDER in (root / "README.md").read_text(encoding="utf-8"):
-        missing.append(f"README.md says {PLACEHOLDER}: put the address there")
-    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+        yield f"Repository is {repository!r}: put https://github.com/OWNER/NAME into pyproject.toml, [project.urls]"
+    if PLACEHOLDER in readme:
+        yield f"README.md says {PLACEHOLDER}: put the address there"
     if not re.search(rf"^repository-code: {re.escape(repository)}$", citation, re.MULTILINE):
-        missing.append(
-            f"repository-code in CITATION.cff is not {repository!r}: make it the Repository of pyproject.toml"
-        )
+        yield f"repository-code in CITATION.cff is not {repository!r}: make it the Repository of pyproject.toml"
     if not environment.get(TOKEN, "").strip():
-        missing.append(f"{TOKEN} is empty: make a key on the registry and store it as a secret of the repository")
-    missing += [
-        f"{name} is {comfy[name]!r}, which is not in the repository: name a drawing that is"
-        for name in DRAWINGS
-        if not (root / comfy[name]).is_file()
-    ]
-    heading = f"## [{project['version']}] - "
-    unreleased, _, _ = _changelog(root).partition(heading)
-    if not re.search(rf"^{re.escape(heading)}\d{{4}}-\d\d-\d\d$", _changelog(root), re.MULTILINE):
-        missing.append(
-            f"version is {project['version']}, of which CHANGELOG.md says nothing: give it the heading {heading}YYYY-MM-DD"
-        )
-    elif re.search(r"^- ", unreleased, re.MULTILINE):
-        missing.append(
-            f"CHANGELOG.md has lines above version {project['version']}: raise the version, or move them to it"
-        )
-    cited = re.search(r"^version: (.*)$", citation, re.MULTILINE)
-    if not cited or cited[1] != project["version"]:
-        missing.append(
-            f"version in CITATION.cff is {cited and cited[1]} and in pyproject.toml {project['version']}: make them and "
-            "date-released agree"
-        )
-    if environment.get("GITHUB_REF_TYPE") == "tag" and environment["GITHUB_REF_NAME"] != f"v{project['version']}":
-        missing.append(
-            f"the tag is {environment['GITHUB_REF_NAME']} and version in pyproject.toml {project['version']}: "
-            f"tag the commit v{project['version']}"
-        )
-    return missing
+        yield f"{TOKEN} is empty: make a key on the registry and store it as a secret of the repository"
+    for name in DRAWINGS:
+        if not (root / comfy[name]).is_file():
+            yield f"{name} is {comfy[name]!r}, which is not in the repository: name a drawing that is"
+    heading = f"## [{version}] - "
+    if not re.search(rf"^{re.escape(heading)}\d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE):
+        yield f"version is {version}, of which CHANGELOG.md says nothing: give it the heading {heading}YYYY-MM-DD"
+    elif re.search(r"^- ", changelog.partition(heading)[0], re.MULTILINE):
+        yield f"CHANGELOG.md has lines above version {version}: raise the version, or move them to it"
+    if not re.search(rf"^version: {re.escape(version)}$", citation, re.MULTILINE):
+        yield f"CITATION.cff is not of version {version}, which pyproject.toml has: make it and date-released agree"
+    if environment.get("GITHUB_REF_TYPE") == "tag" and (tag := environment["GITHUB_REF_NAME"]) != f"v{version}":
+        yield f"the tag is {tag} and version in pyproject.toml {version}: tag the commit v{version}"
 
 
 def address_drawings(root: Path) -> None:
@@ -96,12 +74,8 @@ def described(root: Path) -> dict[str, Any]:
     return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def _changelog(root: Path) -> str:
-    return (root / "CHANGELOG.md").read_text(encoding="utf-8")
-
-
 def main() -> int:
-    missing = what_is_missing(ROOT, os.environ)
+    missing = [*what_is_missing(ROOT, os.environ)]
     for sentence in missing:
         print(f"not released: {sentence}", file=sys.stderr)
     if not missing:
