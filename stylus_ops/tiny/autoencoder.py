@@ -12,29 +12,20 @@ PATCH = 8
 CHANNELS = 4
 
 
-def zero_conv(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 3x3 convolution that starts at zero."""
-    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-    for parameter in conv.parameters():
-        nn.init.zeros_(parameter)
-    return conv
-
-
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside the identity; the second starts at zero, so no normalisation is needed."""
+    """Two 3x3 convolutions beside the identity."""
 
     def __init__(self, width: int):
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), zero_conv(width, width)
-        )
+        first, second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+        self.layers = nn.Sequential(nn.SiLU(), first, nn.SiLU(), second)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
 
 
 class Codec(nn.Module):
-    """A 1x1 linear map plus a residual network that starts at zero."""
+    """A 1x1 linear map plus a residual network."""
 
     def __init__(self, inputs: int, outputs: int, width: int, depth: int):
         super().__init__()
@@ -43,7 +34,7 @@ class Codec(nn.Module):
             nn.Conv2d(inputs, width, 3, padding=1),
             *(ResidualBlock(width) for _ in range(depth)),
             nn.SiLU(),
-            zero_conv(width, outputs),
+            nn.Conv2d(width, outputs, 3, padding=1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,6 +61,3 @@ class TinyAutoencoder(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """Images in about -1..1, not clamped."""
         return self.from_patches(self.decoder(latents)).expand(-1, 3, -1, -1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.decode(self.encode(images))
