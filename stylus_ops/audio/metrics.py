@@ -54,8 +54,7 @@ class Timbre(NamedTuple):
 
 def timbre(waveform: Tensor, sample_rate: int) -> Timbre:
     """Describe a waveform [T] or [C, T]; channels are averaged."""
-    power = np.abs(librosa.stft(_mono(waveform), n_fft=N_FFT)) ** 2
-    mel = librosa.feature.melspectrogram(S=power, sr=sample_rate, n_mels=MEL_BANDS, fmax=min(BAND, sample_rate / 2))
+    power, mel = power_spectra(waveform, sample_rate)
     mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel, ref=np.max, top_db=FLOOR_DB), n_mfcc=MFCC_COUNT)[1:]
     long_term = librosa.power_to_db(mel.mean(1), ref=np.max, top_db=FLOOR_DB)
     frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=N_FFT)
@@ -72,22 +71,30 @@ def timbre(waveform: Tensor, sample_rate: int) -> Timbre:
     return Timbre(descriptions, mfcc)
 
 
+def power_spectra(waveform: Tensor, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Power [bins, frames] of a waveform [T] or [C, T], and over mel bands up to 10 kHz, [128, frames]; channels are averaged."""
+    power = np.abs(librosa.stft(_mono(waveform), n_fft=N_FFT)) ** 2
+    top = min(BAND, sample_rate / 2)
+    return power, librosa.feature.melspectrogram(S=power, sr=sample_rate, n_mels=MEL_BANDS, fmax=top)
+
+
 def closed_distances(content: Tensor, style: Tensor, output: Tensor, sample_rate: int) -> dict[str, float]:
     """`closed_shares` of waveforms [T] or [C, T], of any lengths."""
     return closed_shares(*(timbre(clip, sample_rate) for clip in (content, style, output)))
 
 
 def closed_shares(content: Timbre, style: Timbre, output: Timbre) -> dict[str, float]:
-    """Share of the distance from content to style that the output has closed: `1 - d(output, style) / d(content, style)`.
+    """`closed_share` of the Euclidean distance to the style, for each description of `Timbre`."""
+    return {
+        name: closed_share(*(float(np.linalg.norm(clip.descriptions[name] - target)) for clip in (content, output)))
+        for name, target in style.descriptions.items()
+    }
 
-    0 is where the content was, 1 is the style's own sound, negative is further away; NaN where content and style don't
-    differ. d is Euclidean, for each description of `Timbre`.
-    """
-    closed = {}
-    for name, target in style.descriptions.items():
-        before, after = (float(np.linalg.norm(t.descriptions[name] - target)) for t in (content, output))
-        closed[name] = 1 - after / before if before > 1e-6 else float("nan")
-    return closed
+
+def closed_share(before: float, after: float) -> float:
+    """Share of the content's distance `before` that is closed where the output's is `after`: 1 is no distance, 0 no nearer than
+    the content was, negative further away; NaN where the content has none."""
+    return 1 - after / before if before > 1e-6 else float("nan")
 
 
 def mfcc_frechet_distance(a: Timbre, b: Timbre) -> float:

@@ -12,12 +12,12 @@ from ..audio.backend import resample
 from ..audio.geometry import SpectrogramParams
 from ..audio.loudness import integrated_loudness
 from ..audio.mel import mel_amplitudes
-from ..audio.metrics import chroma_cosine, closed_shares, mfcc_frechet_distance, timbre
+from ..audio.metrics import chroma_cosine, closed_share, closed_shares, mfcc_frechet_distance, timbre
 from .clarity import Clarity, clarity
 from .methods import Recordings, Restyled
 from .notes import Notes, onset_f1, raw_pitch_accuracy, tempo_difference
 from .texture import Texture, closed_textures, texture
-from .truth import closed_truth, distances_to_truth
+from .truth import distances_to_truth
 
 CLOSED_COLUMNS = ("closed_mel_spectrum", "closed_mfcc_means", "closed_mfcc_deviations")
 COLUMNS = (
@@ -87,7 +87,7 @@ class Measure:
         before, after = (distances_to_truth(truth.waveform, clip.waveform, self.rate) for clip in (self.content, sound))
         clearer = zip(Clarity._fields, sound.clarity, truth.clarity, strict=True)
         return {
-            "closed_truth": closed_truth(before, after),
+            "closed_truth": closed_share(before.lsd_db, after.lsd_db),
             **{f"truth_{name}": value for name, value in after._asdict().items()},
             "truth_chroma_cosine": chroma_cosine(truth.waveform, sound.waveform, self.rate),
             "truth_onset_f1": onset_f1(truth.notes, sound.notes),

@@ -12,6 +12,7 @@ from scipy.stats import kurtosis, skew
 from torch import Tensor
 
 from ..audio.backend import resample
+from ..audio.metrics import closed_share
 
 RATE = 20000
 LOWEST, HIGHEST, BANDS = 52.0, 8844.0, 30  # Hz; centres are evenly spaced in ERB numbers
@@ -88,10 +89,9 @@ def texture_distances(a: Texture, b: Texture) -> dict[str, float]:
 
 
 def closed_textures(content: Texture, style: Texture, output: Texture) -> dict[str, float]:
-    """Share of the distance from content to style that the output has closed, for each field of `Texture`; NaN where content
-    and style don't differ."""
+    """`closed_share` of the distance to the style, for each field of `Texture`."""
     before, after = (texture_distances(style, clip) for clip in (content, output))
-    return {name: 1 - after[name] / before[name] if before[name] > 1e-6 else float("nan") for name in before}
+    return {name: closed_share(before[name], after[name]) for name in before}
 
 
 def _erb_number(hertz: np.ndarray) -> np.ndarray:

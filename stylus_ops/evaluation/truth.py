@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from ..audio.loudness import loudness_gain
-from ..audio.metrics import BAND, MEL_BANDS, MFCC_COUNT, N_FFT
+from ..audio.metrics import MFCC_COUNT, power_spectra
 
 FLOOR_DB = 60.0
 
@@ -37,10 +37,10 @@ def distances_to_truth(truth: Tensor, output: Tensor, sample_rate: int) -> Dista
             f"the truth has {truth.shape[-1]} samples and the output {output.shape[-1]}: compare clips of equal length, cut at "
             "the same place"
         )
-    wanted = _mel_power(truth, sample_rate)
+    _, wanted = power_spectra(truth, sample_rate)
     if not wanted.any():
         raise ValueError("the truth is silent: there is nothing to compare with")
-    power = loudness_gain(output, truth, sample_rate) ** 2 * _mel_power(output, sample_rate)
+    power = loudness_gain(output, truth, sample_rate) ** 2 * power_spectra(output, sample_rate)[1]
     floor = 10 ** (-FLOOR_DB / 10) * wanted.max()
     return distances(*(10 * np.log10(np.maximum(values, floor)) for values in (wanted, power)))
 
@@ -53,16 +53,3 @@ def distances(truth: np.ndarray, output: np.ndarray) -> Distances:
         float(np.linalg.norm(b - a, axis=0).mean()),
         float(np.linalg.norm(b.mean(1) - a.mean(1))),
     )
-
-
-def closed_truth(content: Distances, output: Distances) -> float:
-    """Share of the content's log-spectral distance to the truth that the output has closed: 1 is the truth, 0 no nearer than
-    the content was, negative further away; NaN where the content is the truth."""
-    return 1 - output.lsd_db / content.lsd_db if content.lsd_db > 1e-6 else float("nan")
-
-
-def _mel_power(waveform: Tensor, sample_rate: int) -> np.ndarray:
-    """Mel power up to 10 kHz, [128, frames]."""
-    samples = waveform.detach().cpu().float().mean(0).numpy()
-    power = np.abs(librosa.stft(samples, n_fft=N_FFT)) ** 2
-    return librosa.feature.melspectrogram(S=power, sr=sample_rate, n_mels=MEL_BANDS, fmax=min(BAND, sample_rate / 2))
