@@ -1,6 +1,5 @@
 """Load Audio to Mel and Audio to Mel: a recording as a batch of mel-spectrogram images."""
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ..stylus_ops.audio.read import read_audio
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.windows import Spectrogram, audio_to_windows
 from ..stylus_ops.dials import Excerpt, Images
-from ..stylus_ops.tiny import RECORDINGS
+from ..stylus_ops.tiny import RECORDINGS, sha256
 from . import sockets
 from .host.model import preset_of
 from .host.runs import check_interrupt
@@ -102,11 +101,7 @@ class LoadAudioMel(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, audio: str, **kwargs: object) -> str:
-        digest = hashlib.sha256()
-        with open(recording_path(audio), "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
+        return sha256(recording_path(audio))
 
     @classmethod
     def validate_inputs(cls, audio: str) -> bool | str:

@@ -122,15 +122,6 @@ class Clip(NamedTuple):
         return Reference(self.recording.waveform, self.recording.sample_rate, self.weight)
 
 
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """What is wrong with a recording, under its name."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
 class Transfer:
     """The stages of a transfer, each timed, with a progress bar on standard error unless it is `quiet`.
 
@@ -177,8 +168,7 @@ class Transfer:
                     warn_if_short(f"style {path.name}", spool.samples / spool.sample_rate, SHORTEST_STYLE)
                 else:
                     warn_of_silence(f"style {path.name}")
-                with naming(path):
-                    recording = self._cut(spool, spool.sample_rate, "loop")
+                recording = self._cut(path, spool, spool.sample_rate, "loop")
                 clips.append(Clip(path.name, recording.first(settings.style_windows), weight))
                 bar.update()
             spool = spool_audio(content, self.folder, settings.content_start, settings.content_duration)
@@ -188,9 +178,7 @@ class Transfer:
             elif settings.tone > 0 and clips:
                 toned = match_tone(spool, spool.sample_rate, [clip.reference for clip in clips], settings).waveform
                 spool = Spool(self.folder, spool.channels, spool.sample_rate).extend(blocks(toned))
-            with naming(content):
-                recording = self._cut(spool, spool.sample_rate, "pad")
-            clips.insert(0, Clip(content.name, recording))
+            clips.insert(0, Clip(content.name, self._cut(content, spool, spool.sample_rate, "pad")))
             bar.update()
         return clips
 
@@ -265,7 +253,7 @@ class Transfer:
         """The spectrogram of a clip, or of a result `[C, T]` at its rate, to be drawn."""
         recording = clip.recording
         if result is not None:
-            recording = self._cut(result, recording.sample_rate, "pad")
+            recording = self._cut(title, result, recording.sample_rate, "pad")
         return Panel(title or clip.name, *recording.mel(recording.images, COLUMNS))
 
     def report(self) -> dict[str, Any]:
@@ -280,9 +268,13 @@ class Transfer:
             "peak_device_memory_bytes": self.engine.peak_device_memory(),
         }
 
-    def _cut(self, waveform: Waveform, sample_rate: int, short_clip: str) -> Recording:
+    def _cut(self, name: object, waveform: Waveform, sample_rate: int, short_clip: str) -> Recording:
+        """As `Recording.cut`, whose refusals get the name."""
         overlap, device = self.settings.overlap, self.engine.device_of_sound
-        return Recording.cut(waveform, sample_rate, self.params, overlap, short_clip, device)
+        try:
+            return Recording.cut(waveform, sample_rate, self.params, overlap, short_clip, device)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
 
     def _evaluate(self, x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
         """The engine's evaluation, after which what was read from disk for it leaves the memory."""
