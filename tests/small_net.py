@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, scaled_dot_product_attention
 
 from stylus_ops.dials import Schedule, Steering
+from stylus_ops.diffusion.ddim import sample
 from stylus_ops.diffusion.features import Inversion, Style
 from stylus_ops.diffusion.host import Hook
 from stylus_ops.diffusion.recorder import Recorder
 from stylus_ops.diffusion.recorder import record as write
-from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.sites import Site
 from stylus_ops.diffusion.stylizer import Stylizer
 

@@ -7,10 +7,10 @@ from diffusers.models import UNet2DConditionModel
 from torch import Tensor
 
 from stylus_ops.dials import Schedule
+from stylus_ops.diffusion.ddim import sample
 from stylus_ops.diffusion.features import Inversion, Style
 from stylus_ops.diffusion.recorder import Recorder
 from stylus_ops.diffusion.recorder import record as write
-from stylus_ops.diffusion.sampling import sample
 from stylus_ops.diffusion.schedule import ddim_sigmas
 from stylus_ops.diffusion.sites import resolve_sites
 from stylus_ops.diffusion.stylizer import Stylizer

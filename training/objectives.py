@@ -18,8 +18,7 @@ from torch import Tensor
 from stylus_ops.audio.detail import blur
 from stylus_ops.dials import Schedule
 from stylus_ops.diffusion.adain import adain
-from stylus_ops.diffusion.inversion import invert
-from stylus_ops.diffusion.sampling import sample
+from stylus_ops.diffusion.ddim import invert, sample
 from stylus_ops.diffusion.schedule import TRAIN_STEPS
 from stylus_ops.engine.model import sd_sigmas
 from stylus_ops.tiny.autoencoder import TinyAutoencoder

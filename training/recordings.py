@@ -13,14 +13,11 @@ from typing import Any
 
 import numpy as np
 import soundfile
-import torch
 
-from stylus_ops.audio.read import read_audio
-from stylus_ops.audio.tone import Reference, match_tone
-from stylus_ops.dials import Tone
 from stylus_ops.engine.engine import Engine
+from stylus_ops.evaluation.methods import Recordings, eq_matched, transferred
+from stylus_ops.evaluation.pairs import Pair
 from stylus_ops.pipeline.settings import Settings
-from stylus_ops.pipeline.transfer import Files, transfer_files
 from stylus_ops.tiny import RECORDINGS
 
 from .data import HELD_OUT, render
@@ -96,17 +93,13 @@ def compared() -> None:
     }
     engine = Engine.load("tiny")
     for pair, clips in pairs.items():
-        made = {}
         with tempfile.TemporaryDirectory() as folder:
-            paths = {name: Path(folder, f"{name}.wav") for name in ("content", "style", "stylus")}
-            for name, audio in zip(paths, clips, strict=False):
-                audio = levelled(audio, LISTEN_SECONDS, -6)
-                soundfile.write(paths[name], audio.T, RATE, subtype="FLOAT")
-                made[name] = torch.from_numpy(audio).float()
-            style = Reference(made["style"], RATE)
-            made["equaliser"] = match_tone(made["content"], RATE, [style], Tone(tone=1.0, tone_db=24.0)).waveform[:, :]
-            transfer_files(engine, Files(paths["content"], [paths["style"]], paths["stylus"]), Settings())
-            made["stylus"] = read_audio(paths["stylus"])[0][0]
+            for name, audio in zip(("content", "style"), clips, strict=True):
+                soundfile.write(f"{folder}/{name}.wav", levelled(audio, LISTEN_SECONDS, -6).T, RATE, subtype="FLOAT")
+            recordings = Recordings(Pair(pair, Path(folder, "content.wav"), Path(folder, "style.wav")), engine)
+            made = {"content": recordings.content, "style": recordings.style}
+            made["equaliser"] = eq_matched(recordings, Settings(alpha=1.0)).waveform
+            made["stylus"] = transferred(recordings, Settings()).waveform
         for name, waveform in made.items():
             path, samples = LISTEN / f"{pair}-{name}.mp3", waveform.t().numpy()
             soundfile.write(path, samples, RATE, bitrate_mode="VARIABLE", compression_level=0.4)

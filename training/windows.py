@@ -71,10 +71,8 @@ def equalisers(rng: np.random.Generator, count: int, device: torch.device) -> Te
     """Random smooth equaliser curves with a tilt, [count, 256, 1], about +-15 dB: factors on (mel amplitude) ** 0.25."""
     place = np.linspace(0, 1, PARAMS.n_mels)
     knots, used = rng.normal(0, 6, (count, 9)), rng.integers(4, 10, (count, 1))
-    at = place * (used - 1)
-    left = np.minimum(at.astype(int), used - 2)
-    low, high = (np.take_along_axis(knots, left + k, 1) for k in (0, 1))
-    decibels = low + (at - left) * (high - low) + rng.normal(0, 8, (count, 1)) * (2 * place - 1)
+    curves = [np.interp(at, range(9), levels) for at, levels in zip(place * (used - 1), knots, strict=True)]
+    decibels = np.stack(curves) + rng.normal(0, 8, (count, 1)) * (2 * place - 1)
     return on_device(10 ** (decibels / 20 * PARAMS.power), device)[:, :, None]
 
 

@@ -12,9 +12,9 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...stylus_ops.dials import Memory, Schedule
+from ...stylus_ops.diffusion.ddim import sample
 from ...stylus_ops.diffusion.features import Inversion, choose_policy
 from ...stylus_ops.diffusion.recorder import Recorder, record
-from ...stylus_ops.diffusion.sampling import sample
 from ...stylus_ops.diffusion.schedule import ddim_sigmas
 from ...stylus_ops.diffusion.sites import feature_bytes, resolve_sites
 from ...stylus_ops.diffusion.stylizer import Stylizer

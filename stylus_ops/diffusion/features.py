@@ -88,16 +88,12 @@ def check_same_schedule(reference: Inversion, other: Inversion, name: str, refer
             "(or on another noise schedule): use the same steps and model for both"
         )
     if reference.sites != other.sites:
+        own, wanted = (", ".join(map(str, dict(clip.sites))) for clip in (other, reference))
         raise ValueError(
-            f"{name} was captured at decoder blocks {_blocks(other.sites)} and {reference_name} at "
-            f"{_blocks(reference.sites)}: use the same sites for both"
+            f"{name} was captured at decoder blocks {own} and {reference_name} at {wanted}: use the same sites for both"
         )
     if reference.noise.shape[1:3] != other.noise.shape[1:3]:
         raise ValueError(
             f"{name} has latents of {other.noise.shape[1]} channels and height {other.noise.shape[2]}, {reference_name} of "
             f"{reference.noise.shape[1]} and {reference.noise.shape[2]}: use the same spectrogram preset and VAE for both"
         )
-
-
-def _blocks(sites: Sequence[Site]) -> str:
-    return ", ".join(str(b) for b in sorted({b for b, _ in sites}))

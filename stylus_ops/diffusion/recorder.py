@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ..dials import Schedule
 from .attention import Capture
+from .ddim import invert
 from .features import Bank, Inversion
 from .host import Denoise, Evaluate, OnStep, passes
-from .inversion import invert
 from .schedule import nearest_node
 from .sites import Site
 

@@ -137,10 +137,6 @@ class Engine:
         room = self.free_memory() // 2
         return max(1, (min(room, MOST_ACTIVATIONS) if self.device.type == "cpu" else room) // window)
 
-    def peak_device_memory(self) -> int | None:
-        """Bytes of CUDA memory held at most since loading began; None on other devices."""
-        return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
-
     @contextmanager
     def _hooked(self, hook: Hook | None) -> Iterator[None]:
         """The hook in the attention processors of its sites, which get their own back afterwards."""

@@ -223,12 +223,8 @@ def _current(key: str) -> str:
 
 
 def preset_of(sample_size: Any) -> str:
-    """The preset whose images are nearest to those that a U-Net was trained on.
-
-    Args:
-        sample_size: of its configuration: height and width of its latents, or one number for both; Stable Diffusion's where
-            it is missing.
-    """
+    """The preset whose images are nearest to those of a U-Net of this configured `sample_size`: height and width of its latents, or
+    one number for both; Stable Diffusion's where it is missing."""
     if not sample_size:
         return "sd-512"
     if not isinstance(sample_size, int):

@@ -36,7 +36,10 @@ def clarity(waveform: Tensor, sample_rate: int) -> Clarity:
     samples = resample(waveform.detach().cpu().float().mean(0, keepdim=True), sample_rate, RATE)[0].numpy()
     magnitude = np.abs(librosa.stft(samples, n_fft=N_FFT, hop_length=HOP))
     decibels = 20 * np.log10(np.maximum(magnitude, max(DEEPEST * magnitude.max(), TINY)))
-    return Clarity(_crest(decibels, 300.0, 3000.0), _crest(decibels, 3000.0, 9500.0), _onset_sharpness(samples))
+    level = librosa.feature.rms(y=samples, frame_length=FRAME, hop_length=STEP)[0]
+    rises = np.diff(20 * np.log10(np.maximum(level, 10 ** (-SILENCE_DB / 20) * max(level.max(), TINY)))).clip(min=0)
+    sharpness = float(np.percentile(rises, SHARPEST)) if len(rises) else 0.0
+    return Clarity(_crest(decibels, 300.0, 3000.0), _crest(decibels, 3000.0, 9500.0), sharpness)
 
 
 def _crest(decibels: np.ndarray, lowest: float, highest: float) -> float:
@@ -45,9 +48,3 @@ def _crest(decibels: np.ndarray, lowest: float, highest: float) -> float:
     peaks = blocks.max(1)
     heard = peaks > decibels.max() - HEARD_DB
     return float((peaks - np.median(blocks, axis=1))[heard].mean()) if heard.any() else float("nan")
-
-
-def _onset_sharpness(samples: np.ndarray) -> float:
-    level = librosa.feature.rms(y=samples, frame_length=FRAME, hop_length=STEP)[0]
-    decibels = 20 * np.log10(np.maximum(level, 10 ** (-SILENCE_DB / 20) * max(level.max(), TINY)))
-    return float(np.percentile(np.diff(decibels).clip(min=0), SHARPEST)) if len(decibels) > 1 else 0.0

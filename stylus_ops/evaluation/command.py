@@ -15,7 +15,6 @@ from ..pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from .pairs import Pair
 
 METHODS = ("content", "autoencoder", "style", "eq-match", "adain", "stylus-paper", "stylus")
 TRUTH_METHODS = ("truth-decode", "truth-autoencoder")
@@ -54,13 +53,19 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
     try:
         from .evaluate import AUDIO, Plan, run_plan, write_results
         from .methods import NEED_MODEL, parse_method
+        from .pairs import every_pair, read_pairs
         from .results import markdown
     except ModuleNotFoundError as error:
         if error.name not in ("matplotlib", "mir_eval"):
             raise
         raise ValueError(f"evaluate needs {error.name}: install the pack with pip install '.[evaluation]'") from error
 
-    pairs, problems = _pairs(args)
+    if args.pairs and not (args.contents or args.styles):
+        pairs, problems = read_pairs(args.pairs)
+    elif args.contents and args.styles and not args.pairs:
+        pairs, problems = every_pair(args.contents, args.styles), []
+    else:
+        raise ValueError("the pairs are not clear: name a table of pairs, or both --contents and --styles")
     has_truths = all(pair.truth for pair in pairs)
     chosen = args.methods or ((*TRUTH_METHODS, *METHODS) if has_truths else METHODS)
     methods = [parse_method(text, settings) for text in dict.fromkeys(chosen)]
@@ -92,14 +97,3 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
             f"bootstrap 95 % intervals. All columns, every pair and the trade-off curve are in {plan.out.resolve()}"
         )
     return not (failures or problems)
-
-
-def _pairs(args: argparse.Namespace) -> tuple[list[Pair], list[str]]:
-    """The pairs that are named, and what is wrong with the rows of a table that are no pairs."""
-    from .pairs import every_pair, read_pairs
-
-    if args.pairs and not (args.contents or args.styles):
-        return read_pairs(args.pairs)
-    if args.contents and args.styles and not args.pairs:
-        return every_pair(args.contents, args.styles), []
-    raise ValueError("the pairs are not clear: name a table of pairs, or both --contents and --styles")

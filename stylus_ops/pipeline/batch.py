@@ -35,12 +35,8 @@ class Row(NamedTuple):
     folder: Path  # the manifest's; reports hold paths from here
 
     @property
-    def output(self) -> Path:
-        return self.files.output
-
-    @property
     def report(self) -> Path:
-        return self.output.with_name(self.output.name + ".json")
+        return self.files.output.with_name(self.files.output.name + ".json")
 
     def relative(self, path: Path) -> str:
         """From the manifest's folder, so that all may move together; on another drive of Windows as it is."""
@@ -121,11 +117,7 @@ def _same(folder: Path, name: str) -> str:
 
 
 def run_batch(
-    batch: Batch,
-    runner: Runner,
-    part: tuple[int, int] = (1, 1),
-    spread: Spread | None = None,
-    quiet: bool = False,
+    batch: Batch, runner: Runner, part: tuple[int, int] = (1, 1), spread: Spread | None = None, quiet: bool = False
 ) -> dict[str, Any]:
     """Run the rows of a part but for those that are done.
 
@@ -156,9 +148,9 @@ def run_batch(
                 count(line, values.get("out", ""), error)
                 continue
             if runner.has_finished(row):
-                count(line, row.output, ("skipped", ""))
+                count(line, row.files.output, ("skipped", ""))
             else:
-                bar.set_postfix_str(row.output.name)
+                bar.set_postfix_str(row.files.output.name)
                 yield row
 
     with (
@@ -172,7 +164,7 @@ def run_batch(
         here = ((row, runner(row)) for row in waiting())
         with closing(spread(runner, waiting()) if spread else here) as outcomes:
             for row, outcome in outcomes:
-                count(row.line, row.output, outcome)
+                count(row.line, row.files.output, outcome)
     summary["failed"].sort(key=lambda failure: failure["line"])
     return summary
 
@@ -214,7 +206,7 @@ class Runner:
         if not isinstance(request, dict) or request != self._request(row, request.get("weights")):
             return False
         same_files = bool(self.source) and report.get("source") == self.source
-        return row.output.is_file() and (same_files or (bool(weights) and request["weights"] == weights))
+        return row.files.output.is_file() and (same_files or (bool(weights) and request["weights"] == weights))
 
     def _request(self, row: Row, weights: Any) -> dict[str, Any]:
         return {
@@ -228,12 +220,12 @@ class Runner:
 
     def _run(self, row: Row, weights: str) -> None:
         """The report is there before the sound, and says which sound: what a killed process leaves is known as a batch's."""
-        row.output.parent.mkdir(parents=True, exist_ok=True)
+        row.files.output.parent.mkdir(parents=True, exist_ok=True)
         row.files.check()
         check_writable("report", row.report, (".json",))
         earlier = read_report(row.report)
         _check_ours(row, earlier)
-        with temporary(row.output) as sound, temporary(row.report) as text:
+        with temporary(row.files.output) as sound, temporary(row.report) as text:
             report = self.transfer(self.engine, row.files._replace(output=sound), row.settings, quiet=True)
             report = {
                 "request": self._request(row, weights),
@@ -245,20 +237,20 @@ class Runner:
             text.write_text(json.dumps(report, indent=2), encoding="utf-8")
             if earlier:
                 _check_ours(row, earlier)  # again: the transfer took its time
-                row.output.unlink(missing_ok=True)
+                row.files.output.unlink(missing_ok=True)
             place(text, row.report, overwrite=bool(earlier))
-            place(sound, row.output, overwrite=False)
+            place(sound, row.files.output, overwrite=False)
 
 
 def _check_ours(row: Row, report: Mapping[str, Any]) -> None:
     """Raises ValueError if the row would replace a sound or a report that no batch made."""
     named = PurePosixPath(str(report.get("output"))).name
-    ours = isinstance(report.get("request"), dict) and named == row.output.name
+    ours = isinstance(report.get("request"), dict) and named == row.files.output.name
     if row.report.exists() and not ours:
         raise ValueError(f"report {row.report} exists and no batch made it: choose another out, or move it away")
-    if row.output.exists() and not (ours and sha256(row.output) == report.get("sha256")):
+    if row.files.output.exists() and not (ours and sha256(row.files.output) == report.get("sha256")):
         raise ValueError(
-            f"out {row.output} exists and no batch made it, or it was changed since: choose another out, or move it away"
+            f"out {row.files.output} exists and no batch made it, or it was changed since: choose another out, or move it away"
         )
 
 

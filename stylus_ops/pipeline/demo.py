@@ -18,6 +18,7 @@ from .transfer import Transfer
 
 CONTENT = "melody"
 STYLES = ("style_a", "style_b")
+RESULTS = tuple(f"{CONTENT}--{style}" for style in STYLES)
 FIGURE = "spectrograms.png"
 SETTINGS = Settings(steps=25)
 
@@ -35,7 +36,7 @@ def run_demo(folder: Path, quiet: bool = False) -> dict[str, Numbers]:
     All three inversions run as one batch. Returns of each result, by file name, its `chroma_cosine` to the melody and its
     `closed_distances` to the style. Raises ValueError if one of these files is there already.
     """
-    for name in (FIGURE, *(f"{stem}.flac" for stem in (CONTENT, *STYLES, *map(_result, STYLES)))):
+    for name in (FIGURE, *(f"{stem}.flac" for stem in (CONTENT, *STYLES, *RESULTS))):
         if os.path.lexists(folder / name):
             raise ValueError(f"{folder / name} exists already: choose another folder with --out, or move it away")
     make_folder(folder)
@@ -47,10 +48,10 @@ def run_demo(folder: Path, quiet: bool = False) -> dict[str, Numbers]:
     melody = content.recording.waveform[:, :]
     panels = [run.panel(content)]
     table: dict[str, Numbers] = {}
-    for clip, capture in zip(styles, captures, strict=True):
+    for clip, capture, result in zip(styles, captures, RESULTS, strict=True):
         latents = run.restyle(inversion, Style((capture,), (1.0,)))
         waveform = run.decode(latents, content, [clip])[:, :]
-        path = folder / f"{_result(Path(clip.name).stem)}.flac"
+        path = folder / f"{result}.flac"
         write_audio(path, waveform, rate, overwrite=False)
         panels += [run.panel(clip), run.panel(content, waveform, path.name)]
         closed = closed_distances(melody, clip.recording.waveform[:, :], waveform, rate)
@@ -59,10 +60,6 @@ def run_demo(folder: Path, quiet: bool = False) -> dict[str, Numbers]:
         write_audio(folder / clip.name, clip.recording.waveform, clip.recording.sample_rate, overwrite=False)
     write_figure(folder / FIGURE, panels, overwrite=False)
     return table
-
-
-def _result(style: str) -> str:
-    return f"{CONTENT}--{style}"
 
 
 def describe(table: Mapping[str, Numbers]) -> str:

@@ -35,11 +35,11 @@ from ..audio.spool import Spool
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Recording
 from ..audio.write import FORMATS, check_format, write_audio
+from ..diffusion.ddim import sample
 from ..diffusion.features import Inversion, Style, choose_policy
 from ..diffusion.host import Hook
 from ..diffusion.on_disk import OnDisk
 from ..diffusion.recorder import Recorder, record
-from ..diffusion.sampling import sample
 from ..diffusion.schedule import ddim_sigmas
 from ..diffusion.sites import feature_bytes, resolve_sites
 from ..diffusion.stylizer import Stylizer
@@ -79,12 +79,13 @@ class Files(NamedTuple):
         """Raises ValueError or OSError unless the inputs exist, the mask can be read, and the results can be written.
         With `overwrite` results may take the place of earlier ones; never that of the recordings."""
         self.weighted()
-        recordings = (self.content, *self.styles)
-        for recording in recordings:
+        inputs = dict.fromkeys((self.content, *self.styles), "one of the recordings")
+        for recording in inputs:
             if not recording.is_file():
                 raise FileNotFoundError(f"recording {recording} does not exist: check its name and folder")
         if self.mask:
             read_image(self.mask)
+            inputs[self.mask] = "the mask"
         for name, result, suffixes in (
             ("output", self.output, AUDIO_SUFFIXES),
             ("figure", self.figure, FIGURE_SUFFIXES),
@@ -92,10 +93,9 @@ class Files(NamedTuple):
             if result is None:
                 continue
             check_writable(name, result, suffixes)
-            if result.exists() and any(result.samefile(recording) for recording in recordings):
-                raise ValueError(f"{name} {result} is one of the recordings: choose another name")
-            if self.mask and result.exists() and result.samefile(self.mask):
-                raise ValueError(f"{name} {result} is the mask: choose another name")
+            for path, what in inputs.items():
+                if result.exists() and result.samefile(path):
+                    raise ValueError(f"{name} {result} is {what}: choose another name")
             if os.path.lexists(result) and not overwrite:
                 raise ValueError(f"{name} {result} exists already: choose another name, or add --overwrite")
 
@@ -257,7 +257,9 @@ class Transfer:
         return Panel(title or clip.name, *recording.mel(recording.images, COLUMNS))
 
     def report(self) -> dict[str, Any]:
-        """All settings, seconds of each stage, evaluations (of one window by the U-Net) and peak memory in bytes."""
+        """All settings, seconds of each stage, evaluations (of one window by the U-Net) and peak memory in bytes, on a device since
+        loading began, None without CUDA."""
+        on_cuda = self.engine.device.type == "cuda"
         return {
             "model": self.engine.describe(),
             "settings": asdict(self.settings),
@@ -265,7 +267,7 @@ class Transfer:
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "evaluations": self.engine.evaluations - self._evaluated_before,
             "peak_memory_bytes": peak_memory(),
-            "peak_device_memory_bytes": self.engine.peak_device_memory(),
+            "peak_device_memory_bytes": torch.cuda.max_memory_allocated(self.engine.device) if on_cuda else None,
         }
 
     def _cut(self, name: object, waveform: Waveform, sample_rate: int, short_clip: str) -> Recording:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from stylus_ops.dials import Schedule
-from stylus_ops.diffusion.inversion import invert
+from stylus_ops.diffusion.ddim import invert
 from stylus_ops.diffusion.schedule import ddim_sigmas
 from stylus_ops.engine.engine import Engine
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from stylus_ops.dials import Schedule
-from stylus_ops.diffusion.inversion import invert
-from stylus_ops.diffusion.sampling import sample
+from stylus_ops.diffusion.ddim import invert, sample
 
 
 def nonlinear(x: Tensor, sigma: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""DDIM inversion: from a clean latent to the noise that samples back to it."""
+"""Deterministic DDIM: up the noise levels to the noise that samples back to a clean latent, and down again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..dials import Schedule
 from .host import Denoise, OnStep
+from .schedule import sampling_sigmas
 
 
 class Trajectory(NamedTuple):
@@ -62,3 +63,16 @@ def invert(
         if on_step is not None:
             on_step(i, x, denoised)
     return Trajectory(evaluated, x)
+
+
+def sample(denoise: Denoise, noise: Tensor, sigmas: Tensor, on_step: OnStep | None = None) -> Tensor:
+    """Run noise down the nodes by Euler steps in sigma: clean latents [B, C, h, w] from `noise` at the last of the ascending
+    `sigmas` [N], the last step going to sigma 0."""
+    x, descending = noise, sampling_sigmas(sigmas)
+    for i in range(len(sigmas)):
+        denoised = denoise(x, descending[i])
+        eps = (x - denoised) / descending[i]
+        x = x + (descending[i + 1] - descending[i]) * eps
+        if on_step is not None:
+            on_step(i, x, denoised)
+    return x
