@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from training.data import ensembles
-from training.examples import KINDS, Examples, random_examples
+from training.examples import KINDS, random_examples
 from training.scores import CORPUS_COMPOSERS, Note, Voice
 from training.truth_triples import COMPOSERS, FIDDLE_TUNES, Instrument, in_range
 from training.windows import WIDTH, Recordings
@@ -19,7 +19,7 @@ TUNE = (Voice(tuple(Note(0.5 * n, 0.4, 72 + n % 5, 90) for n in range(200))),)
 
 @pytest.fixture
 def recordings(tmp_path: Path) -> Recordings:
-    """Random smooth spectrograms: two pieces of three renderings, one ensemble in both, and a texture."""
+    """Random smooth spectrograms: two pieces of three renderings, and a texture."""
     rng = np.random.default_rng(0)
     for name, played_by in (("music_00000", (0, 1, 2)), ("music_00001", (4, 3, 1)), ("texture_00000", (-1,))):
         values = gaussian_filter1d(rng.random((len(played_by), 256, 800)), 4, axis=1) + 0.1
@@ -27,45 +27,18 @@ def recordings(tmp_path: Path) -> Recordings:
     return Recordings(tmp_path)
 
 
-def examples(recordings: Recordings, kind: str) -> Examples:
-    return random_examples(recordings, np.random.default_rng(1), COUNT, {kind: 1.0})
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_examples_are_three_windows(recordings: Recordings, kind: str) -> None:
-    for windows in examples(recordings, kind):
+    for windows in random_examples(recordings, np.random.default_rng(1), COUNT, {kind: 1.0}):
         assert windows.shape == (COUNT, 256, WIDTH)
         assert torch.isfinite(windows).all()
         assert (windows >= 0).all()
-
-
-def test_rolled_reads_its_target_in_another_order(recordings: Recordings) -> None:
-    for content, target, style in zip(*examples(recordings, "rolled"), strict=True):
-        assert not torch.allclose(content, target)
-        assert not torch.allclose(style, target)
-        frames = torch.cdist(style.T, target.T).argmin(1)
-        assert torch.equal(frames.sort().values, torch.arange(WIDTH))
-
-
-def test_a_style_of_another_piece_is_of_the_same_ensemble(recordings: Recordings) -> None:
-    pieces, renderings = recordings.alike(np.random.default_rng(0), np.zeros(100, int), np.full(100, 1))
-    assert set(zip(pieces.tolist(), renderings.tolist(), strict=True)) == {(0, 1), (1, 2)}
-    pieces, renderings = recordings.alike(np.random.default_rng(0), np.array([1, 2]), np.array([1, 0]))
-    assert pieces.tolist() == [1, 2]
-    assert renderings[0] == 1
 
 
 def test_no_ensemble_of_training_plays_a_held_out_program() -> None:
     played, held_out = ({program for ensemble in ensembles(part) for program in ensemble} for part in (False, True))
     assert not played & held_out
     assert len(played | held_out) == 128
-
-
-def test_windows_of_a_recording_do_not_overlap(recordings: Recordings) -> None:
-    first, second = recordings.starts(np.random.default_rng(0), 500)
-    assert (abs(first - second) >= WIDTH).all()
-    assert min(first.min(), second.min()) >= 0
-    assert max(first.max(), second.max()) <= 800 - WIDTH
 
 
 def test_no_tune_is_by_a_composer_that_the_prior_was_trained_with():
