@@ -58,10 +58,9 @@ class Sources(NamedTuple):
             )
             for waveform, rate, weight in styles
         ]
-        return cls(
-            Residual.of(starts, channels, params) if decoding.grain > 0 else None,
-            Partials.of(starts, params) if decoding.partials > 0 else None,
-        )
+        partials = Partials.of(starts, params)
+        ground = 1 - partials.share if partials else 1.0
+        return cls(Residual.of(starts, channels, params, ground) if decoding.grain > 0 else None, partials)
 
 
 NO_SOURCES = Sources()
@@ -188,7 +187,7 @@ def magnitude_change(
     params, method, first_frame = spectrogram.params, decoding.decode, spectrogram.first_frame
     scale, target = mel_scale(params, mel.device), torch.empty_like(mel)
     iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
-    grain, partials = None, sources.partials and sources.partials.on(mel.device)
+    grain, partials = None, sources.partials.on(mel.device) if sources.partials and decoding.partials else None
     if sources.residual is not None:
         grain = Grain(sources.residual, waveform, first_frame, decoding.grain, params)
 

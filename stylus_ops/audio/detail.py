@@ -14,6 +14,8 @@ from torch import Tensor
 WIDTH = 6 / 256  # of the mel axis: standard deviation of the Gaussian that takes several partials for one envelope
 EMPTY = 1e-30  # an amplitude or deviation below it is none
 DEEPEST = 1e-6  # of the envelope, -120 dB: no valley is deeper
+CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
+AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
 APART = 0.25  # of the content's deviation: fine structures that differ by so much and more are mended in full
 
 
@@ -34,6 +36,20 @@ def with_own_detail(wanted: Tensor, own: Tensor, detail: float) -> Tensor:
     apart = deviation(fine - own_fine) / deviation(own_fine).clamp(min=EMPTY)
     mended = (apart / APART).clamp(max=1)
     return over * torch.exp(detail * fine + (1 - detail) * (1 + detail * mended) * own_fine)
+
+
+def changed_by(asked: Tensor, own: Tensor) -> Tensor:
+    """Where the images are not the content's: 0 to 1, `[n_mels, frames]`, from the root mean square in dB of what is between the
+    envelopes of both around each place."""
+    over, around = (envelope(mel).clamp(min=EMPTY) for mel in (asked, own))
+    weight, near = over + around, blur(len(own), AROUND * len(own), own.device)
+    apart = (near @ (weight * (20 * (over / around).log10()).square()) / (near @ weight)).sqrt()
+    return ramp(apart, CHANGED)
+
+
+def ramp(value: Tensor, between: tuple[float, float]) -> Tensor:
+    """0 up to the first bound, 1 from the second on."""
+    return ((value - between[0]) / (between[1] - between[0])).clamp(0, 1)
 
 
 def parts(mel: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..copies import to_device
-from .detail import EMPTY, blur, envelope
+from .detail import EMPTY, blur, changed_by, envelope
 from .geometry import SpectrogramParams
 from .mel import channel_rms, mel_amplitudes, mel_scale
 from .stft import hann_window, stft
@@ -30,6 +30,7 @@ BANDS, TIME = 4 / 256, 0.16  # of the mel axis, seconds: deviations of the Gauss
 MOST = 10 ** (36 / 20)  # amplification of the residual
 PAUSE = 10 ** (-12 / 10)  # of a band's mean power: what is quieter is a pause, which is not amplified further
 QUIET = 1e-20  # power
+GROUND = 10 ** (4 / 10)  # power of a texture beside that of the content over it
 
 
 class Residual(NamedTuple):
@@ -41,9 +42,13 @@ class Residual(NamedTuple):
     """How far the content's envelope is amplified before the residual takes over."""
     level: Tensor
     """`[n_mels]`, the mean power of the mel of all loops together."""
+    ground: float
+    """0 to 1: how far the styles are textures, which sound under the content whatever it lacks."""
 
     @classmethod
-    def of(cls, styles: Sequence[Reference], channels: int, params: SpectrogramParams) -> Residual | None:
+    def of(
+        cls, styles: Sequence[Reference], channels: int, params: SpectrogramParams, ground: float = 0.0
+    ) -> Residual | None:
         """The residual of some styles, or None where none of them sounds.
 
         Args:
@@ -62,7 +67,7 @@ class Residual(NamedTuple):
         if not loops:
             return None
         level = torch.stack([mel_amplitudes(loop[None], params)[0].square().mean(1) for loop in loops]).sum(0)
-        return cls(tuple(loops), REACH[0] + (REACH[1] - REACH[0]) * tones / total, level)
+        return cls(tuple(loops), REACH[0] + (REACH[1] - REACH[0]) * tones / total, level, ground)
 
     def part(self, first: int, samples: int, device: torch.device) -> Tensor:
         """What is played from the content's sample `first` on: `[C, samples]` on a device."""
@@ -85,7 +90,7 @@ class Grain:
         played = residual.part(first_frame * params.hop_length, content.shape[-1], device)
         self.played = played * panning(content, params)
         frames = params.count_frames(content.shape[-1])
-        self.wanted, self.own = torch.empty(2, params.n_mels, frames, device=device)
+        self.wanted, self.own, self.ground = torch.empty(3, params.n_mels, frames, device=device)
         self.blur = blur(params.n_mels, BANDS * params.n_mels, device)
         self.least = (PAUSE * (self.blur @ residual.level.to(device))).clamp(min=QUIET)[:, None]
 
@@ -102,6 +107,9 @@ class Grain:
         within = (most * envelope(own) / envelope(wanted).clamp(min=EMPTY)).clamp(max=1)
         surplus = self.share * (1 - within.square())
         self.wanted[:, frames] = surplus.sqrt() * wanted
+        under = self.share * self.residual.ground * changed_by(wanted, own)
+        beside = GROUND * own.square().sum(0) / self.residual.level.sum()
+        self.ground[:, frames] = under.square() * beside
         return (1 - surplus).sqrt()
 
     def added(self, spectra: Iterable[tuple[slice, Tensor]]) -> Iterator[tuple[slice, Tensor]]:
@@ -118,11 +126,12 @@ class Grain:
 
     def _sum(self, frames: slice, spectrum: Tensor, residual: Tensor) -> tuple[slice, Tensor]:
         around = slice(max(frames.start - reach(self.params), 0), frames.stop + reach(self.params))
-        wanted, own = (
-            over_time(self.blur @ mel[:, around].square(), self.params)[:, frames.start - around.start :]
-            for mel in (self.wanted, self.own)
+        wanted, own, ground = (
+            over_time(self.blur @ power[:, around], self.params)[:, frames.start - around.start :]
+            for power in (self.wanted.square(), self.own.square(), self.ground)
         )
-        gain = (wanted / own.maximum(self.least)).sqrt().clamp(max=MOST)[:, : frames.stop - frames.start]
+        gain = (wanted / own.maximum(self.least)).clamp(max=MOST**2).maximum(ground).sqrt()
+        gain = gain[:, : frames.stop - frames.start]
         return frames, spectrum + residual * self.scale.spread(gain)
 
 

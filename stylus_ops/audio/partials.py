@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..copies import to_device
-from .detail import EMPTY, blur, envelope
+from .detail import EMPTY, blur, changed_by, ramp
 from .fade import falls
 from .geometry import SpectrogramParams
 from .harmonics import harmonics
@@ -41,8 +41,6 @@ DAMPING = 0.25  # exponent of an instrument's updates, which envelope and factor
 SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few notes rather than many
 BREATH = 0.2  # of the style's noise that comes with its notes
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
-CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
-AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
 PLAYED = 0.05  # share of the notes in a frame of the content from which on they are notes
 VOICES = 8  # notes of a frame whose partials are played, the loudest
 QUIET = 5e-6  # of a frame's mean amplitude
@@ -213,7 +211,7 @@ class Partials(NamedTuple):
         clear = tones / notes.clamp(min=EMPTY)
         notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
-        changed = self.share * ramp(tonal, (0, PLAYED)) * ramp(change(asked, own), CHANGED)
+        changed = self.share * ramp(tonal, (0, PLAYED)) * changed_by(asked, own)
         mixed = wanted ** (1 - share * changed) * notes ** (share * changed)
         return mixed, Score(content.notes, tones, clear * changed)
 
@@ -231,18 +229,6 @@ class Partials(NamedTuple):
         here = each.T.gather(1, band.flatten(1)).view(band.shape)
         amplitudes = loudest[..., None] * self.strengths[note] * here
         return harmonics(spectrum, to_device(HERTZ, own.device)[note], amplitudes, band, self.params)
-
-
-def change(asked: Tensor, own: Tensor) -> Tensor:
-    """How far apart the envelopes of two mels are around each place, root mean square in dB: `[n_mels, frames]`"""
-    over, around = (envelope(mel).clamp(min=EMPTY) for mel in (asked, own))
-    weight, near = over + around, blur(len(own), AROUND * len(own), own.device)
-    return (near @ (weight * (20 * (over / around).log10()).square()) / (near @ weight)).sqrt()
-
-
-def ramp(value: Tensor, between: tuple[float, float]) -> Tensor:
-    """0 up to the first bound, 1 from the second on."""
-    return ((value - between[0]) / (between[1] - between[0])).clamp(0, 1)
 
 
 def power(mel: Tensor) -> Tensor:
