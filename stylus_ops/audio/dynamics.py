@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .detail import ramp
 from .fade import BLOCK, fading
 from .lazy import Mixed, Scaled, Waveform, blocks
 
@@ -49,8 +50,7 @@ def follow_dynamics(
         both, mean = (own + target).clamp(min=floor), block_power(Mixed(waveform, content, 0.5), block)
         changed = 2 - 4 * mean / both
         changed = F.avg_pool1d(changed[None], AROUND, 1, AROUND // 2, count_include_pad=False)[0]
-        share = ((changed - CHANGED[0]) / (CHANGED[1] - CHANGED[0])).clamp(0, 1)
-        target = target * 10 ** (share * fading(content, sample_rate, fall) / 10)
+        target = target * 10 ** (ramp(changed, CHANGED) * fading(content, sample_rate, fall) / 10)
     leeway = min(LEEWAY * (1 - closeness) / closeness, MOST_LEEWAY)
     stray = decibels(own) - decibels(target.clamp(min=floor))
     lift = torch.where(target > floor, STRONGEST_LIFT, 0.0)

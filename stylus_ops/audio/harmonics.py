@@ -11,34 +11,40 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from .detail import ramp
 from .geometry import SpectrogramParams
 from .mel import channel_rms, mel_scale
 
 NEAR = 2 ** (1 / 48) - 1  # of its frequency: a fundamental lies within a quarter of a semitone of the note
 LOBE = 2  # half the width of a Hann window's main lobe, in bins of a frame without padding
+SURE = (0.3, 0.6)  # of what is expected: below it a fundamental is none, from there on it is one
 HIGHEST = 3000  # Hz, of a fundamental
 QUIET = 1e-20  # magnitude
 
 
-def harmonics(spectrum: Tensor, hertz: Tensor, amplitudes: Tensor, band: Tensor, params: SpectrogramParams) -> Tensor:
+def harmonics(
+    spectrum: Tensor, hertz: Tensor, expected: Tensor, amplitudes: Tensor, band: Tensor, params: SpectrogramParams
+) -> Tensor:
     """The spectrum `[C, frames, band_bins]` of notes whose fundamentals sound in `spectrum`; a note without one is left out.
 
     Args:
         spectrum: of the content, `[C, frames, band_bins]`.
-        hertz: of the notes that sound in each frame, `[frames, notes]`.
+        hertz, expected: of the notes that sound in each frame, and the mel amplitude of their fundamentals, `[frames, notes]`.
         amplitudes: mel amplitudes of their partials, root mean square over the channels, `[frames, notes, numbers]`.
         band: in which each lies, of that shape.
     """
     place, phasor = fundamentals(spectrum, hertz, params)
+    in_mel, loudness = lobe_in_mel(params, spectrum.device), channel_rms(phasor).clamp(min=QUIET)
+    sure = ramp(loudness * in_mel[band[..., 0]] / expected.clamp(min=QUIET), SURE)
     number = torch.arange(1, amplitudes.shape[-1] + 1, device=place.device)
     places = place[..., None] * number
-    heights = amplitudes / lobe_in_mel(params, spectrum.device)[band] * ((places > 0) & (places < params.band_bins - 1))
+    heights = amplitudes * sure[..., None] / in_mel[band] * ((places > 0) & (places < params.band_bins - 1))
     around = torch.arange(1 - LOBE * params.padding, LOBE * params.padding + 1, device=places.device)
     bins = places.long()[..., None] + around
     shapes = heights[..., None] * lobe((bins - places[..., None]) / params.padding)
     shapes *= (bins >= 0) & (bins < params.band_bins)
     bins = bins.clamp(0, params.band_bins - 1).flatten(1)
-    loudness, result = channel_rms(phasor).clamp(min=QUIET), torch.zeros_like(spectrum)
+    result = torch.zeros_like(spectrum)
     for own, channel in zip(phasor, result, strict=True):
         turned = torch.polar((own.abs() / loudness)[..., None], own.angle()[..., None] * number)
         channel.scatter_add_(1, bins, (turned[..., None] * shapes).flatten(1))

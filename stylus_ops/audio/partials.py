@@ -225,10 +225,12 @@ class Partials(NamedTuple):
         lacking = score.share * (1 - (own / wanted.clamp(min=EMPTY)).clamp(max=1).square())
         each = lacking.sqrt() * wanted / score.tones.clamp(min=EMPTY)
         loudest, note = score.notes.T.topk(VOICES)
-        band = dictionary(self.params, own.device).band[note]
+        shared = dictionary(self.params, own.device)
+        band = shared.band[note]
         here = each.T.gather(1, band.flatten(1)).view(band.shape)
         amplitudes = loudest[..., None] * self.strengths[note] * here
-        return harmonics(spectrum, to_device(HERTZ, own.device)[note], amplitudes, band, self.params)
+        expected = loudest * average_instrument(self.params, own.device).strengths(shared)[note, 0]
+        return harmonics(spectrum, to_device(HERTZ, own.device)[note], expected, amplitudes, band, self.params)
 
 
 def power(mel: Tensor) -> Tensor:
