@@ -19,8 +19,12 @@ def power(waveform: Tensor) -> float:
     return float(waveform.square().mean())
 
 
-def residual(style, channels=1):
-    return Residual.of([Reference(style[0], RATE)], channels, TINY)
+def residual(style, channels=1, ground=0.0):
+    return Residual.of([Reference(style[0], RATE)], channels, TINY, ground)
+
+
+def crest(waveform: Tensor) -> float:
+    return float(waveform.abs().max() / waveform.square().mean().sqrt())
 
 
 def test_tones_leave_and_bursts_stay() -> None:
@@ -54,16 +58,24 @@ def test_grain_plays_what_the_content_lacks_and_nothing_else() -> None:
     images, spectrogram = audio_to_windows(style, RATE, TINY)
     spectrogram = spectrogram._replace(waveform=content)
     made = residual(style)
-
-    def crest(waveform: Tensor) -> float:
-        return float(waveform.abs().max() / waveform.square().mean().sqrt())
-
     level = Decoding(loudness="none", dynamics=0.0)
     without, grained = (decode(images, spectrogram, level, sources=Sources(r)) for r in (None, made))
     assert crest(grained) > 1.5 * crest(without)
     own, spectrogram = audio_to_windows(melody(2.0, RATE), RATE, TINY)
-    same = decode(own, spectrogram, Decoding(), sources=Sources(residual(style, 2)))
+    same = decode(own, spectrogram, Decoding(), sources=Sources(residual(style, 2, 1.0)))
     assert snr(spectrogram.waveform, same) > 50
+
+
+def test_a_texture_sounds_under_a_content_that_lacks_nothing() -> None:
+    bright = noise(2.0, RATE)[:, :1]
+    _, spectrogram = audio_to_windows(bright, RATE, TINY)
+    images, _ = audio_to_windows(torch.nn.functional.avg_pool1d(bright, 9, 1, 4), RATE, TINY)
+    level = Decoding(loudness="none", dynamics=0.0)
+    over, under = (
+        decode(images, spectrogram, level, sources=Sources(residual(clicks(2.0, RATE)[:, :1], 1, ground)))
+        for ground in (0.0, 1.0)
+    )
+    assert crest(under) > 1.5 * crest(over)
 
 
 def test_grain_follows_the_contents_channels() -> None:
