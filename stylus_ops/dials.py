@@ -335,7 +335,7 @@ class Decoding(Group):
     grain: float = number(
         1.0,
         "How much of what the content can't supply is played by the style itself without its tones: its crackle, drops, breath and "
-        "strokes. Needs the style; not for gain.",
+        "strokes. A style without notes, such as rain, sounds under all that changes. Needs the style; not for gain.",
     )
     detail: float = number(
         0.8,
