@@ -15,6 +15,7 @@ WIDTH = 6 / 256  # of the mel axis: standard deviation of the Gaussian that take
 EMPTY = 1e-30  # an amplitude or deviation below it is none
 DEEPEST = 1e-6  # of the envelope, -120 dB: no valley is deeper
 CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
+HEARD = 10 ** (-40 / 20)  # of the content's envelope at its loudest in a frame; far below it nothing counts
 AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
 APART = 0.25  # of the content's deviation: fine structures that differ by so much and more are mended in full
 
@@ -41,7 +42,9 @@ def with_own_detail(wanted: Tensor, own: Tensor, detail: float) -> Tensor:
 def changed_by(asked: Tensor, own: Tensor) -> Tensor:
     """Where the images are not the content's: 0 to 1, `[n_mels, frames]`, from the root mean square in dB of what is between the
     envelopes of both around each place."""
-    over, around = (envelope(mel).clamp(min=EMPTY) for mel in (asked, own))
+    over, around = envelope(asked), envelope(own)
+    floor = (HEARD * around.amax(0)).clamp(min=EMPTY)
+    over, around = over + floor, around + floor
     weight, near = over + around, blur(len(own), AROUND * len(own), own.device)
     apart = (near @ (weight * (20 * (over / around).log10()).square()) / (near @ weight)).sqrt()
     return ramp(apart, CHANGED)

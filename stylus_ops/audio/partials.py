@@ -42,6 +42,10 @@ SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few note
 BREATH = 0.2  # of the style's noise that comes with its notes
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
 PLAYED = 0.05  # share of the notes in a frame of the content from which on they are notes
+LACKING = (
+    0.0,
+    12.0,
+)  # dB that is wanted above the content's own: up to here it plays all of a partial, from there none
 VOICES = 8  # notes of a frame whose partials are played, the loudest
 QUIET = 5e-6  # of a frame's mean amplitude
 
@@ -211,8 +215,9 @@ class Partials(NamedTuple):
         clear = tones / notes.clamp(min=EMPTY)
         notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
-        changed = self.share * ramp(tonal, (0, PLAYED)) * changed_by(asked, own)
-        mixed = wanted ** (1 - share * changed) * notes ** (share * changed)
+        changed = ramp(tonal, (0, PLAYED)) * changed_by(asked, own)
+        notes_share = share * self.share * changed
+        mixed = wanted ** (1 - notes_share) * notes**notes_share
         return mixed, Score(content.notes, tones, clear * changed)
 
     def sounded(self, score: Score, wanted: Tensor, own: Tensor, spectrum: Tensor) -> Tensor:
@@ -222,7 +227,8 @@ class Partials(NamedTuple):
             wanted, own: mel amplitudes `[n_mels, frames]`.
             spectrum: of the content.
         """
-        lacking = score.share * (1 - (own / wanted.clamp(min=EMPTY)).clamp(max=1).square())
+        above = 20 * (wanted.clamp(min=EMPTY) / own.clamp(min=EMPTY)).log10()
+        lacking = score.share * ramp(above, LACKING)
         each = lacking.sqrt() * wanted / score.tones.clamp(min=EMPTY)
         loudest, note = score.notes.T.topk(VOICES)
         shared = dictionary(self.params, own.device)
