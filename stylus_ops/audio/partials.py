@@ -42,6 +42,7 @@ SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few note
 BREATH = 0.2  # of the style's noise that comes with its notes
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
 PLAYED = 0.05  # share of the notes in a frame of the content from which on they are notes
+SOUNDED = 0.25  # share of the notes in a mel from which on their partials are sounded in full
 LACKING = (
     0.0,
     12.0,
@@ -179,8 +180,7 @@ class Partials(NamedTuple):
     def of(cls, styles: Sequence[Reference], params: SpectrogramParams) -> Partials | None:
         """Learned from styles at the mel's sample rate, weighted; None where none of them has notes."""
         shared, average, share = dictionary(params, CPU), average_instrument(params, CPU), 0.0
-        fall = 0.0
-        strengths, noise = torch.zeros(len(PITCHES), len(NUMBERS)), torch.zeros(params.n_mels)
+        strengths, noise, fall = torch.zeros(len(PITCHES), len(NUMBERS)), torch.zeros(params.n_mels), 0.0
         for waveform, rate, weight in styles:
             if weight <= 0 or not sounds(waveform):
                 continue
@@ -216,9 +216,9 @@ class Partials(NamedTuple):
         notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
         changed = ramp(tonal, (0, PLAYED)) * changed_by(asked, own)
-        notes_share = share * self.share * changed
-        mixed = wanted ** (1 - notes_share) * notes**notes_share
-        return mixed, Score(content.notes, tones, clear * changed)
+        share *= self.share
+        mixed = wanted ** (1 - share * changed) * notes ** (share * changed)
+        return mixed, Score(content.notes, tones, min(share / SOUNDED, 1) * clear * changed)
 
     def sounded(self, score: Score, wanted: Tensor, own: Tensor, spectrum: Tensor) -> Tensor:
         """The spectrum `[C, frames, band_bins]` of what the content's own mel falls short of.
