@@ -39,14 +39,14 @@ def with_own_detail(wanted: Tensor, own: Tensor, detail: float) -> Tensor:
     return over * torch.exp(detail * fine + (1 - detail) * (1 + detail * mended) * own_fine)
 
 
-def changed_by(asked: Tensor, own: Tensor) -> Tensor:
+def changed_by(asked: Tensor, own: Tensor, near: float = AROUND) -> Tensor:
     """Where the images are not the content's: 0 to 1, `[n_mels, frames]`, from the root mean square in dB of what is between the
-    envelopes of both around each place."""
+    envelopes of both `near` each place: the standard deviation of a Gaussian, of the mel axis."""
     over, around = envelope(asked), envelope(own)
     floor = (HEARD * around.amax(0)).clamp(min=EMPTY)
     over, around = over + floor, around + floor
-    weight, near = over + around, blur(len(own), AROUND * len(own), own.device)
-    apart = (near @ (weight * (20 * (over / around).log10()).square()) / (near @ weight)).sqrt()
+    weight, mean = over + around, blur(len(own), near * len(own), own.device)
+    apart = (mean @ (weight * (20 * (over / around).log10()).square()) / (mean @ weight)).sqrt()
     return ramp(apart, CHANGED)
 
 

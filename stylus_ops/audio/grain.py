@@ -107,7 +107,7 @@ class Grain:
         within = (most * envelope(own) / envelope(wanted).clamp(min=EMPTY)).clamp(max=1)
         surplus = self.share * (1 - within.square())
         self.wanted[:, frames] = surplus.sqrt() * wanted
-        under = self.share * self.residual.ground * changed_by(wanted, own)
+        under = self.share * self.residual.ground * changed_by(wanted, own, BANDS)
         beside = GROUND * own.square().sum(0) / self.residual.level.sum()
         self.ground[:, frames] = under.square() * beside
         return (1 - surplus).sqrt()

@@ -10,7 +10,7 @@ from stylus_ops.audio.grain import Residual, panning, seamless, without_tones
 from stylus_ops.audio.tone import Reference
 from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.dials import Decoding
-from tests.unit.signals import clicks, melody, noise, snr, tones
+from tests.unit.signals import below, clicks, melody, noise, snr, tones
 
 TINY, RATE = PRESETS["tiny-256"], 44100
 
@@ -76,6 +76,11 @@ def test_a_texture_sounds_under_a_content_that_lacks_nothing() -> None:
         for ground in (0.0, 1.0)
     )
     assert crest(under) > 1.5 * crest(over)
+    images, spectrogram = audio_to_windows(0.1 * melody(2.0, RATE)[:, :1], RATE, TINY)
+    images[:, : TINY.n_mels // 2] = 0.6  # loud above 2 kHz, and the content's own below
+    masked = decode(images, spectrogram, level, sources=Sources(residual(clicks(2.0, RATE)[:, :1], 1, 1.0)))
+    low = [below(waveform[0], RATE, 1200) for waveform in (spectrogram.waveform, masked)]
+    assert snr(*low) > 30
 
 
 def test_grain_follows_the_contents_channels() -> None:
