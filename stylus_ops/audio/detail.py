@@ -14,9 +14,7 @@ from torch import Tensor
 WIDTH = 6 / 256  # of the mel axis: standard deviation of the Gaussian that takes several partials for one envelope
 EMPTY = 1e-30  # an amplitude or deviation below it is none
 DEEPEST = 1e-6  # of the envelope, -120 dB: no valley is deeper
-CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
 HEARD = 10 ** (-40 / 20)  # of the content's envelope at its loudest in a frame; far below it nothing counts
-AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
 APART = 0.25  # of the content's deviation: fine structures that differ by so much and more are mended in full
 
 
@@ -39,15 +37,14 @@ def with_own_detail(wanted: Tensor, own: Tensor, detail: float) -> Tensor:
     return over * torch.exp(detail * fine + (1 - detail) * (1 + detail * mended) * own_fine)
 
 
-def changed_by(asked: Tensor, own: Tensor, near: float = AROUND) -> Tensor:
-    """Where the images are not the content's: 0 to 1, `[n_mels, frames]`, from the root mean square in dB of what is between the
-    envelopes of both `near` each place: the standard deviation of a Gaussian, of the mel axis."""
+def change(asked: Tensor, own: Tensor, near: float) -> Tensor:
+    """How far apart the envelopes of images and content are `near` each place, the standard deviation of a Gaussian as a share of
+    the mel axis: root mean square in dB, `[n_mels, frames]`."""
     over, around = envelope(asked), envelope(own)
     floor = (HEARD * around.amax(0)).clamp(min=EMPTY)
     over, around = over + floor, around + floor
     weight, mean = over + around, blur(len(own), near * len(own), own.device)
-    apart = (mean @ (weight * (20 * (over / around).log10()).square()) / (mean @ weight)).sqrt()
-    return ramp(apart, CHANGED)
+    return (mean @ (weight * (20 * (over / around).log10()).square()) / (mean @ weight)).sqrt()
 
 
 def ramp(value: Tensor, between: tuple[float, float]) -> Tensor:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..copies import to_device
-from .detail import EMPTY, blur, changed_by, envelope
+from .detail import EMPTY, blur, change, envelope, ramp
 from .geometry import SpectrogramParams
 from .mel import channel_rms, mel_amplitudes, mel_scale
 from .stft import hann_window, stft
@@ -30,6 +30,7 @@ BANDS, TIME = 4 / 256, 0.16  # of the mel axis, seconds: deviations of the Gauss
 MOST = 10 ** (36 / 20)  # amplification of the residual
 PAUSE = 10 ** (-12 / 10)  # of a band's mean power: what is quieter is a pause, which is not amplified further
 QUIET = 1e-20  # power
+CHANGED = (4.0, 8.0)  # dB that images change an envelope by: up to here a texture is not asked for, from there it is
 GROUND = 10 ** (4 / 10)  # power of a texture beside that of the content over it
 
 
@@ -107,7 +108,7 @@ class Grain:
         within = (most * envelope(own) / envelope(wanted).clamp(min=EMPTY)).clamp(max=1)
         surplus = self.share * (1 - within.square())
         self.wanted[:, frames] = surplus.sqrt() * wanted
-        under = self.share * self.residual.ground * changed_by(wanted, own, BANDS)
+        under = self.share * self.residual.ground * ramp(change(wanted, own, BANDS), CHANGED)
         beside = GROUND * own.square().sum(0) / self.residual.level.sum()
         self.ground[:, frames] = under.square() * beside
         return (1 - surplus).sqrt()

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..copies import to_device
-from .detail import EMPTY, blur, changed_by, ramp
+from .detail import EMPTY, blur, change, ramp
 from .fade import falls
 from .geometry import SpectrogramParams
 from .harmonics import harmonics
@@ -41,6 +41,8 @@ DAMPING = 0.25  # exponent of an instrument's updates, which envelope and factor
 SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few notes rather than many
 BREATH = 0.2  # of the style's noise that comes with its notes
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
+CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
+AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
 PLAYED = 0.05  # share of the notes in a frame of the content from which on they are notes
 SOUNDED = 0.25  # share of the notes in a mel from which on their partials are sounded in full
 LACKING = (
@@ -215,7 +217,7 @@ class Partials(NamedTuple):
         clear = tones / notes.clamp(min=EMPTY)
         notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
-        changed = ramp(tonal, (0, PLAYED)) * changed_by(asked, own)
+        changed = ramp(tonal, (0, PLAYED)) * ramp(change(asked, own, AROUND), CHANGED)
         share *= self.share
         mixed = wanted ** (1 - share * changed) * notes ** (share * changed)
         return mixed, Score(content.notes, tones, min(share / SOUNDED, 1) * clear * changed)
