@@ -204,8 +204,8 @@ def magnitude_change(
         if grain is not None:
             wanted = wanted * grain.split(asked, own, frames)
         target[:, frames] = wanted
-        if partials is not None and score is not None:
-            added = partials.sounded(score, wanted, own, spectrum)
+        if score is not None:
+            added = score.sounded(wanted, own, spectrum)
             wanted = (wanted.square() - scale.amplitudes(channel_rms(added)).square()).relu().sqrt()
         start = torch.zeros_like(magnitude)
         if method == "phase":

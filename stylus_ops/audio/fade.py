@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .lazy import Waveform
+from .stft import hann_window
 
 BLOCK = 0.005  # seconds
 BLOCKS = 2  # from frame to frame
@@ -73,7 +74,7 @@ def _power(waveform: Waveform, sample_rate: int) -> tuple[Tensor, Tensor]:
         last = start + (count + 2 * BEFORE - 1) * hop + size
         piece = waveform[:, max(start, 0) : min(last, waveform.shape[-1])]
         piece = F.pad(piece, (max(-start, 0), max(last - waveform.shape[-1], 0)))
-        windowed = piece.unfold(-1, size, hop) * torch.hann_window(size)
+        windowed = piece.unfold(-1, size, hop) * hann_window(size, piece.device)
         spectrum = torch.fft.rfft(windowed)[..., :bins].abs().square().mean(0)
         power[first : first + count] = spectrum[BEFORE:-BEFORE].sum(1)
         new[first : first + count] = (spectrum[2 * BEFORE :] - spectrum[: -2 * BEFORE]).relu().sum(1)

@@ -163,6 +163,25 @@ class Score(NamedTuple):
     """Their mel in these partials, `[n_mels, frames]`."""
     share: Tensor
     """Of the power that is wanted there, `[n_mels, frames]`."""
+    partials: Partials
+
+    def sounded(self, wanted: Tensor, own: Tensor, spectrum: Tensor) -> Tensor:
+        """The spectrum `[C, frames, band_bins]` of what the content's own mel falls short of.
+
+        Args:
+            wanted, own: mel amplitudes `[n_mels, frames]`.
+            spectrum: of the content.
+        """
+        above = 20 * (wanted.clamp(min=EMPTY) / own.clamp(min=EMPTY)).log10()
+        lacking = self.share * ramp(above, LACKING)
+        each = lacking.sqrt() * wanted / self.tones.clamp(min=EMPTY)
+        loudest, note = self.notes.T.topk(VOICES)
+        shared = dictionary(self.partials.params, own.device)
+        band = shared.band[note]
+        here = each.T.gather(1, band.flatten(1)).view(band.shape)
+        amplitudes = loudest[..., None] * self.partials.strengths[note] * here
+        expected = loudest * average_instrument(self.partials.params, own.device).strengths(shared)[note, 0]
+        return harmonics(spectrum, to_device(HERTZ, own.device)[note], expected, amplitudes, band, self.partials.params)
 
 
 class Partials(NamedTuple):
@@ -220,25 +239,7 @@ class Partials(NamedTuple):
         changed = ramp(tonal, (0, PLAYED)) * ramp(change(asked, own, AROUND), CHANGED)
         share *= self.share
         mixed = wanted ** (1 - share * changed) * notes ** (share * changed)
-        return mixed, Score(content.notes, tones, min(share / SOUNDED, 1) * clear * changed)
-
-    def sounded(self, score: Score, wanted: Tensor, own: Tensor, spectrum: Tensor) -> Tensor:
-        """The spectrum `[C, frames, band_bins]` of what the content's own mel falls short of.
-
-        Args:
-            wanted, own: mel amplitudes `[n_mels, frames]`.
-            spectrum: of the content.
-        """
-        above = 20 * (wanted.clamp(min=EMPTY) / own.clamp(min=EMPTY)).log10()
-        lacking = score.share * ramp(above, LACKING)
-        each = lacking.sqrt() * wanted / score.tones.clamp(min=EMPTY)
-        loudest, note = score.notes.T.topk(VOICES)
-        shared = dictionary(self.params, own.device)
-        band = shared.band[note]
-        here = each.T.gather(1, band.flatten(1)).view(band.shape)
-        amplitudes = loudest[..., None] * self.strengths[note] * here
-        expected = loudest * average_instrument(self.params, own.device).strengths(shared)[note, 0]
-        return harmonics(spectrum, to_device(HERTZ, own.device)[note], expected, amplitudes, band, self.params)
+        return mixed, Score(content.notes, tones, min(share / SOUNDED, 1) * clear * changed, self)
 
 
 def power(mel: Tensor) -> Tensor:
