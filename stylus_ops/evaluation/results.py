@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 from scipy.stats import bootstrap
 
 from ..disk import write_atomically
@@ -77,8 +78,6 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None
 
 def write_trade_off(path: Path, rows: Sequence[Row]) -> None:
     """Medians of `chroma_cosine` over those of `style_taken`: a line for each method with an alpha, a point for others."""
-    from matplotlib.figure import Figure  # takes a second to import
-
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.add_subplot()
     lines: dict[str, dict[str, tuple[float, float]]] = {}
