@@ -3,18 +3,13 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")  # before Ray is imported
-pytest.importorskip("ray", reason="Ray is not installed: pip install '.[cluster]'")
-
-from ray.cluster_utils import Cluster
-
 from stylus_ops.pipeline.batch import Runner, counts_of, read_batch, run_batch
 from stylus_ops.pipeline.cluster import on_workers, share_of
 from stylus_ops.pipeline.settings import Settings
@@ -31,70 +26,54 @@ def transfer(engine: Any, files: Files, *_: Any, **__: Any) -> Any:
     if kind == "deadly":
         os.kill(os.getpid(), signal.SIGKILL)
     output.write_text("half of it")
-    while (kind == "meeting" and len(processes(calls)) < 2) or (kind == "stuck" and not (calls / "freed").exists()):
+    while (kind == "meeting" and len(started(calls, kind)) < 2) or (kind == "stuck" and not (calls / "freed").exists()):
         time.sleep(0.05)
     output.write_text("all of it")
     return {}
 
 
-def processes(calls: Path) -> set[str]:
-    return {path.name.split("-")[1] for path in calls.glob("*-*-*")}
+def started(calls: Path, kind: str) -> list[Path]:
+    return [*calls.glob(f"{kind}-*-*")]
 
 
 @pytest.fixture
-def clips(tmp_path: Path) -> Path:
-    for name in ("content.wav", "deadly.wav", "meeting.wav", "stuck.wav", "style.flac"):
-        (tmp_path / name).touch()
-    (tmp_path / "calls").mkdir()
-    return tmp_path
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """Two hosts of one core each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+def cluster() -> Iterator[Any]:
+    """Two hosts of one core each, with little that looks after them."""
+    cluster_utils = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed: pip install '.[cluster]'")
+    bare = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **bare})
     cluster.add_node(num_cpus=1)
     yield cluster
     cluster.shutdown()
 
 
-def run(clips: Path, cluster: Cluster, rows: list[dict[str, str]], spread: Any = on_workers) -> dict[str, Any]:
-    batch = read_batch(write_manifest(clips / "pairs.csv", rows), clips / "results", Settings())
-    spread = partial(spread, workers=2, address=cluster.address)
-    return run_batch(batch, Runner(empty_engine, "tiny", transfer=transfer), spread=spread, quiet=True)
+def test_rows_are_run_again_when_a_host_is_gone_or_until_workers_have_died_three_times(tmp_path, cluster):
+    """A worker dies three times while the other waits for it at a meeting; then both are stuck, and the host of one goes."""
+    kinds = ["deadly", "meeting", "meeting", "stuck", "stuck", "content", "content"]
+    rows = [row | {"content": f"{kind}.wav"} for row, kind in zip(numbered(7), kinds, strict=True)]
+    for name in ("style.flac", *(row["content"] for row in rows)):
+        (tmp_path / name).touch()
+    calls = tmp_path / "calls"
+    calls.mkdir()
 
-
-def test_a_worker_s_row_is_run_again_until_it_has_died_three_times(clips, cluster):
-    rows = numbered(4)
-    rows[1]["content"] = "deadly.wav"
-    summary = run(clips, cluster, rows)
-    assert counts_of(summary) == "3 written, 1 failed"
-    (failure,) = summary["failed"]
-    assert failure["line"] == 3
-    assert failure["error"].startswith("its worker has died 3 times")
-    calls = sorted(path.name.split("-")[0] for path in (clips / "calls").iterdir())
-    assert calls == ["content"] * 3 + ["deadly"] * 3
-
-
-def test_a_host_that_is_gone_leaves_its_row_to_the_others(clips, cluster):
-    """The last test on this cluster."""
-    rows = numbered(8)
-    for row, kind in zip(rows, ("meeting", "meeting", "stuck", "stuck"), strict=False):
-        row["content"] = f"{kind}.wav"
-
-    def spread(*arguments: Any, **options: Any) -> Iterator[Any]:
-        for number, ended in enumerate(on_workers(*arguments, **options)):
-            if number == 1:
-                while len(list((clips / "calls").glob("stuck-*"))) < 2:
+    def spread(work: Any, jobs: Any) -> Generator[Any, None, None]:
+        for number, ended in enumerate(on_workers(work, jobs, workers=2, address=cluster.address), 1):
+            if number == 3:  # the deadly row and the two of the meeting
+                while len(started(calls, "stuck")) < 2:
                     time.sleep(0.05)
                 cluster.remove_node(*cluster.worker_nodes)
-                (clips / "calls" / "freed").touch()
+                (calls / "freed").touch()
             yield ended
 
-    assert counts_of(run(clips, cluster, rows, spread)) == "8 written"
-    assert len(list((clips / "calls").glob("stuck-*"))) == 3
-    sounds = [path for path in names(clips / "results") if not path.startswith(".stylus-")]
-    assert sounds == results_of(*(f"{number}.flac" for number in range(1, 9)))
+    batch = read_batch(write_manifest(tmp_path / "pairs.csv", rows), tmp_path / "results", Settings())
+    summary = run_batch(batch, Runner(empty_engine, "tiny", transfer=transfer), spread=spread, quiet=True)
+    assert counts_of(summary) == "6 written, 1 failed"
+    (failure,) = summary["failed"]
+    assert failure["line"] == 2
+    assert failure["error"].startswith("its worker has died 3 times")
+    assert {kind: len(started(calls, kind)) for kind in kinds} == {"deadly": 3, "meeting": 2, "stuck": 3, "content": 2}
+    sounds = [path for path in names(tmp_path / "results") if not path.startswith(".stylus-")]
+    assert sounds == results_of(*(f"{number}.flac" for number in range(2, 8)))
 
 
 @pytest.mark.parametrize(
