@@ -4,6 +4,7 @@ import functools
 import gc
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,13 +14,22 @@ import pytest
 
 # A shell's background jobs ignore Ctrl-C, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (at 15, those that start get next to nothing of a busy machine)
+WAITING = "test_cluster|test_stopped_at_work"
+LOADING = "reference_loop|test_small_unet|test_engine|test_weights|test_copies|that_of_diffusers|torchaudio_that_does"
 gc.disable()  # imports leave nothing behind: the tests' garbage alone is collected
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of two processes the first begins with what waits, the second with what loads diffusers and more of torch."""
     gc.freeze()
+    gc.set_threshold(50_000)
     gc.enable()
-    items.sort(key=lambda item: "test_cluster" not in item.nodeid)  # it waits, so others should be left to be stolen
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        waiting, loading = ([item for item in items if re.search(names, item.nodeid)] for names in (WAITING, LOADING))
+        others = [item for item in items if item not in {*waiting, *loading}]
+        half = max(0, len(items) // 2 - len(waiting))
+        items[:] = waiting + others[:half] + loading + others[half:]
 
 
 @pytest.fixture(scope="session")

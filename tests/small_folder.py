@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models import AutoencoderKL
-from diffusers.schedulers import DDIMScheduler
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from tests.small_unet import CONTEXT_WIDTH, small_sd_unet
 
 
 def write_small_folder(path: Path, prediction_type: str = "epsilon") -> Path:
+    from diffusers.models import AutoencoderKL  # takes seconds to load
+    from diffusers.schedulers import DDIMScheduler
+    from transformers import CLIPTextConfig, CLIPTextModel
+
     with torch.random.fork_rng():
         torch.manual_seed(0)
         vae = AutoencoderKL(

@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from diffusers.models import UNet2DConditionModel
 from torch import Tensor
 
 from stylus_ops.dials import Schedule
@@ -20,12 +19,14 @@ from stylus_ops.engine.model import LoadedModel, sd_sigmas
 CONTEXT_WIDTH = 16
 
 
-def small_sd_unet(prediction_type: str = "epsilon") -> UNet2DConditionModel:
+def small_sd_unet(prediction_type: str = "epsilon") -> Any:
     """diffusers' own four levels, two residual blocks each: the decoder has self-attention in blocks 3 to 11. In float64.
 
     Default initialisation leaves self-attention almost uniform and almost without effect; its weights are doubled here, so
     that what is injected moves the prediction by about half of its size.
     """
+    from diffusers.models import UNet2DConditionModel  # takes seconds to load
+
     with torch.random.fork_rng():
         torch.manual_seed(0)
         unet = UNet2DConditionModel(

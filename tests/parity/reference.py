@@ -10,8 +10,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
-from diffusers.models import UNet2DConditionModel
-from diffusers.models.attention_processor import Attention
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -34,11 +32,11 @@ def softmax_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     return torch.cat(out, -1)
 
 
-def predict_noise(unet: UNet2DConditionModel, z: Tensor, t: int, context: Tensor, mixer: Mixer) -> Tensor:
+def predict_noise(unet: Any, z: Tensor, t: int, context: Tensor, mixer: Mixer) -> Tensor:
     """With `mixer` in the place of self-attention in decoder blocks 6 to 11."""
 
     def attention_of(block: int) -> Callable[..., Tensor]:
-        def attention(layer: Attention, hidden: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        def attention(layer: Any, hidden: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             q, k, v = layer.to_q(hidden), layer.to_k(hidden), layer.to_v(hidden)
             return layer.to_out[0](mixer(block, q, k, v, layer.heads))
 
@@ -74,7 +72,7 @@ def nodes(steps: int) -> list[int]:
 
 
 def invert(
-    unet: UNet2DConditionModel,
+    unet: Any,
     latents: Tensor,
     context: Tensor,
     steps: int,
@@ -127,7 +125,7 @@ def restyled_start(content: Clip, styles: Sequence[Clip], weights: Sequence[floa
 
 
 def transfer(
-    unet: UNet2DConditionModel,
+    unet: Any,
     content: Clip,
     styles: Sequence[Clip],
     context: Tensor,

@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from diffusers.models import UNet2DConditionModel
 from torch import Tensor
 
 from stylus_ops.dials import Schedule, Steering
@@ -15,7 +14,7 @@ from stylus_ops.engine.engine import Engine
 from tests.parity import reference
 from tests.small_unet import latents, record, restyle, single, small_engine, small_sd_unet
 
-STEPS = 4
+STEPS = 3
 TOLERANCE = 1e-5  # relative; float32 against float64
 CLIPS = {
     "content": latents(0, 2),
@@ -32,9 +31,6 @@ def engine_of(prediction_type: str = "epsilon") -> Engine:
     return engine
 
 
-CONTEXT = engine_of().model.context.double()
-
-
 def invert(engine: Engine, clip: Tensor, method: str = "fixed_point", corrections: int = 1) -> Inversion:
     schedule = Schedule(steps=STEPS, inversion=method, corrections=corrections)
     return record(engine, clip, "cache", schedule)
@@ -49,7 +45,7 @@ class Pair(NamedTuple):
     """The same clips inverted by both sides."""
 
     engine: Engine
-    unet: UNet2DConditionModel
+    unet: Any
     clips: dict[str, Inversion]
     plain: dict[str, reference.Clip]
 
@@ -62,14 +58,16 @@ class Pair(NamedTuple):
     def error(self, shares: dict[str, float], mask: Tensor | None = None, **dials: Any) -> float:
         """Of the engine's result against the reference's."""
         styles = [self.plain[name] for name in shares]
-        plain = reference.transfer(self.unet, self.plain["content"], styles, CONTEXT, [*shares.values()], mask, **dials)
+        context, content = self.engine.model.context.double(), self.plain["content"]
+        plain = reference.transfer(self.unet, content, styles, context, [*shares.values()], mask, **dials)
         return difference(self.transfer(shares, mask, **dials), plain)
 
 
 def invert_both(*names: str, prediction_type: str = "epsilon", **method: Any) -> Pair:
     engine, unet = engine_of(prediction_type), small_sd_unet(prediction_type)
     clips = {name: invert(engine, CLIPS[name], **method) for name in names}
-    plain = {name: reference.invert(unet, CLIPS[name].double(), CONTEXT, STEPS, **method) for name in names}
+    context = engine.model.context.double()
+    plain = {name: reference.invert(unet, CLIPS[name].double(), context, STEPS, **method) for name in names}
     return Pair(engine, unet, clips, plain)
 
 

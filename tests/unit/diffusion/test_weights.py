@@ -6,12 +6,12 @@ from torch import Tensor
 from torch.testing._internal.two_tensor import TwoTensor  # without storage of its own, as quantised weights
 
 from stylus_ops.diffusion.weights import digest
-from tests.small_unet import small_sd_unet
+from stylus_ops.tiny import load
 
 
 @pytest.fixture(scope="module")
 def weights() -> dict[str, Tensor]:
-    return {name: weight.half() for name, weight in small_sd_unet().state_dict().items()}
+    return load(dtype=torch.float16).unet_weights
 
 
 def test_two_models_that_differ_in_any_one_tensor_are_told_apart(weights):

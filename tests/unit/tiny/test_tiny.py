@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
-from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -48,6 +46,9 @@ def diffusers_config(ldm: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_unet_is_that_of_diffusers() -> None:
+    from diffusers import UNet2DConditionModel  # takes seconds to load
+    from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+
     prior = load()
     ours = tiny_unet(prior)
     theirs: Any = UNet2DConditionModel(**diffusers_config(prior.unet_config))
