@@ -44,7 +44,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A content of one second and a style of two."""
     folder = tmp_path_factory.mktemp("dials")
     write_audio(folder / "content.wav", melody(1.0, 22050)[0, :1], 22050)
-    write_audio(folder / "style.wav", mix(2.1, 44100)[0], 44100)
+    write_audio(folder / "style.wav", mix(2.1, 44100)[0, :1], 44100)
     return [str(folder / name) for name in ("content.wav", "style.wav")]
 
 

@@ -71,13 +71,17 @@ def gpu() -> Iterator[FakeGpu]:
         yield fake
 
 
-@pytest.mark.parametrize(("features", "per_pass"), [("cache", 2), ("recompute", 2), ("recompute", 8)])
-def test_a_pass_never_waits(gpu: FakeGpu, features: str, per_pass: int) -> None:
+@pytest.fixture(scope="module")
+def engine(gpu: FakeGpu) -> Engine:
     prior = tiny.load(dtype=torch.float16)
     unet: Any = TinyUNet(prior.unet_config | {"channel_mult": [1, 2], "num_res_blocks": [1, 1]}).half().to(GPU)
     model = LoadedModel(unet, prior.autoencoder, prior.context.to(GPU), sd_sigmas(), "epsilon", "tiny-256")
-    engine = Engine("tiny", model, GPU, torch.float16)
-    sigmas = ddim_sigmas(model.sigmas, 2)
+    return Engine("tiny", model, GPU, torch.float16)
+
+
+@pytest.mark.parametrize(("features", "per_pass"), [("cache", 2), ("recompute", 2), ("recompute", 8)])
+def test_a_pass_never_waits(gpu: FakeGpu, engine: Engine, features: str, per_pass: int) -> None:
+    sigmas = ddim_sigmas(engine.model.sigmas, 2)
 
     def inverted(windows: int) -> Inversion:
         recorder, latents = Recorder(sigmas, SITES, features), torch.randn(windows, 4, 16, 16).to(GPU)
