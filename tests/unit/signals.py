@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -41,6 +42,11 @@ def noise(duration: float, rate: int, channels: int = 2) -> Tensor:
 
 def melody(duration: float, rate: int) -> Tensor:
     """A plucked string: three notes a second, eight harmonics that fade the faster the higher they are."""
+    return _melody(duration, rate).clone()
+
+
+@functools.cache
+def _melody(duration: float, rate: int) -> Tensor:
     wave = torch.zeros(1, 2, round(duration * rate))
     pitches = (57, 60, 64, 69, 67, 64, 62, 59)
     for index in range(int(3 * duration)):
