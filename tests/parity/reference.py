@@ -72,12 +72,7 @@ def nodes(steps: int) -> list[int]:
 
 
 def invert(
-    unet: Any,
-    latents: Tensor,
-    context: Tensor,
-    steps: int,
-    method: str = "fixed_point",
-    corrections: int = 1,
+    unet: Any, latents: Tensor, context: Tensor, steps: int, method: str = "fixed_point", corrections: int = 1
 ) -> Clip:
     ts, a = nodes(steps), alpha_bar()
     kept: list[dict[int, tuple[Tensor, Tensor, Tensor]]] = [{} for _ in ts]

@@ -29,11 +29,8 @@ def test_the_papers_preset_gives_the_papers_samples(signal, level):
     images, spectrogram = audio_to_windows(clip, 44100, params)
     images = (images + audio_to_windows(noise(1.2, 44100).flip(-1), 44100, params)[0]) / 2
     mel = windows_to_mel(images, spectrogram)[0].double().numpy()
-
-    expected = decode_pinv(
-        clip[0].double().numpy(), mel, 44100, params.n_fft, params.win_length, params.hop_length, params.f_max
-    )
-
+    sizes = params.n_fft, params.win_length, params.hop_length, params.f_max
+    expected = decode_pinv(clip[0].double().numpy(), mel, 44100, *sizes)
     got = decode(images, spectrogram, DECODING)[0]
     error = np.linalg.norm(got.double().numpy() - expected) / np.linalg.norm(expected)
     assert error < (1e-3 if level < 1 else 5e-3)  # two oversamplers find two true peaks

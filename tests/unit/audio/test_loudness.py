@@ -8,12 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stylus_ops.audio.loudness import (
-    equal_loudness_gains,
-    integrated_loudness,
-    loudness_gain,
-    true_peak,
-)
+from stylus_ops.audio.loudness import equal_loudness_gains, integrated_loudness, loudness_gain, true_peak
 from tests.unit.signals import noise, sine
 
 

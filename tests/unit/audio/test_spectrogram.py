@@ -21,13 +21,8 @@ TINY = PRESETS["tiny-256"]
 @pytest.mark.parametrize("params", PRESETS.values(), ids=PRESETS)
 def test_mel_amplitudes_are_librosas(params):
     clip = melody(1.0, 44100)[0, :1]
-    transform = librosa.stft(
-        clip[0].numpy(),
-        n_fft=params.n_fft,
-        hop_length=params.hop_length,
-        win_length=params.win_length,
-        pad_mode="constant",
-    )
+    sizes = {"n_fft": params.n_fft, "hop_length": params.hop_length, "win_length": params.win_length}
+    transform = librosa.stft(clip[0].numpy(), **sizes, pad_mode="constant")
     filters = librosa.filters.mel(
         sr=44100, n_fft=params.n_fft, n_mels=params.n_mels, fmax=params.f_max, htk=True, norm=None
     )

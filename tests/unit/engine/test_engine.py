@@ -104,9 +104,8 @@ def test_a_hub_id_without_network_says_so(asked):
 )
 def test_what_cannot_be_loaded_is_refused_in_words(models, tmp_path, name, words):
     (tmp_path / "damaged.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
-    save_file(
-        {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(4, 9, 3, 3)}, tmp_path / "inpainting.safetensors"
-    )
+    inpainting = {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(4, 9, 3, 3)}
+    save_file(inpainting, tmp_path / "inpainting.safetensors")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=words):
         load_model(str(models.get(name, tmp_path / name)), torch.device("cpu"), torch.float32)

@@ -256,14 +256,9 @@ def test_stopped_at_work_it_leaves_nothing_and_nobody_else_could_reach_it(clips,
         pytest.importorskip("ray", reason="Ray is not installed: pip install '.[cluster]'")
     row = {"content": str(RECORDINGS / "melody.flac"), "style": str(RECORDINGS / "style_a.flac")}
     manifest = write_manifest(clips / "pairs.csv", [{**row, "out": f"{number}.flac"} for number in range(3)])
-    command = ["batch", str(manifest), "--out", str(clips / "results"), "--steps", "999", *options]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stylus_ops", *command],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    batch = ["batch", manifest, "--out", clips / "results", "--steps", "999", *options]
+    command = [sys.executable, "-m", "stylus_ops", *batch]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while len(list((clips / "results").glob(".stylus-*.flac"))) < int(workers or 1):
         assert process.poll() is None
         time.sleep(0.1)

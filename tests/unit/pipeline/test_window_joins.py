@@ -21,20 +21,17 @@ TINY = PRESETS["tiny-256"]
 FLOOR = 1e-3  # of the peak
 
 
-def at_joins(waveform: Tensor, spectrogram: Spectrogram) -> dict[str, float]:
-    """Differences where windows join over those elsewhere, of a waveform [1, C, T] cut like `spectrogram`."""
+def at_joins(waveform: Tensor, spectrogram: Spectrogram) -> list[float]:
+    """Differences where windows join over those elsewhere, of the mel of a waveform [1, C, T] cut like `spectrogram`, and
+    of its levels."""
     params, starts = spectrogram.params, spectrogram.starts
     mel = mel_amplitudes(resample(waveform, spectrogram.sample_rate, params.sample_rate), params)[0]
     level = 20 * mel.clamp(min=FLOOR * mel.max()).log10()
     joined = torch.zeros(mel.shape[-1] - 1, dtype=torch.bool)
     for earlier, later in itertools.pairwise(starts):
         joined[later - 1 : earlier + params.width] = True
-    step = mel.diff().norm(dim=0)
-    decibels = level.diff().abs().mean(0)
-    return {
-        "step": float(step[joined].median() / step[~joined].median()),
-        "dB": float(decibels[joined].median() / decibels[~joined].median()),
-    }
+    steps = mel.diff().norm(dim=0), level.diff().abs().mean(0)
+    return [float(step[joined].median() / step[~joined].median()) for step in steps]
 
 
 def clip(name: str, times: int = 1) -> Clip:
@@ -49,6 +46,4 @@ def test_neighbouring_frames_differ_no_more_at_joins_than_elsewhere():
     style = clip("style_a")
     inversion, capture = run.invert([content, style])
     output = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), content, [style])[:, :]
-    ratios = at_joins(output[None], content.recording.part(slice(None)))
-    assert ratios["step"] < 1.2
-    assert ratios["dB"] < 1.2
+    assert max(at_joins(output[None], content.recording.part(slice(None)))) < 1.2
