@@ -53,11 +53,8 @@ def main() -> None:
 
 def content_scores() -> list[tuple[str, Score]]:
     """10 melodies of one voice, then 10 pieces of several."""
-    pieces = [
-        (path.stem, corpus_score(path, FIRST_SEED, SCORE_SECONDS))
-        for path in corpus_paths()
-        if path.name in HELD_OUT["corpus"]
-    ]
+    held_out = [path for path in corpus_paths() if path.name in HELD_OUT["corpus"]]
+    pieces = [(path.stem, corpus_score(path, FIRST_SEED, SCORE_SECONDS)) for path in held_out]
     voices = [(f"voice-{name}-top", score[:1]) for name, score in pieces]
     voices += [(f"voice-{name}-bottom", score[-1:]) for name, score in pieces]
     seeds = range(FIRST_SEED, FIRST_SEED + 100)

@@ -119,9 +119,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=256, help="frames of a training window; fewer make faster steps")
     parser.add_argument("--start", type=Path, default=WEIGHTS, help="weights in the bundled format to begin with")
     parser.add_argument("--rate", type=float, default=LEARNING_RATE)
-    parser.add_argument(
-        "--transfers", type=float, default=0.6, help="share of steps on transfer trajectories, 0 to 0.9"
-    )
+    parser.add_argument("--transfers", type=float, default=0.6, help="share of steps on transfers, 0 to 0.9")
     parser.add_argument("--trained", nargs="+", default=[""], metavar="PREFIX", help="parts of the UNet (default: all)")
     parser.add_argument("--bfloat16", action="store_true", help="for devices with matrix units for it; slow on others")
     parser.add_argument("--compile", action="store_true", help="minutes of compiling first, faster steps after")

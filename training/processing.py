@@ -58,9 +58,5 @@ def random_processing(rng: np.random.Generator, chosen: np.ndarray, device: torc
         values = np.exp(rng.uniform(*np.log(span), size=len(chosen)))
         return on_device(np.where(chosen & (rng.random(len(chosen)) < share), values, otherwise), device)
 
-    dials = {
-        "decays": drawn(DECAYS, 0.5, 0.0),
-        "blurs": drawn(BLURS, 0.4, 0.0),
-        "exponents": drawn(EXPONENTS, 0.4, 1.0),
-    }
-    return partial(process, **dials)
+    decays, blurs = drawn(DECAYS, 0.5, 0.0), drawn(BLURS, 0.4, 0.0)
+    return partial(process, decays=decays, blurs=blurs, exponents=drawn(EXPONENTS, 0.4, 1.0))

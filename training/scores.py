@@ -168,9 +168,8 @@ def write_midi(score: Score, programs: Sequence[int], seconds: float, path: str)
     for index, voice in enumerate(score):
         channel = DRUM_CHANNEL if voice.drums else channels[index]
         if not voice.drums:
-            events.append(
-                (0.0, 0, mido.Message("program_change", channel=channel, program=programs[index % len(programs)]))
-            )
+            program = programs[index % len(programs)]
+            events.append((0.0, 0, mido.Message("program_change", channel=channel, program=program)))
         for note in voice.notes:
             on = mido.Message("note_on", channel=channel, note=note.pitch, velocity=note.velocity)
             off = mido.Message("note_off", channel=channel, note=note.pitch)

@@ -37,7 +37,7 @@ def _burst(rng: np.random.Generator, shortest: float, longest: float, power: int
     return rng.random() ** power * gain * rng.standard_normal(length) * np.exp(-np.arange(length) / length * fall)
 
 
-def _decaying_partials(rng: np.random.Generator, base: float, ratios: Signal, decay: float) -> Signal:
+def _partials(rng: np.random.Generator, base: float, ratios: Signal, decay: float) -> Signal:
     time = np.arange(int(RATE * min(4.0, 5 * decay))) / RATE
     out = np.zeros_like(time)
     for ratio in ratios:
@@ -85,23 +85,19 @@ def crackle(rng: np.random.Generator, samples: int) -> Signal:
 def bells(rng: np.random.Generator, samples: int) -> Signal:
     ratios = np.concatenate([[0.5, 1.0, 1.2, 1.5, 2.0], rng.uniform(2, 8, 6)])
     tuning, decay = rng.uniform(150, 1200, int(rng.integers(2, 9))), rng.uniform(0.3, 1.5)
-    return _scatter(
-        rng, samples, rng.uniform(1, 6), lambda: _decaying_partials(rng, float(rng.choice(tuning)), ratios, decay)
-    )
+    return _scatter(rng, samples, rng.uniform(1, 6), lambda: _partials(rng, float(rng.choice(tuning)), ratios, decay))
 
 
 def chimes(rng: np.random.Generator, samples: int) -> Signal:
     ratios = np.array([1.0, 2.76, 5.4, 8.9])
     tuning, decay = rng.uniform(800, 4000, int(rng.integers(3, 12))), rng.uniform(0.05, 1.2)
-    return _scatter(
-        rng, samples, rng.uniform(2, 25), lambda: _decaying_partials(rng, float(rng.choice(tuning)), ratios, decay)
-    )
+    return _scatter(rng, samples, rng.uniform(2, 25), lambda: _partials(rng, float(rng.choice(tuning)), ratios, decay))
 
 
 def knocks(rng: np.random.Generator, samples: int) -> Signal:
     ratios = np.sort(rng.uniform(1, 9, 8))
     base, decay = rng.uniform(60, 800), rng.uniform(0.01, 0.08)
-    return _scatter(rng, samples, rng.uniform(2, 20), lambda: _decaying_partials(rng, base, ratios, decay))
+    return _scatter(rng, samples, rng.uniform(2, 20), lambda: _partials(rng, base, ratios, decay))
 
 
 def motor(rng: np.random.Generator, samples: int) -> Signal:

@@ -150,11 +150,9 @@ def in_range(score: Score, instruments: tuple[Instrument, ...]) -> Score | None:
     """The score, moved by as few octaves as bring all its notes into the range of all instruments; None if none do."""
     pitches = [note.pitch for voice in score for note in voice.notes]
     lowest, highest = max(i.lowest for i in instruments), min(i.highest for i in instruments)
-    for octaves in (0, -1, 1, -2, 2):
-        if lowest <= min(pitches) + 12 * octaves and max(pitches) + 12 * octaves <= highest:
-            return tuple(
-                Voice(tuple(replace(note, pitch=note.pitch + 12 * octaves) for note in voice.notes)) for voice in score
-            )
+    for shift in (0, -12, 12, -24, 24):  # semitones
+        if lowest <= min(pitches) + shift and max(pitches) + shift <= highest:
+            return tuple(Voice(tuple(replace(n, pitch=n.pitch + shift) for n in voice.notes)) for voice in score)
     return None
 
 

@@ -26,9 +26,7 @@ class Recordings:
     """The renderings in a folder of `training.data`, as float16 on a device; each is at least three windows long."""
 
     def __init__(self, folder: Path, device: torch.device | str = "cpu"):
-        music, textures = (
-            [np.load(path) for path in sorted(folder.glob(f"{kind}_*.npz"))] for kind in ("music", "texture")
-        )
+        music, textures = ([*map(np.load, sorted(folder.glob(f"{kind}_*.npz")))] for kind in ("music", "texture"))
         if not music or not textures:
             raise ValueError(f"{folder} holds no training data: run `python -m training.data` first")
         played = [file["values"] for file in music]
