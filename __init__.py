@@ -35,11 +35,10 @@ class StylusExtension(ComfyExtension):
     async def on_load(self) -> None:
         """Let the browser hear the bundled recordings, see the recording that is chosen and find the help; know queued graphs and the
         folder of styles."""
-        PromptServer.instance.routes.get("/stylus/recordings/{name}")(send_bundled)
-        PromptServer.instance.routes.get("/stylus/overview")(send_overview)
-        PromptServer.instance.routes.get(f"/extensions/{PACK.name}/docs/{{node:Stylus[A-Za-z]+}}/{{language}}.md")(
-            send_help
-        )
+        routes = PromptServer.instance.routes
+        routes.get("/stylus/recordings/{name}")(send_bundled)
+        routes.get("/stylus/overview")(send_overview)
+        routes.get(f"/extensions/{PACK.name}/docs/{{node:Stylus[A-Za-z]+}}/{{language}}.md")(send_help)
         PromptServer.instance.add_on_prompt_handler(remember)
         register_folder()
 

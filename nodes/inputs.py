@@ -57,10 +57,8 @@ def require_audio(audio: dict | None) -> dict:
 def weighted_styles(one: io.Input, least: int, styles: str, weights: str) -> list[io.Input]:
     """Inputs for any number of styles, each wired to one like `one`, and for their weights; `styles`, `weights`: tooltips."""
     template = io.Autogrow.TemplatePrefix(one, prefix="style_", min=least, max=MOST_STYLES)
-    return [
-        io.Autogrow.Input("styles", template=template, tooltip=styles),
-        io.String.Input("weights", default="", tooltip=weights),
-    ]
+    several = io.Autogrow.Input("styles", template=template, tooltip=styles)
+    return [several, io.String.Input("weights", default="", tooltip=weights)]
 
 
 class WeightedStyles(io.ComfyNode):

@@ -111,9 +111,7 @@ def _hooked(transformer_options: dict, hook: Hook | None) -> dict:
     attn1 = dict(replacements.get("attn1", {}))
     for block, index in hook.sites:
         if ("output", block) in attn1 or ("output", block, index) in attn1:
-            raise ValueError(
-                f"another patch replaces self-attention of block {block}: remove it, or choose other sites"
-            )
+            raise ValueError(f"another patch replaces self-attention of block {block}: remove it or choose other sites")
         attn1["output", block, index] = attend
     return {
         **transformer_options,

@@ -42,9 +42,7 @@ def check_evaluated(model: ModelPatcher) -> None:
     """
     around = [name for key, name in _functions(model, EVALUATING) if key not in (WRAPPER_KEY, COMPILE_KEY)]
     for name in [*around, *(name for key, name in _functions(model, GUIDING) if key in SKIPPING)]:
-        raise ValueError(
-            f"model carries {name}, which may skip or change evaluations that Stylus records and reads: remove it"
-        )
+        raise ValueError(f"model carries {name}, which may skip or change what Stylus records and reads: remove it")
     if model.model_options.get("context_handler") is not None:
         raise ValueError("model carries Context Windows: remove them, Stylus cuts recordings of any length itself")
 
@@ -64,10 +62,7 @@ def _functions(model: ModelPatcher, kinds: Sequence[str]) -> Iterator[tuple[str 
     wrappers = (model.wrappers, options["transformer_options"].get("wrappers", {}))
     for kind in kinds:
         option = options.get(kind) or []
-        by_key = [
-            {None: option if isinstance(option, list) else [option]},
-            *(found.get(kind, {}) for found in wrappers),
-        ]
+        by_key = [{None: option if isinstance(option, list) else [option]}, *(kept.get(kind, {}) for kept in wrappers)]
         for key, functions in chain.from_iterable(map(dict.items, by_key)):
             for function in functions:
                 own = getattr(function, "__qualname__", type(function).__qualname__).split(".")[0]
