@@ -197,10 +197,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 def _parser() -> argparse.ArgumentParser:
     from .evaluation.command import add_arguments as add_evaluation_arguments
 
-    parser = Parser(
-        prog="stylus",
-        description="Give one recording the timbre of another: melody and rhythm stay, the sound changes.",
-    )
+    parser = Parser(prog="stylus", description="Give one recording the timbre of another: melody and rhythm stay.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     one = commands.add_parser("transfer", help="one recording in the timbre of one or more others")
@@ -225,7 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     add("manifest", type=Path, metavar="MANIFEST.csv")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the results, made if need be")
     workers = (
-        "processes that share the rows, or auto: one on each GPU, else for every four cores (needs the extra cluster)"
+        "processes that share the rows, or auto: one a GPU, else one for every four cores (needs the extra cluster)"
     )
     add("--workers", type=_count, metavar="N", help=workers)
     add("--ray", metavar="ADDRESS", help="share the rows among the hosts of this running Ray cluster")
@@ -260,12 +257,8 @@ def _add_common(parser: argparse.ArgumentParser, command: Callable[..., int], pr
     model = parser.add_argument_group("model")
     model.add_argument("--model", default="tiny", help=MODELS)
     model.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    model.add_argument(
-        "--dtype",
-        default="auto",
-        help="auto, float32, float16, bfloat16; auto is float16 on CUDA, and "
-        "for long recordings bfloat16 on CPUs that multiply it",
-    )
+    auto = "float16 on CUDA, and for long recordings bfloat16 on CPUs that multiply it"
+    model.add_argument("--dtype", default="auto", help=f"auto, float32, float16, bfloat16; auto is {auto}")
     for title, group in GROUPS.items():
         shown = parser.add_argument_group(title)
         for dial in dials_of(group):

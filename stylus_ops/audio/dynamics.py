@@ -16,10 +16,7 @@ LEEWAY = 6.0  # dB that loudness over time may stray at a closeness of one half
 MOST_LEEWAY = 1e6  # dB; no sound strays that far, and float32 holds it
 STRONGEST_LIFT = 12.0  # dB
 ROUNDS = 20
-CHANGED = (
-    0.03,
-    0.1,
-)  # power of a difference from the content: up to here an autoencoder's error, from there a transfer
+CHANGED = (0.03, 0.1)  # power of a change to the content: up to here an autoencoder's error, from there a transfer
 AROUND = 41  # blocks over which that is averaged
 BLOCKS_AT_ONCE = 4096
 

@@ -53,10 +53,8 @@ def balanced(waveform: Waveform, content: Waveform) -> Waveform:
     """The waveform `[C, T]` with no channel more than 1 dB off the level beside the others that it has in the content."""
 
     def power(sound: Waveform) -> Tensor:
-        channels = sum(
-            (piece.double().square().sum(1) for piece in blocks(sound)), torch.zeros(sound.shape[0]).double()
-        )
-        return channels.clamp(min=SILENT_CHANNEL * float(channels.max()))
+        total = sum((piece.double().square().sum(1) for piece in blocks(sound)), torch.zeros(sound.shape[0]).double())
+        return total.clamp(min=SILENT_CHANNEL * float(total.max()))
 
     own, wanted = power(waveform), power(content)
     stray = decibels(own) - decibels(wanted)

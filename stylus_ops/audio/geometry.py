@@ -47,10 +47,7 @@ class SpectrogramParams:
 
 
 # The names are stored in people's workflows: add, never rename.
-PRESETS = {
-    "sd-512": SpectrogramParams(),
-    "tiny-256": SpectrogramParams(hop_ms=20.0, n_mels=256, width=256),
-}
+PRESETS = {"sd-512": SpectrogramParams(), "tiny-256": SpectrogramParams(hop_ms=20.0, n_mels=256, width=256)}
 
 
 def check_overlap(overlap: int, params: SpectrogramParams) -> None:

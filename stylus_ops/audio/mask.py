@@ -40,10 +40,8 @@ def sound_mask(spectrogram: Spectrogram, shape: SoundMask, sound: tuple[Tensor, 
     """
     params = spectrogram.params
     waveform, rate = sound or (spectrogram.waveform, spectrogram.sample_rate)
-    if len(waveform) != len(spectrogram.waveform):
-        raise ValueError(
-            f"audio has {len(waveform)} clips and the spectrogram {len(spectrogram.waveform)}: give as many of both"
-        )
+    if len(waveform) != (clips := len(spectrogram.waveform)):
+        raise ValueError(f"audio has {len(waveform)} clips and the spectrogram {clips}: give as many of both")
     mel = mel_amplitudes(resample(waveform.float().cpu(), rate, params.sample_rate), params)[..., : spectrogram.frames]
     mel = torch.nn.functional.pad(mel, (0, spectrogram.frames - mel.shape[-1]))
     frames = shape.smooth * params.sample_rate / params.hop_length

@@ -92,10 +92,9 @@ class MelScale:
     @cached_property
     def _interpolation(self) -> Tensor:
         """The filters, to sum to 1 on every covered bin. Between two mel centres they interpolate linearly already."""
-        places, values = self._sparse.indices(), self._sparse.values()
-        return self._placed(
-            torch.sparse_coo_tensor(places, values / self._total[places[0]], self._sparse.shape, check_invariants=True)
-        )
+        places = self._sparse.indices()
+        values = self._sparse.values() / self._total[places[0]]
+        return self._placed(torch.sparse_coo_tensor(places, values, self._sparse.shape, check_invariants=True))
 
     def amplitudes(self, magnitude: Tensor) -> Tensor:
         """Magnitudes `[frames, band_bins]` through the filters: `[n_mels, frames]`."""

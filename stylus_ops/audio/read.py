@@ -110,9 +110,7 @@ def read_audio(path: str | os.PathLike[str], start: float = 0.0, duration: float
             its end, or a number is out of its range; the message names it.
     """
     room = Room(lambda: psutil.virtual_memory().available / 2, "memory", "read a part of it (start, duration)")
-    samples, rate = fold_audio(
-        path, lambda pieces, rate, expected: (_gather(pieces, expected), rate), start, duration, room
-    )
+    samples, rate = fold_audio(path, _gather, start, duration, room)
     return torch.from_numpy(samples)[None], rate
 
 
@@ -134,9 +132,7 @@ def spool_audio(
         first = next(waveforms)
         return Spool(folder, len(first), rate).extend(chain([first], waveforms))
 
-    room = Room(
-        lambda: shutil.disk_usage(folder).free / 2, f"the disk of {folder}", "make room, or write the output elsewhere"
-    )
+    room = Room(lambda: shutil.disk_usage(folder).free / 2, f"the disk of {folder}", "make room, or write elsewhere")
     return fold_audio(path, store, start, duration, room)
 
 
@@ -256,9 +252,7 @@ def _is_joined(path: Path, form: str) -> bool:
 
 
 def _joined_rates(name: str, first: int, other: int) -> AudioFileError:
-    return AudioFileError(
-        f"{name!r} is joined from recordings at {first} and {other} Hz: give it one rate, or take it apart"
-    )
+    return AudioFileError(f"{name!r} is joined from parts at {first} and {other} Hz: give it one rate, or split it")
 
 
 def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: float, gather: Gather[Samples]) -> Samples:
@@ -360,7 +354,7 @@ def _interleaved(frames: Iterable[av.AudioFrame], layout: str, rate: int) -> Ite
                 yield converted.to_ndarray().reshape(-1, converted.layout.nb_channels)
 
 
-def _gather(pieces: Iterable[np.ndarray], expected: int) -> np.ndarray:
+def _gather(pieces: Iterable[np.ndarray], rate: int, expected: int) -> tuple[np.ndarray, int]:
     """Pieces `[n, C]` as one `[C, T]`, in little more memory than that takes; where `expected` samples come, copied once."""
     chunks: list[np.ndarray] = []
     free = total = 0  # samples in the last chunk, and in all
@@ -377,10 +371,10 @@ def _gather(pieces: Iterable[np.ndarray], expected: int) -> np.ndarray:
             total += len(part)
     chunks[-1] = chunks[-1][:, : chunks[-1].shape[1] - free]
     if len(chunks) == 1:
-        return np.ascontiguousarray(chunks[0])
+        return np.ascontiguousarray(chunks[0]), rate
     samples, end = np.empty((chunks[0].shape[0], total), np.float32), total
     while chunks:
         chunk = chunks.pop()
         samples[:, end - chunk.shape[1] : end] = chunk
         end -= chunk.shape[1]
-    return samples
+    return samples, rate

@@ -251,12 +251,10 @@ class Recording:
         starts = self.starts[windows]
         first = self._first_second(windows)
         last = -(-(starts[-1] + self.params.width) // per_second) + MARGIN
-        waveform = self.waveform[:, first * self.sample_rate : last * self.sample_rate]
-        frames = _count_frames(waveform, self.sample_rate, self.params)
+        sound = self.waveform[:, first * self.sample_rate : last * self.sample_rate]
+        frames = _count_frames(sound, self.sample_rate, self.params)
         starts = tuple(start - first * per_second for start in starts)
-        return self.cutting._replace(
-            waveform=waveform[None], frames=frames, starts=starts, first_frame=first * per_second
-        )
+        return self.cutting._replace(waveform=sound[None], frames=frames, starts=starts, first_frame=first * per_second)
 
     def mel(self, images: Callable[[slice], Tensor], columns: int) -> tuple[Tensor, SpectrogramParams]:
         """A mel spectrogram of the images of all windows, to be drawn: `[n_mels, about columns]` and its geometry.

@@ -34,9 +34,7 @@ class _Format:
 FORMATS = {
     "flac": _Format("flac", {"24": ("flac", "s32"), "16": ("flac", "s16")}, channels=8, tag_bytes=(1 << 24) - 256),
     "wav": _Format(
-        "wav",
-        {"24": ("pcm_s24le", "s32"), "16": ("pcm_s16le", "s16"), "float": ("pcm_f32le", "flt")},
-        single_tag=True,
+        "wav", {"24": ("pcm_s24le", "s32"), "16": ("pcm_s16le", "s16"), "float": ("pcm_f32le", "flt")}, single_tag=True
     ),
     "mp3": _Format(
         "mp3",
@@ -110,9 +108,7 @@ def write_audio(
 
     codec = form.codecs[bit_depth if "" not in form.codecs else ""]
     try:
-        write_atomically(
-            path, lambda file: _encode(os.fspath(file), form, codec, waveform, rate, tags or {}), overwrite
-        )
+        write_atomically(path, lambda file: _encode(file, form, codec, waveform, rate, tags or {}), overwrite)
     except FileExistsError:
         raise
     except OSError as error:
@@ -126,7 +122,7 @@ def write_audio(
 
 
 def _encode(
-    path: str, form: _Format, codec: tuple[str, str], waveform: Waveform, rate: int, tags: Mapping[str, str]
+    path: Path, form: _Format, codec: tuple[str, str], waveform: Waveform, rate: int, tags: Mapping[str, str]
 ) -> None:
     layout = LAYOUTS.get(waveform.shape[0], f"{waveform.shape[0]} channels")
     with av.open(f"file:{path}", "w", format=form.container) as container:

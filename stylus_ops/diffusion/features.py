@@ -58,9 +58,7 @@ def choose_policy(requested: str, needed: int, free: int, disk: int = 0) -> str:
     if requested != "auto":
         return requested
     policy = "cache" if needed < free / 4 else "disk" if needed < disk / 2 else "recompute"
-    logging.info(
-        "Stylus: features %s (a bank needs %.1f MB, %.0f MB of host memory are free)", policy, needed / 1e6, free / 1e6
-    )
+    logging.info("Stylus: features %s (a bank needs %.1f of %.0f MB of free memory)", policy, needed / 1e6, free / 1e6)
     return policy
 
 
@@ -89,9 +87,7 @@ def check_same_schedule(reference: Inversion, other: Inversion, name: str, refer
         )
     if reference.sites != other.sites:
         own, wanted = (", ".join(map(str, dict(clip.sites))) for clip in (other, reference))
-        raise ValueError(
-            f"{name} was captured at decoder blocks {own} and {reference_name} at {wanted}: use the same sites for both"
-        )
+        raise ValueError(f"{name} was captured at blocks {own} and {reference_name} at {wanted}: use the same sites")
     if reference.noise.shape[1:3] != other.noise.shape[1:3]:
         raise ValueError(
             f"{name} has latents of {other.noise.shape[1]} channels and height {other.noise.shape[2]}, {reference_name} of "

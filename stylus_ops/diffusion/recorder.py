@@ -33,12 +33,10 @@ def record(
         latents, schedule, on_step, evaluated: as for `invert`.
         valid_width: latent columns that hold sound; None for all.
     """
-    trajectory = invert(denoise, latents, recorder.sigmas, schedule, on_step, evaluated)
-    # On a GPU this waits for all that was queued before it, so for the copies of trajectory and features too.
-    noise = trajectory.noise.to("cpu", copy=True)
-    return Inversion(
-        recorder.sigmas, trajectory.evaluated, noise, recorder.sites, recorder.take(), valid_width or noise.shape[-1]
-    )
+    points, noise = invert(denoise, latents, recorder.sigmas, schedule, on_step, evaluated)
+    # On a GPU this waits for all that was queued before it, so for the copies of points and features too.
+    noise = noise.to("cpu", copy=True)
+    return Inversion(recorder.sigmas, points, noise, recorder.sites, recorder.take(), valid_width or noise.shape[-1])
 
 
 class Recorder:

@@ -34,10 +34,8 @@ Decoder = Mapping[int, DecoderBlock]
 
 def feature_bytes(decoder: Decoder, sites: Collection[Site], dtype: torch.dtype, height: int, width: int) -> int:
     """Bytes of one window's features at one node: hidden states [tokens, C] of every site, for latents [C, height, width]."""
-    blocks = [decoder[number] for number, _ in sites]
-    return dtype.itemsize * sum(
-        -(-height // 2**block.halvings) * -(-width // 2**block.halvings) * block.channels for block in blocks
-    )
+    sizes = [(decoder[number].channels, 2 ** decoder[number].halvings) for number, _ in sites]
+    return dtype.itemsize * sum(-(-height // by) * -(-width // by) * channels for channels, by in sizes)
 
 
 def resolve_sites(text: str, decoder: Decoder) -> tuple[Site, ...]:

@@ -113,9 +113,7 @@ def steps_of(path: Path) -> int:
 def _check_windows(path: Path, captures: Sequence[Inversion]) -> None:
     windows = sum(len(capture.noise) for capture in captures)
     if windows > MOST_WINDOWS:
-        raise ValueError(
-            f"style {path.stem!r} has {windows} windows and may have {MOST_WINDOWS}: capture fewer of them"
-        )
+        raise ValueError(f"style {path.stem!r} has {windows} windows and may have {MOST_WINDOWS}: capture fewer")
 
 
 def _require(holds: object) -> None:
@@ -127,21 +125,16 @@ def _read_clip(number: int, clip: Mapping[str, Any], tensors: Mapping[str, Tenso
     sigmas, trajectory, noise = (tensors[f"{number}.{name}"] for name in ("sigmas", "trajectory", "noise"))
     _require(sigmas.ndim == 1 and len(sigmas) >= 2 and noise.ndim == 4 and noise.numel())
     _require(trajectory.shape == (len(sigmas), *noise.shape))
-    _require(
-        all(tensor.is_floating_point() and (tensor.abs() < LARGEST).all() for tensor in (sigmas, trajectory, noise))
-    )
+    _require(all(t.is_floating_point() and (t.abs() < LARGEST).all() for t in (sigmas, trajectory, noise)))
     _require(sigmas[0] > 0 and (sigmas.diff() > 0).all())
     sites = tuple((block, index) for block, index in clip["sites"])
     _require(sites and all(type(part) is int and part >= 0 for site in sites for part in site))
     valid_width = clip["valid_width"]
     _require(type(valid_width) is int and 1 <= valid_width <= noise.shape[-1])
-    conditioning: Any = _unpack(clip["conditioning"], tensors)
-    _require(
-        conditioning is None
-        or all(isinstance(tokens, Tensor) and isinstance(more, dict) for tokens, more in conditioning)
-    )
+    prompt: Any = _unpack(clip["conditioning"], tensors)
+    _require(prompt is None or all(isinstance(tokens, Tensor) and isinstance(more, dict) for tokens, more in prompt))
     identity = weights(_unpack(clip["weights"], tensors))
-    return Inversion(sigmas, trajectory, noise, sites, None, valid_width, conditioning, identity)
+    return Inversion(sigmas, trajectory, noise, sites, None, valid_width, prompt, identity)
 
 
 def _pack(value: object, name: str, tensors: dict[str, Tensor]) -> object:

@@ -45,9 +45,7 @@ class Stylizer:
         for capture in style.captures:
             check_same_schedule(content, capture, "style", "the inversion")
         if mask is not None and len(mask) not in (1, len(content.noise)):
-            raise ValueError(
-                f"mask has {len(mask)} images: give one for all windows, or one for each of the {len(content.noise)}"
-            )
+            raise ValueError(f"mask has {len(mask)} images: give one, or one for each of {len(content.noise)} windows")
         self.content, self.style, self.steering, self.mask = content, style, steering, mask
         self.reader = FeatureReader((content, *style.captures))
 
@@ -74,7 +72,7 @@ class Stylizer:
         if mask is not None:
             mask = to_device(mask, x.device)
         if chunks == 1 and self._fits_one_batch(x, level, node, per_pass):
-            return self._evaluate_together(evaluate, x, node, sigma, mask)
+            return self._evaluate_jointly(evaluate, x, node, sigma, mask)
 
         # h_s is the same for every pass: read once a step. h_c is read with the pass that needs it, so that a song's features
         # are never on the device all at once. While a pass is evaluated, those of the next one are on their way, and after the
@@ -135,9 +133,7 @@ class Stylizer:
             and math.isclose(sigma, self.content.sigmas[node], rel_tol=1e-5)
         )
 
-    def _evaluate_together(
-        self, evaluate: Evaluate, x: Tensor, node: int, sigma: Tensor, mask: Tensor | None
-    ) -> Tensor:
+    def _evaluate_jointly(self, evaluate: Evaluate, x: Tensor, node: int, sigma: Tensor, mask: Tensor | None) -> Tensor:
         points = [to_device(clip.trajectory[node], x.device).to(x.dtype) for clip in self.reader.clips]
         batch = [*points, x]
         steered = self.style.weights, self.steering, (x.shape[-2], x.shape[-1]), mask
@@ -147,9 +143,8 @@ class Stylizer:
     def start_latents(self) -> Tensor:
         """Where sampling starts, [B, C, h, w] at the last node: the content's noise with the styles' statistics."""
         noise, inside = self.content.noise, self.content.statistics
-        matched = match_statistics(
-            inside, [c.statistics for c in self.style.captures], self.style.weights, self.steering
-        )
+        styles = [capture.statistics for capture in self.style.captures]
+        matched = match_statistics(inside, styles, self.style.weights, self.steering)
         # The same mask that multiplies alpha blends the start: else style would leak where nobody painted.
         if self.mask is not None:
             mask = interpolate(self.mask[:, None].to(noise), size=noise.shape[-2:], mode="area")

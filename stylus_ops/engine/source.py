@@ -44,9 +44,7 @@ def find(name: str) -> tuple[str, Path]:
         raise ValueError(f"model {name} is no .safetensors file: use one, or a diffusers folder")
     if HUB_ID.fullmatch(name) and not path.parent.is_dir():
         return "hub", path
-    raise ValueError(
-        f"model {name} does not exist: it is neither tiny, nor a file or folder, nor a Hub id such as owner/model"
-    )
+    raise ValueError(f"model {name} does not exist: neither tiny, nor a file, folder or Hub id such as owner/model")
 
 
 def fingerprint(name: str) -> dict[str, Any] | None:
@@ -87,8 +85,6 @@ def downloaded(name: str) -> Path:
             "does not answer): check its name, or try again"
         ) from error
     except (RepositoryNotFoundError, GatedRepoError) as error:
-        raise ValueError(
-            f"model {name} is no file or folder here, and the Hub has no public model of this name: check it"
-        ) from error
+        raise ValueError(f"model {name} is neither here nor a public model of the Hub: check its name") from error
     except (OSError, HfHubHTTPError) as error:
         raise ValueError(f"model {name} can't be downloaded ({' '.join(str(error).split())}): try again") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,12 +58,8 @@ def _pair(folder: Path, cells: dict[str, str]) -> Pair:
 
 def every_pair(contents: Path, styles: Path) -> list[Pair]:
     """Each recording of one folder with each of another; ValueError if one is empty, or two pairs have one name."""
-    of_styles = _recordings(styles)
-    pairs = [
-        Pair(f"{content.stem}--{style.stem}", content, style)
-        for content in _recordings(contents)
-        for style in of_styles
-    ]
+    crossed = product(_recordings(contents), _recordings(styles))
+    pairs = [Pair(f"{content.stem}--{style.stem}", content, style) for content, style in crossed]
     return _distinct(pairs, f"folders {contents} and {styles}")
 
 

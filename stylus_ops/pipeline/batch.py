@@ -101,9 +101,7 @@ def read_batch(manifest: Path, out: Path, settings: Settings) -> Batch:
     for output, line in writers.items():
         for target in (output, output + ".json"):
             if reader := readers.get(target):
-                raise ValueError(
-                    f"manifest {manifest}, line {line}: out {target} is read by line {reader}: choose another name"
-                )
+                raise ValueError(f"manifest {manifest}, line {line}: out {target} is read by line {reader}: rename it")
     return batch
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def read_table(
-    kind: str, path: Path, required: Collection[str], known: Collection[str]
-) -> list[tuple[int, dict[str, str]]]:
+def read_table(kind: str, path: Path, needed: Sequence[str], known: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     """Line numbers, the first being 1, and the text in each column, without the space around it.
 
     Commas or semicolons separate columns; a row of empty cells is left out. Names of columns are read with or without
     space around them and with `-` for `_`; columns without a name are left out. Messages call the table its `kind`.
 
-    Raises ValueError if it does not exist, is no text in UTF-8, lacks a `required` column or has another than the
+    Raises ValueError if it does not exist, is no text in UTF-8, lacks a `needed` column or has another than the
     `known` ones.
     """
     if not path.is_file():
@@ -32,9 +30,7 @@ def read_table(
     columns = {name: column for column in names if (name := column.strip().replace("-", "_"))}
     if unknown := columns.keys() - set(known):
         raise ValueError(f"{kind} {path} has unknown columns {', '.join(sorted(unknown))}: use {', '.join(known)}")
-    if missing := set(required) - columns.keys():
+    if missing := set(needed) - columns.keys():
         raise ValueError(f"{kind} {path} has no column {', '.join(sorted(missing))}: name it in the first line")
-    rows = [
-        (line, {name: (record[column] or "").strip() for name, column in columns.items()}) for line, record in records
-    ]
+    rows = [(line, {name: (row[column] or "").strip() for name, column in columns.items()}) for line, row in records]
     return [(line, row) for line, row in rows if any(row.values())]

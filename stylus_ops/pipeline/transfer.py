@@ -86,13 +86,10 @@ class Files(NamedTuple):
         if self.mask:
             read_image(self.mask)
             inputs[self.mask] = "the mask"
-        for name, result, suffixes in (
-            ("output", self.output, AUDIO_SUFFIXES),
-            ("figure", self.figure, FIGURE_SUFFIXES),
-        ):
+        for name, result, kinds in (("output", self.output, AUDIO_SUFFIXES), ("figure", self.figure, FIGURE_SUFFIXES)):
             if result is None:
                 continue
-            check_writable(name, result, suffixes)
+            check_writable(name, result, kinds)
             for path, what in inputs.items():
                 if result.exists() and result.samefile(path):
                     raise ValueError(f"{name} {result} is {what}: choose another name")
@@ -303,8 +300,7 @@ class Transfer:
 
     def _windows_per_pass(self, latents: Tensor) -> int:
         per_pass = self.settings.windows_per_pass or self.engine.windows_that_fit(*latents.shape[-2:])
-        largest = max(self.chosen.get("windows_per_pass", 0), min(per_pass, len(latents)))
-        self.chosen["windows_per_pass"] = largest
+        self.chosen["windows_per_pass"] = max(self.chosen.get("windows_per_pass", 0), min(per_pass, len(latents)))
         return per_pass
 
 

@@ -72,9 +72,7 @@ def load(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32,
     if path == WEIGHTS and not checksum.is_file():
         raise ValueError(f"{checksum}, the checksum of Stylus Tiny's weights, is missing: install the pack again")
     if checksum.is_file() and sha256(path) not in checksum.read_text("ascii", "replace").split():
-        raise ValueError(
-            f"{path} is damaged or altered (its SHA-256 is not that of {checksum.name}): install the pack again"
-        )
+        raise ValueError(f"{path} is damaged or altered (not the SHA-256 of {checksum.name}): install the pack again")
     try:
         with safe_open(path, "pt", device=str(device)) as file:
             metadata = file.metadata() or {}
@@ -90,11 +88,8 @@ def load(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32,
     autoencoder = TinyAutoencoder(**config["autoencoder"])
     codec = {key.removeprefix(AUTOENCODER): t.float() for key, t in tensors.items() if key.startswith(AUTOENCODER)}
     unet = {key: t.to(dtype) for key, t in tensors.items() if key.startswith(UNET)}
-    if (
-        codec.keys() != autoencoder.state_dict().keys()
-        or CONTEXT not in tensors
-        or len(unet) != int(metadata["unet_weights"])
-    ):
+    complete = codec.keys() == autoencoder.state_dict().keys() and CONTEXT in tensors
+    if not complete or len(unet) != int(metadata["unet_weights"]):
         raise ValueError(f"{path} lacks some of the prior's weights: install the pack again")
     autoencoder.load_state_dict(codec)
     autoencoder.to(device).eval().requires_grad_(False)

@@ -39,10 +39,8 @@ class Attention(nn.Module):
         source = hidden if context is None else context
         if source.shape[1] == 1:  # whatever the query, all of its attention is on the one token
             return self.to_out[0](self.to_v(source)).expand_as(hidden)
-        q, k, v = (
-            t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for t in (self.to_q(hidden), self.to_k(source), self.to_v(source))
-        )
+        projected = self.to_q(hidden), self.to_k(source), self.to_v(source)
+        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in projected)
         return self.to_out[0](scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
