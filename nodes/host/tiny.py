@@ -62,9 +62,8 @@ def tiny_vae(autoencoder: TinyAutoencoder) -> comfy.sd.VAE:
     # Our modules are plain torch ones: the plain patcher moves them whole.
     vae.disable_offload = True
     vae.first_stage_model = autoencoder
-    vae.patcher = ModelPatcher(
-        autoencoder, load_device=vae.device, offload_device=comfy.model_management.vae_offload_device()
-    )
+    offload = comfy.model_management.vae_offload_device()
+    vae.patcher = ModelPatcher(autoencoder, load_device=vae.device, offload_device=offload)
     vae.size = None
     vae.model_size()
     return vae
