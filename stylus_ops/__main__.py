@@ -221,9 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     add = many.add_argument
     add("manifest", type=Path, metavar="MANIFEST.csv")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the results, made if need be")
-    workers = (
-        "processes that share the rows, or auto: one a GPU, else one for every four cores (needs the extra cluster)"
-    )
+    workers = "processes that share the rows, or auto: one a GPU, else one for four cores (needs the extra cluster)"
     add("--workers", type=_count, metavar="N", help=workers)
     add("--ray", metavar="ADDRESS", help="share the rows among the hosts of this running Ray cluster")
     part = "rows I, I+N, I+2N, ... alone, for a scheduler's I-th of N jobs"

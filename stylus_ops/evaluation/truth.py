@@ -33,8 +33,8 @@ def distances_to_truth(truth: Tensor, output: Tensor, sample_rate: int) -> Dista
     """Distances between waveforms [C, T]; channels are averaged.
     Raises ValueError if the truth is silent, or the output has another length."""
     if output.shape[-1] != truth.shape[-1]:
-        lengths = f"{truth.shape[-1]} samples and the output {output.shape[-1]}"
-        raise ValueError(f"the truth has {lengths}: compare clips of equal length, cut at the same place")
+        given = f"the truth has {truth.shape[-1]} samples and the output {output.shape[-1]}"
+        raise ValueError(f"{given}: compare clips of equal length, cut at the same place")
     _, wanted = power_spectra(truth, sample_rate)
     if not wanted.any():
         raise ValueError("the truth is silent: there is nothing to compare with")

@@ -86,9 +86,7 @@ def on_workers(
                 raise error.cause from None
             except ray.exceptions.RayError as death:
                 if given:
-                    result = ChildProcessError(
-                        f"its worker has died {RETRIES + 1} times, at last: {_last_words(death)}"
-                    )
+                    result = ChildProcessError(f"its worker has died {RETRIES + 1} times: {_last_words(death)}")
                     running[actor.ready.remote()] = actor, ()
                 elif not running and [*islice(jobs, 1)]:  # while others run, its host alone may lack something
                     raise ChildProcessError(f"no worker can start: {_last_words(death)}") from death

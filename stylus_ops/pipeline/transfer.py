@@ -86,15 +86,15 @@ class Files(NamedTuple):
         if self.mask:
             read_image(self.mask)
             inputs[self.mask] = "the mask"
-        for name, result, kinds in (("output", self.output, AUDIO_SUFFIXES), ("figure", self.figure, FIGURE_SUFFIXES)):
-            if result is None:
+        for name, file, suffixes in (("output", self.output, AUDIO_SUFFIXES), ("figure", self.figure, FIGURE_SUFFIXES)):
+            if file is None:
                 continue
-            check_writable(name, result, kinds)
+            check_writable(name, file, suffixes)
             for path, what in inputs.items():
-                if result.exists() and result.samefile(path):
-                    raise ValueError(f"{name} {result} is {what}: choose another name")
-            if os.path.lexists(result) and not overwrite:
-                raise ValueError(f"{name} {result} exists already: choose another name, or add --overwrite")
+                if file.exists() and file.samefile(path):
+                    raise ValueError(f"{name} {file} is {what}: choose another name")
+            if os.path.lexists(file) and not overwrite:
+                raise ValueError(f"{name} {file} exists already: choose another name, or add --overwrite")
 
     def described(self, name: Callable[[Path], str] = str) -> dict[str, Any]:
         """For a report, each path as `name` writes it."""
