@@ -3,7 +3,7 @@
 A mel spectrum is explained as notes and noise. A note is a row of partials at the multiples of its pitch; their strengths are the
 product of a smooth envelope over frequency and of one factor for each partial's number. Envelope and factors are an
 instrument's, learned from the style, while the content says which notes sound when. So, unlike with an equaliser, partials come
-where the content has none, and leave where the style has none.
+where the content has none, and leave where the style has none. A note that the style plays, or one near it, has its own strengths.
 
 Harmonic matrix factorisation (Vincent, Bertin & Badeau, IEEE TASLP 2010) with a source-filter instrument (Heittola, Klapuri & Virtanen,
 ISMIR 2009) and the multiplicative updates of Lee & Seung (NIPS 2000) for the Kullback-Leibler divergence.
@@ -39,7 +39,11 @@ ROUNDS = 40
 FIRST_ROUNDS = 10  # after which a pitch is left to the loudest of its neighbours, and an instrument is learned
 DAMPING = 0.25  # exponent of an instrument's updates, which envelope and factors share
 SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few notes rather than many
-BREATH = 0.2  # of the style's noise that comes with its notes
+NEIGHBOURS = 4.0  # quarters of a semitone: deviation of the Gaussian over which a note is heard in others
+UNHEARD = 0.3  # of the most that is heard of a note: much less than that leaves one as the instrument has it
+NOTE_ROUNDS = 4
+BREATH = 0.4  # of the style's noise that comes with its notes
+NOISY = 0.7  # of the share of notes in a mel where they have noise alone, which the images know as well
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
 CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
 AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
@@ -66,6 +70,16 @@ class Dictionary(NamedTuple):
     def spectra(self, strengths: Tensor) -> Tensor:
         """Mel spectra `[n_mels, notes]` of notes whose partials have these strengths, `[notes, numbers]`."""
         return torch.einsum("pk,pkb->bp", strengths, self.partials)
+
+    def heard(self, strengths: Tensor, ratio: Tensor, notes: Tensor) -> tuple[Tensor, Tensor]:
+        """How loud partials are in a mel, and in its explanation, `[notes, numbers]` each.
+
+        Args:
+            ratio: `[n_mels, frames]`, the mel over its explanation.
+            notes: activations `[notes, frames]`.
+        """
+        heard = torch.einsum("pkb,bp->pk", self.partials, ratio @ notes.T)
+        return strengths * heard, strengths * torch.einsum("pkb,p->pk", self.partials, notes.sum(1))
 
 
 @lru_cache
@@ -99,15 +113,8 @@ class Instrument(NamedTuple):
         return self.envelope[shared.band] * self.factors
 
     def learned(self, shared: Dictionary, ratio: Tensor, notes: Tensor) -> Instrument:
-        """One update towards what has been heard.
-
-        Args:
-            ratio: `[n_mels, frames]`, a mel over its explanation.
-            notes: activations `[notes, frames]`.
-        """
-        strengths = self.strengths(shared)
-        heard = torch.einsum("pkb,bp->pk", shared.partials, ratio @ notes.T) * strengths
-        explained = torch.einsum("pkb,p->pk", shared.partials, notes.sum(1)) * strengths
+        """One update towards what has been heard, from the arguments of `Dictionary.heard`."""
+        heard, explained = shared.heard(self.strengths(shared), ratio, notes)
         factors = self.factors * (heard.sum(0) / explained.sum(0).clamp(min=EMPTY)) ** DAMPING
         smooth = blur(len(ratio), SMOOTH * len(ratio), ratio.device)
         heard, explained = (
@@ -154,6 +161,27 @@ def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool
     return Explanation(instrument, notes, spectra @ notes, shared.noise @ noise)
 
 
+def note_by_note(mel: Tensor, style: Explanation, shared: Dictionary) -> tuple[Tensor, Tensor]:
+    """What each note has of its own where it is heard in a mel, or one near it: strengths `[notes, numbers]`, noise `[n_mels, notes]`."""
+    place = torch.arange(float(len(PITCHES)))
+    near = gaussians(place, torch.full_like(place, NEIGHBOURS), len(PITCHES))
+    strengths = style.instrument.strengths(shared)
+    loudness = shared.spectra(strengths).sum(0)
+    noise = loudness[:, None] * style.noise.sum(1) / (loudness @ style.notes).sum().clamp(min=EMPTY)
+
+    def towards(heard: Tensor, explained: Tensor) -> Tensor:
+        heard, explained = near @ heard, near @ explained
+        least = UNHEARD * explained.amax(0)
+        return (heard + least) / (explained + least).clamp(min=EMPTY)
+
+    for _ in range(NOTE_ROUNDS):
+        ratio = mel / (shared.spectra(strengths) @ style.notes + style.noise).clamp(min=EMPTY)
+        strengths = strengths * towards(*shared.heard(strengths, ratio, style.notes))
+        ratio = style.noise / (noise.T @ style.notes).clamp(min=EMPTY)
+        noise = noise * towards(noise * (style.notes @ ratio.T), noise * style.notes.sum(1, keepdim=True))
+    return strengths, noise.T
+
+
 class Score(NamedTuple):
     """What the partials of the content's notes have to play."""
 
@@ -190,7 +218,7 @@ class Partials(NamedTuple):
     strengths: Tensor
     """`[notes, numbers]`, such that each note's spectrum has the sum of an average instrument's."""
     noise: Tensor
-    """`[n_mels]`, amplitude beside the root of the notes' power in a frame."""
+    """`[n_mels, notes]`, what comes with each."""
     share: float
     """0 to 1: how far the styles are instruments at all."""
     fall: float
@@ -201,22 +229,22 @@ class Partials(NamedTuple):
     def of(cls, styles: Sequence[Reference], params: SpectrogramParams) -> Partials | None:
         """Learned from styles at the mel's sample rate, weighted; None where none of them has notes."""
         shared, average, share = dictionary(params, CPU), average_instrument(params, CPU), 0.0
-        strengths, noise, fall = torch.zeros(len(PITCHES), len(NUMBERS)), torch.zeros(params.n_mels), 0.0
+        loud = shared.spectra(average.strengths(shared)).sum(0)
+        strengths, noise, fall = torch.zeros(len(PITCHES), len(NUMBERS)), torch.zeros(params.n_mels, len(PITCHES)), 0.0
         for waveform, rate, weight in styles:
             if weight <= 0 or not sounds(waveform):
                 continue
-            style = explain(mel_amplitudes(waveform[:, :][None], params)[0], average, shared, learn=True)
-            loudness = style.tones.square().sum()
-            weight *= float(ramp(loudness / (style.tones + style.noise).square().sum(), TONAL))
-            own = style.instrument.strengths(shared)
-            strengths = strengths + weight * own / shared.spectra(own).sum(0)[:, None]
-            noise = noise + weight * (style.noise.square().sum(1) / loudness).sqrt()
+            mel = mel_amplitudes(waveform[:, :][None], params)[0]
+            style = explain(mel, average, shared, learn=True)
+            weight *= float(ramp(style.tones.square().sum() / (style.tones + style.noise).square().sum(), TONAL))
+            own, breath = note_by_note(mel, style, shared)
+            level = weight * loud / shared.spectra(own).sum(0)
+            strengths, noise = strengths + level[:, None] * own, noise + level * breath
             share, fall = share + weight, fall + weight * falls(waveform, rate)[1]
         total = sum(weight for _, _, weight in styles)
         if share == 0:
             return None
-        loud = shared.spectra(average.strengths(shared)).sum(0)[:, None]
-        return cls(strengths / share * loud, noise / share, share / total, fall / total, params)
+        return cls(strengths / share, noise / share, share / total, fall / total, params)
 
     def on(self, device: torch.device) -> Partials:
         return self._replace(strengths=to_device(self.strengths, device), noise=to_device(self.noise, device))
@@ -232,13 +260,14 @@ class Partials(NamedTuple):
         shared = dictionary(self.params, own.device)
         content = explain(own, average_instrument(self.params, own.device), shared)
         tones = shared.spectra(self.strengths) @ content.notes
-        notes = tones + BREATH * self.noise[:, None] * power(tones).sqrt()
+        notes = tones + BREATH * (self.noise @ content.notes)
         clear = tones / notes.clamp(min=EMPTY)
         notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
         changed = ramp(tonal, (0, PLAYED)) * ramp(change(asked, own, AROUND), CHANGED)
         share *= self.share
-        mixed = wanted ** (1 - share * changed) * notes ** (share * changed)
+        exponent = share * changed * (NOISY + (1 - NOISY) * clear)
+        mixed = wanted ** (1 - exponent) * notes**exponent
         return mixed, Score(content.notes, tones, min(share / SOUNDED, 1) * clear * changed, self)
 
 
