@@ -7,7 +7,7 @@ from torch import Tensor
 from stylus_ops.audio.decode import Sources, decode
 from stylus_ops.audio.geometry import PRESETS, SpectrogramParams
 from stylus_ops.audio.mel import mel_amplitudes
-from stylus_ops.audio.partials import Partials
+from stylus_ops.audio.partials import PITCHES, Partials
 from stylus_ops.audio.tone import Reference
 from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.dials import Decoding
@@ -47,6 +47,15 @@ def test_other_notes_get_the_styles_partials(
     assert partials.share > 0.95
     assert apart(partials.played(own, truth, own, 1.0)[0], truth) < 0.5 * apart(own, truth)
     torch.testing.assert_close(partials.played(own, truth, own, 0.0)[0], own)
+
+
+def test_a_note_that_the_style_plays_sounds_as_it_does() -> None:
+    style = torch.cat([played(REED, [60] * 4), played(STRING, [63] * 4)], 1)
+    partials = Partials.of([Reference(style, RATE)], PRESETS["tiny-256"])
+    assert partials is not None
+    low, high = (partials.strengths[PITCHES == pitch][0] for pitch in (60, 63))
+    assert low[1] < 0.08 * low[0]  # 0.11 as the instrument has it; 0.05 is true
+    assert high[1] > 1.2 * high[0]  # 1.13; 1.67
 
 
 def test_styles_without_notes_and_silent_ones_have_none() -> None:
