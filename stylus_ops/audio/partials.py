@@ -3,7 +3,8 @@
 A mel spectrum is explained as notes and noise. A note is a row of partials at the multiples of its pitch; their strengths are the
 product of a smooth envelope over frequency and of one factor for each partial's number. Envelope and factors are an
 instrument's, learned from the style, while the content says which notes sound when. So, unlike with an equaliser, partials come
-where the content has none, and leave where the style has none. A note that the style plays, or one near it, has its own strengths.
+where the content has none, and leave where the style has none. A note that the style plays, or one near it, has its own strengths,
+and where the style plays the very notes its own frames count as well.
 
 Harmonic matrix factorisation (Vincent, Bertin & Badeau, IEEE TASLP 2010) with a source-filter instrument (Heittola, Klapuri & Virtanen,
 ISMIR 2009) and the multiplicative updates of Lee & Seung (NIPS 2000) for the Kullback-Leibler divergence.
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from ..copies import to_device
 from .detail import EMPTY, blur, change, ramp
+from .exemplars import Exemplars, power
 from .fade import falls
 from .geometry import SpectrogramParams
 from .harmonics import harmonics
@@ -42,8 +44,9 @@ SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few note
 NEIGHBOURS = 4.0  # quarters of a semitone: deviation of the Gaussian over which a note is heard in others
 UNHEARD = 0.3  # of the most that is heard of a note: much less than that leaves one as the instrument has it
 NOTE_ROUNDS = 4
-BREATH = 0.4  # of the style's noise that comes with its notes
-NOISY = 0.7  # of the share of notes in a mel where they have noise alone, which the images know as well
+SEEN = 0.8  # share of the style's own frames in notes that they sound
+BREATH = 0.3  # of the style's noise that comes with its notes
+NOISY = 0.8  # of the share of notes in a mel where they have noise alone, which the images know as well
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
 CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
 AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
@@ -163,8 +166,7 @@ def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool
 
 def note_by_note(mel: Tensor, style: Explanation, shared: Dictionary) -> tuple[Tensor, Tensor]:
     """What each note has of its own where it is heard in a mel, or one near it: strengths `[notes, numbers]`, noise `[n_mels, notes]`."""
-    place = torch.arange(float(len(PITCHES)))
-    near = gaussians(place, torch.full_like(place, NEIGHBOURS), len(PITCHES))
+    near = blur(len(PITCHES), NEIGHBOURS, mel.device)
     strengths = style.instrument.strengths(shared)
     loudness = shared.spectra(strengths).sum(0)
     noise = loudness[:, None] * style.noise.sum(1) / (loudness @ style.notes).sum().clamp(min=EMPTY)
@@ -219,6 +221,7 @@ class Partials(NamedTuple):
     """`[notes, numbers]`, such that each note's spectrum has the sum of an average instrument's."""
     noise: Tensor
     """`[n_mels, notes]`, what comes with each."""
+    exemplars: Exemplars
     share: float
     """0 to 1: how far the styles are instruments at all."""
     fall: float
@@ -231,6 +234,7 @@ class Partials(NamedTuple):
         shared, average, share = dictionary(params, CPU), average_instrument(params, CPU), 0.0
         loud = shared.spectra(average.strengths(shared)).sum(0)
         strengths, noise, fall = torch.zeros(len(PITCHES), len(NUMBERS)), torch.zeros(params.n_mels, len(PITCHES)), 0.0
+        frames = []
         for waveform, rate, weight in styles:
             if weight <= 0 or not sounds(waveform):
                 continue
@@ -238,16 +242,20 @@ class Partials(NamedTuple):
             style = explain(mel, average, shared, learn=True)
             weight *= float(ramp(style.tones.square().sum() / (style.tones + style.noise).square().sum(), TONAL))
             own, breath = note_by_note(mel, style, shared)
+            frames.append(Exemplars.of(mel, style.notes, weight))
             level = weight * loud / shared.spectra(own).sum(0)
             strengths, noise = strengths + level[:, None] * own, noise + level * breath
             share, fall = share + weight, fall + weight * falls(waveform, rate)[1]
         total = sum(weight for _, _, weight in styles)
         if share == 0:
             return None
-        return cls(strengths / share, noise / share, share / total, fall / total, params)
+        exemplars = Exemplars(*(torch.cat(parts, -1) for parts in zip(*frames, strict=True)))
+        return cls(strengths / share, noise / share, exemplars, share / total, fall / total, params)
 
     def on(self, device: torch.device) -> Partials:
-        return self._replace(strengths=to_device(self.strengths, device), noise=to_device(self.noise, device))
+        exemplars = Exemplars(*(to_device(tensor, device) for tensor in self.exemplars))
+        strengths, noise = (to_device(tensor, device) for tensor in (self.strengths, self.noise))
+        return self._replace(strengths=strengths, noise=noise, exemplars=exemplars)
 
     def played(self, wanted: Tensor, asked: Tensor, own: Tensor, share: float) -> tuple[Tensor, Score]:
         """A mel, mixed in dB with that of the content's notes in these partials, where the images are not the content's; and what
@@ -262,6 +270,8 @@ class Partials(NamedTuple):
         tones = shared.spectra(self.strengths) @ content.notes
         notes = tones + BREATH * (self.noise @ content.notes)
         clear = tones / notes.clamp(min=EMPTY)
+        seen, same = self.exemplars.alike(content.notes)
+        notes = (notes / power(notes).clamp(min=EMPTY).sqrt()) ** (1 - SEEN * same) * seen ** (SEEN * same)
         notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
         changed = ramp(tonal, (0, PLAYED)) * ramp(change(asked, own, AROUND), CHANGED)
@@ -269,8 +279,3 @@ class Partials(NamedTuple):
         exponent = share * changed * (NOISY + (1 - NOISY) * clear)
         mixed = wanted ** (1 - exponent) * notes**exponent
         return mixed, Score(content.notes, tones, min(share / SOUNDED, 1) * clear * changed, self)
-
-
-def power(mel: Tensor) -> Tensor:
-    """Of each frame: `[n_mels, frames]` -> `[frames]`"""
-    return mel.square().sum(0)
