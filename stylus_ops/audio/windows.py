@@ -179,7 +179,7 @@ class Section(NamedTuple):
     own: slice
     """The windows whose sound it gives."""
     seen: slice
-    """These and a neighbour on either side, into which theirs fade."""
+    """These and their neighbours on either side, into which theirs fade."""
     kept: slice
     """The samples of the seen windows' sound that are the section's: those of all sections are as many as the recording's."""
 
@@ -235,7 +235,8 @@ class Recording:
         count = len(self.starts)
         for first in range(0, count, WINDOWS):
             last = min(first + WINDOWS, count)
-            seen = slice(max(first - 1, 0), min(last + 1, count))
+            before, after = 1 + (first == count - 1), 1 + (last == count - 2)  # the last window may lie over two others
+            seen = slice(max(first - before, 0), min(last + after, count))
             begin = self._first_second(seen) * self.sample_rate
             end = self._sample(self.starts[last]) if last < count else self.waveform.shape[-1]
             yield Section(slice(first, last), seen, slice(self._sample(self.starts[first]) - begin, end - begin))
