@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..copies import to_device
 from .detail import EMPTY, blur, change, ramp
-from .exemplars import Exemplars, power
+from .exemplars import Exemplars, as_seen, power
 from .fade import falls
 from .geometry import SpectrogramParams
 from .harmonics import harmonics
@@ -44,7 +44,6 @@ SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few note
 NEIGHBOURS = 4.0  # quarters of a semitone: deviation of the Gaussian over which a note is heard in others
 UNHEARD = 0.3  # of the most that is heard of a note: much less than that leaves one as the instrument has it
 NOTE_ROUNDS = 4
-SEEN = 0.8  # share of the style's own frames in notes that they sound
 BREATH = 0.3  # of the style's noise that comes with its notes
 NOISY = 0.8  # of the share of notes in a mel where they have noise alone, which the images know as well
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
@@ -221,7 +220,7 @@ class Partials(NamedTuple):
     """`[notes, numbers]`, such that each note's spectrum has the sum of an average instrument's."""
     noise: Tensor
     """`[n_mels, notes]`, what comes with each."""
-    exemplars: Exemplars
+    exemplars: tuple[Exemplars, ...]
     share: float
     """0 to 1: how far the styles are instruments at all."""
     fall: float
@@ -241,6 +240,8 @@ class Partials(NamedTuple):
             mel = mel_amplitudes(waveform[:, :][None], params)[0]
             style = explain(mel, average, shared, learn=True)
             weight *= float(ramp(style.tones.square().sum() / (style.tones + style.noise).square().sum(), TONAL))
+            if weight == 0:
+                continue
             own, breath = note_by_note(mel, style, shared)
             frames.append(Exemplars.of(mel, style.notes, weight))
             level = weight * loud / shared.spectra(own).sum(0)
@@ -249,11 +250,11 @@ class Partials(NamedTuple):
         total = sum(weight for _, _, weight in styles)
         if share == 0:
             return None
-        exemplars = Exemplars(*(torch.cat(parts, -1) for parts in zip(*frames, strict=True)))
+        exemplars = tuple(style._replace(weight=style.weight / share) for style in frames)
         return cls(strengths / share, noise / share, exemplars, share / total, fall / total, params)
 
     def on(self, device: torch.device) -> Partials:
-        exemplars = Exemplars(*(to_device(tensor, device) for tensor in self.exemplars))
+        exemplars = tuple(style.on(device) for style in self.exemplars)
         strengths, noise = (to_device(tensor, device) for tensor in (self.strengths, self.noise))
         return self._replace(strengths=strengths, noise=noise, exemplars=exemplars)
 
@@ -270,8 +271,7 @@ class Partials(NamedTuple):
         tones = shared.spectra(self.strengths) @ content.notes
         notes = tones + BREATH * (self.noise @ content.notes)
         clear = tones / notes.clamp(min=EMPTY)
-        seen, same = self.exemplars.alike(content.notes)
-        notes = (notes / power(notes).clamp(min=EMPTY).sqrt()) ** (1 - SEEN * same) * seen ** (SEEN * same)
+        notes = as_seen(notes, content.notes, self.exemplars)
         notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
         changed = ramp(tonal, (0, PLAYED)) * ramp(change(asked, own, AROUND), CHANGED)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from stylus_ops.audio.exemplars import Exemplars
+from stylus_ops.audio.exemplars import SEEN, Exemplars, as_seen
 
 
 def single_notes(*numbers: int) -> Tensor:
@@ -21,11 +21,17 @@ def test_the_same_notes_look_as_they_do_in_the_style_at_any_level_and_others_are
     mel[:, 2] *= 1e-3  # a quiet frame shows nothing
     seen, same = Exemplars.of(7 * mel, single_notes(40, 80, 120), 1.0).alike(3 * single_notes(80, 40, 60, 120))
     torch.testing.assert_close(seen[:, :2], mel[:, [1, 0]])
-    torch.testing.assert_close(same, torch.tensor([1.0, 1.0, 0.0, 0.0]))
+    torch.testing.assert_close(same, SEEN * torch.tensor([1.0, 1.0, 0.0, 0.0]))
 
 
-def test_styles_that_sound_the_same_notes_count_by_weight_however_long_they_are() -> None:
-    one, other = mels(2).T[:, :, None]
-    styles = [Exemplars.of(one.expand(-1, 5), single_notes(*[40] * 5), 3.0), Exemplars.of(other, single_notes(40), 1.0)]
-    both = Exemplars(*(torch.cat(parts, -1) for parts in zip(*styles, strict=True)))
-    torch.testing.assert_close(both.alike(single_notes(40))[0], one**0.75 * other**0.25)
+def test_styles_count_by_weight_where_they_sound_the_notes_however_long_they_are() -> None:
+    one, other, modelled = mels(3).T[:, :, None]
+    styles = [
+        Exemplars.of(one.expand(-1, 5), single_notes(*[40] * 5), 0.75),
+        Exemplars.of(other, single_notes(40), 0.25),
+    ]
+    expected = modelled ** (1 - SEEN) * (one**0.75 * other**0.25) ** SEEN
+    torch.testing.assert_close(as_seen(9 * modelled, single_notes(40), styles), expected)
+    alone = [styles[0], Exemplars.of(other, single_notes(80), 0.25)]
+    expected = modelled ** (1 - 0.25 * SEEN) * other ** (0.25 * SEEN)
+    torch.testing.assert_close(as_seen(modelled, single_notes(80), alone), expected)
