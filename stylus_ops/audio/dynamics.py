@@ -9,6 +9,7 @@ from torch import Tensor
 from .detail import ramp
 from .fade import BLOCK, fading
 from .lazy import Mixed, Scaled, Waveform, blocks
+from .onsets import onsets
 
 ENVELOPE_SHAPE = (0.25, 0.5, 0.25)  # of neighbouring blocks: 10 ms wide at half its height
 AUDIBLE = 1e-6  # of the loudest block's power, -60 dB: what the content has below it is no envelope to follow
@@ -47,7 +48,8 @@ def follow_dynamics(
         both, mean = (own + target).clamp(min=floor), block_power(Mixed(waveform, content, 0.5), block)
         changed = 2 - 4 * mean / both
         changed = F.avg_pool1d(changed[None], AROUND, 1, AROUND // 2, count_include_pad=False)[0]
-        target = target * 10 ** (ramp(changed, CHANGED) * fading(content, sample_rate, fall) / 10)
+        faded = fading(target, onsets(content, sample_rate) // block, fall)
+        target = target * 10 ** (ramp(changed, CHANGED) * faded / 10)
     leeway = min(LEEWAY * (1 - closeness) / closeness, MOST_LEEWAY)
     stray = decibels(own) - decibels(target.clamp(min=floor))
     lift = torch.where(target > floor, STRONGEST_LIFT, 0.0)

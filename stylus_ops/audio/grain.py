@@ -1,7 +1,8 @@
 """Grain: what the images ask for and the content can't supply is played by the style's own residual.
 
-The residual is the style without its steady tones: crackle, drops, breath, strokes. It is looped over the content and filtered
-by a gain that varies slowly, so that its bursts survive: a gain frame by frame would level them.
+The residual is the style without its steady tones: crackle, drops, breath, strokes. It is looped over the content; but where the style keeps
+a beat, its strokes are played where the content's notes begin. It is filtered by a gain that varies slowly, so that its bursts survive:
+a gain frame by frame would level them.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from ..copies import to_device
 from .detail import EMPTY, blur, change, envelope, ramp
 from .geometry import SpectrogramParams
 from .mel import channel_rms, mel_amplitudes, mel_scale
+from .onsets import beat, onsets
 from .stft import hann_window, stft
+from .strokes import strokes_at
 from .tone import Reference
 
 FADE = 0.05  # seconds that a loop's end and beginning share
 WINDOW, HOP = 4096, 1024  # samples of the transform that tells tones from the rest
 STEADY, BROAD = 31, 31  # frames and bins of its medians
 MARGIN = 2.0  # a tone is louder than what is broad there by this factor
-REACH = (6.0, 30.0)  # dB that the content is amplified by at most, under a style of noise and one of tones
+REACH = (6.0, 30.0)  # dB that the content is amplified by at most, under a style of noise and one of tones or a beat
 BANDS, TIME = 4 / 256, 0.16  # of the mel axis, seconds: deviations of the Gaussian over which the gain is smooth
 MOST = 10 ** (36 / 20)  # amplification of the residual
 PAUSE = 10 ** (-12 / 10)  # of a band's mean power: what is quieter is a pause, which is not amplified further
@@ -34,17 +37,27 @@ CHANGED = (4.0, 8.0)  # dB that images change an envelope by: up to here a textu
 GROUND = 10 ** (4 / 10)  # power of a texture beside that of the content over it
 
 
-class Residual(NamedTuple):
-    """The styles without their tones, each played over and over from the content's first sample on."""
+class Loop(NamedTuple):
+    """A style without its tones, over and over from the content's first sample on."""
 
-    loops: tuple[Tensor, ...]
-    """`[C, n]` each, at the mel's sample rate and the style's share of the power; the end leads into the beginning."""
+    sound: Tensor
+    """`[C, n]`, at the mel's sample rate and the style's share of the power; the end leads into the beginning."""
+    strokes: Tensor
+    """Samples in which they begin."""
+    free: float
+    """0 to 1: how far it sounds at times of its own, not at the content's onsets."""
+
+
+class Residual(NamedTuple):
+    """The styles without their tones."""
+
+    loops: tuple[Loop, ...]
     reach_db: float
     """How far the content's envelope is amplified before the residual takes over."""
     level: Tensor
     """`[n_mels]`, the mean power of the mel of all loops together."""
     ground: float
-    """0 to 1: how far the styles are textures, which sound under the content whatever it lacks."""
+    """0 to 1: how far the styles are textures or drums, which sound beside the content whatever it lacks."""
 
     @classmethod
     def of(
@@ -63,17 +76,24 @@ class Residual(NamedTuple):
             rest = without_tones(style)
             power, tonal, left = (float(sound.square().mean()) for sound in (style, style - rest, rest))
             if weight > 0 and left > QUIET:
-                loops.append(seamless((weight / left) ** 0.5 * rest, round(FADE * params.sample_rate)))
-                tones, total = tones + weight * tonal / power, total + weight
+                loop = seamless((weight / left) ** 0.5 * rest, round(FADE * params.sample_rate))
+                regular = beat(style, params.sample_rate)
+                loops.append(Loop(loop, onsets(loop, params.sample_rate), 1 - regular))
+                tones, total = tones + weight * max(tonal / power, ground * regular), total + weight
         if not loops:
             return None
-        level = torch.stack([mel_amplitudes(loop[None], params)[0].square().mean(1) for loop in loops]).sum(0)
+        level = torch.stack([mel_amplitudes(loop.sound[None], params)[0].square().mean(1) for loop in loops]).sum(0)
         return cls(tuple(loops), REACH[0] + (REACH[1] - REACH[0]) * tones / total, level, ground)
 
-    def part(self, first: int, samples: int, device: torch.device) -> Tensor:
-        """What is played from the content's sample `first` on: `[C, samples]` on a device."""
-        at = torch.arange(first, first + samples, device=device)
-        return torch.stack([to_device(loop, device)[:, at % loop.shape[-1]] for loop in self.loops]).sum(0)
+    def part(self, samples: slice, begins: Tensor, sample_rate: int) -> Tensor:
+        """What is played in some of the content's samples, of whose onsets `begins` are: `[C, samples]`."""
+        at, played = torch.arange(samples.start, samples.stop), torch.zeros(1)
+        for sound, strokes, free in self.loops:
+            if free > 0:
+                played = played + free**0.5 * sound[:, at % sound.shape[-1]]
+            if free < 1:
+                played = played + (1 - free) ** 0.5 * strokes_at(begins, sound, strokes, samples, sample_rate)
+        return played
 
 
 class Grain:
@@ -88,8 +108,10 @@ class Grain:
     def __init__(self, residual: Residual, content: Tensor, first_frame: int, share: float, params: SpectrogramParams):
         self.residual, self.share, self.params, device = residual, share, params, content.device
         self.scale = mel_scale(params, device)
-        played = residual.part(first_frame * params.hop_length, content.shape[-1], device)
-        self.played = played * panning(content, params)
+        first = first_frame * params.hop_length
+        begins = first + onsets(content, params.sample_rate)
+        played = residual.part(slice(first, first + content.shape[-1]), begins, params.sample_rate)
+        self.played = to_device(played, device) * panning(content, params)
         frames = params.count_frames(content.shape[-1])
         self.wanted, self.own, self.ground = torch.empty(3, params.n_mels, frames, device=device)
         self.blur = blur(params.n_mels, BANDS * params.n_mels, device)

@@ -22,12 +22,14 @@ from torch import Tensor
 
 from ..copies import to_device
 from .detail import EMPTY, blur, change, ramp
+from .dynamics import block_power
 from .exemplars import Exemplars, as_seen, power
-from .fade import falls
+from .fade import BLOCK, falls
 from .geometry import SpectrogramParams
 from .harmonics import harmonics
 from .lazy import sounds
 from .mel import CPU, mel_amplitudes, mel_scale
+from .onsets import onsets
 from .tone import Reference
 
 PITCHES = torch.arange(30, 101, 0.25)  # MIDI notes, 46 Hz to 2.6 kHz; in quarters, since not all are tuned to 440 Hz
@@ -246,7 +248,9 @@ class Partials(NamedTuple):
             frames.append(Exemplars.of(mel, style.notes, weight))
             level = weight * loud / shared.spectra(own).sum(0)
             strengths, noise = strengths + level[:, None] * own, noise + level * breath
-            share, fall = share + weight, fall + weight * falls(waveform, rate)[1]
+            block = round(BLOCK * rate)
+            _, fallen = falls(block_power(waveform, block), onsets(waveform, rate) // block)
+            share, fall = share + weight, fall + weight * fallen
         total = sum(weight for _, _, weight in styles)
         if share == 0:
             return None

@@ -7,6 +7,7 @@ from torch import Tensor
 from stylus_ops.audio.decode import Sources, decode
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.grain import Residual, panning, seamless, without_tones
+from stylus_ops.audio.onsets import onsets
 from stylus_ops.audio.tone import Reference
 from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.dials import Decoding
@@ -49,7 +50,7 @@ def test_weights_share_the_power() -> None:
     styles = [Reference(0.01 * noise(1.0, RATE)[0], RATE, 3.0), Reference(clicks(1.0, RATE)[0], RATE, 1.0)]
     made = Residual.of(styles, 1, TINY)
     assert made is not None
-    loud, quiet = map(power, made.loops)
+    loud, quiet = (power(loop.sound) for loop in made.loops)
     assert loud / quiet == pytest.approx(3, rel=0.15)
 
 
@@ -81,6 +82,23 @@ def test_a_texture_sounds_under_a_content_that_lacks_nothing() -> None:
     masked = decode(images, spectrogram, level, sources=Sources(residual(clicks(2.0, RATE)[:, :1], 1, 1.0)))
     low = [below(waveform[0], RATE, 1200) for waveform in (spectrogram.waveform, masked)]
     assert snr(*low) > 30
+
+
+def test_a_beat_is_played_where_the_contents_notes_begin() -> None:
+    content = 0.1 * melody(4.0, RATE)[:, :1]
+    drums, rain = (torch.zeros(1, 4 * RATE) for _ in range(2))
+    drums[:, :: RATE // 4] = 1
+    rain[:, torch.randint(4 * RATE, (16,), generator=torch.Generator().manual_seed(0))] = 1
+    images, spectrogram = audio_to_windows(0.1 * noise(4.0, RATE)[:, :1], RATE, TINY)
+    begins = onsets(content[0], RATE)
+
+    def in_time(style: Tensor) -> float:
+        made = Residual.of([Reference(style, RATE)], 1, TINY, 1.0)
+        sound = decode(images, spectrogram._replace(waveform=content), Decoding(dynamics=0.0), sources=Sources(made))
+        heard = onsets(sound[0] - content[0], RATE)
+        return float(((heard[:, None] - begins).abs().amin(1) < 0.03 * RATE).float().mean())
+
+    assert in_time(drums) > 0.8 > 0.6 > in_time(rain)
 
 
 def test_grain_follows_the_contents_channels() -> None:
