@@ -19,17 +19,11 @@ from typing import Any
 
 import torch
 
-from stylus_ops.audio.finish import finish
-from stylus_ops.audio.geometry import PRESETS
-from stylus_ops.audio.loudness import true_peak
-from stylus_ops.audio.mel import mel_scale
 from stylus_ops.engine.engine import Engine
 from stylus_ops.pipeline import transfer
 from stylus_ops.pipeline.batch import Runner, read_batch, run_batch
 from stylus_ops.pipeline.settings import Settings
 from stylus_ops.tiny import RECORDINGS
-
-from .song import RATE, beats
 
 Work = Callable[[], Any]
 SONG = RECORDINGS / "song.mp3"  # 20 seconds
@@ -66,11 +60,9 @@ def figures(folder: Path) -> Iterator[tuple[str, Work, Work]]:
     """Titles, the work before and the work now."""
     pair = ["transfer", str(RECORDINGS / "melody.flac"), str(RECORDINGS / "style_a.flac"), "--overwrite", "--quiet"]
     pair += ["-o", str(folder / "pair.wav")]
-    bare, cold = command("-c", "import torch"), command("-m", "stylus_ops", *pair)
-    with_diffusers = "import stylus_ops.engine.stable_diffusion, stylus_ops.__main__ as stylus; stylus.main()"
+    bare = command("-c", "import torch")
     yield "--help, beside import torch", bare, command("-m", "stylus_ops", "--help")
-    yield "pair of 5 s, beside import torch", bare, cold
-    yield "pair of 5 s, without importing diffusers", command("-c", with_diffusers, *pair), cold
+    yield "pair of 5 s, beside import torch", bare, command("-m", "stylus_ops", *pair)
 
     engine = Engine.load("tiny", "cpu", "float32")
 
@@ -79,20 +71,8 @@ def figures(folder: Path) -> Iterator[tuple[str, Work, Work]]:
         files = transfer.Files(SONG, [SONG], folder / "song.wav")
         transfer.transfer_files(engine, files, Settings(**dials), quiet=True)
 
-    yield "song, 8 steps for 10", lambda: song(steps=10), song
     yield "song, bfloat16 for float32", song, lambda: song(mixed=True)
     yield "song, features on disk, not evaluated again", lambda: song(features="recompute"), lambda: song(bank=0)
-
-    scale, loud, content = mel_scale(PRESETS["tiny-256"]), beats(30, 1), beats(30, 2)
-    spectra = torch.rand(128, PRESETS["tiny-256"].band_bins)
-    dense = scale.amplitudes(torch.eye(spectra.shape[1]))
-    multiplied = (
-        lambda: [dense @ spectra.t() for _ in range(1000)],
-        lambda: [scale.amplitudes(spectra) for _ in range(1000)],
-    )
-    yield "mel filters of 1000 blocks, sparse for dense", *multiplied
-    levels = lambda: finish(loud, content, RATE, Settings())[:, :]  # noqa: E731
-    yield "levels of 30 s, three true peaks less", lambda: (levels(), [true_peak(loud, RATE) for _ in range(3)]), levels
 
 
 def show(title: str, before: tuple[float, float], after: tuple[float, float]) -> None:

@@ -98,8 +98,8 @@ def compared() -> None:
                 soundfile.write(f"{folder}/{name}.wav", levelled(audio, LISTEN_SECONDS, -6).T, RATE, subtype="FLOAT")
             recordings = Recordings(Pair(pair, Path(folder, "content.wav"), Path(folder, "style.wav")), engine)
             made = {"content": recordings.content, "style": recordings.style}
-            made["equaliser"] = eq_matched(recordings, Settings(alpha=1.0)).waveform
-            made["stylus"] = transferred(recordings, Settings()).waveform
+            made["equaliser"] = eq_matched(recordings, Settings(alpha=1.0))
+            made["stylus"] = transferred(recordings, Settings())
         for name, waveform in made.items():
             path, samples = LISTEN / f"{pair}-{name}.mp3", waveform.t().numpy()
             soundfile.write(path, samples, RATE, bitrate_mode="VARIABLE", compression_level=0.4)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..copies import to_device
+from ..copies import to_device, to_host
 from .detail import EMPTY, blur, change, envelope, ramp
 from .geometry import SpectrogramParams
 from .mel import channel_rms, mel_amplitudes, mel_scale
@@ -109,7 +109,7 @@ class Grain:
         self.residual, self.share, self.params, device = residual, share, params, content.device
         self.scale = mel_scale(params, device)
         first = first_frame * params.hop_length
-        begins = first + onsets(content, params.sample_rate)
+        begins = first + onsets(to_host(content), params.sample_rate)
         played = residual.part(slice(first, first + content.shape[-1]), begins, params.sample_rate)
         self.played = to_device(played, device) * panning(content, params)
         frames = params.count_frames(content.shape[-1])

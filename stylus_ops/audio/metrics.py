@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import librosa
 import numpy as np
 from torch import Tensor
 
 BAND = 10000.0  # Hz, the band in which a transfer changes anything
-N_FFT = 2048
 MEL_BANDS = 128
 MFCC_COUNT = 20
 SILENCE = 1e-3  # of the loudest frame, -60 dB: frames below it have no pitch to compare
@@ -42,52 +39,33 @@ def chroma_cosine(a: Tensor, b: Tensor, sample_rate: int) -> float:
     return float((chroma[0] * chroma[1]).sum(0)[sounding].mean())
 
 
-class Timbre(NamedTuple):
-    """How a clip sounds apart from its notes; nothing of it depends on loudness."""
-
-    descriptions: dict[str, np.ndarray]
-    """By name: "mel spectrum" (long-term, dB), "mfcc means", "mfcc deviations", and of the long-term spectrum "centroid"
-    (octaves) and "flatness" (dB)."""
-    mfcc: np.ndarray
-    """[19, frames], without the zeroth coefficient."""
+Timbre = dict[str, np.ndarray]
+"""How a clip sounds apart from its notes and its loudness: "mel spectrum" (long-term, dB), "mfcc means", "mfcc deviations"."""
 
 
 def timbre(waveform: Tensor, sample_rate: int) -> Timbre:
     """Describe a waveform [T] or [C, T]; channels are averaged."""
-    power, mel = power_spectra(waveform, sample_rate)
+    mel = mel_power(waveform, sample_rate)
     mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel, ref=np.max, top_db=FLOOR_DB), n_mfcc=MFCC_COUNT)[1:]
     long_term = librosa.power_to_db(mel.mean(1), ref=np.max, top_db=FLOOR_DB)
-    frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=N_FFT)
-    spectrum = power[frequencies <= BAND].mean(1, keepdims=True)
-    centroid = librosa.feature.spectral_centroid(S=np.sqrt(spectrum), freq=frequencies[frequencies <= BAND])
-    flatness = librosa.feature.spectral_flatness(S=spectrum, power=1.0)
-    descriptions = {
+    return {
         "mel spectrum": long_term - long_term.mean(),
         "mfcc means": mfcc.mean(1),
         "mfcc deviations": mfcc.std(1),
-        "centroid": np.log2(centroid + 1.0),
-        "flatness": librosa.power_to_db(flatness, top_db=None),
     }
-    return Timbre(descriptions, mfcc)
 
 
-def power_spectra(waveform: Tensor, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Power [bins, frames] of a waveform [T] or [C, T], and over mel bands up to 10 kHz, [128, frames]; channels are averaged."""
-    power = np.abs(librosa.stft(_mono(waveform), n_fft=N_FFT)) ** 2
+def mel_power(waveform: Tensor, sample_rate: int) -> np.ndarray:
+    """Power of a waveform [T] or [C, T] over mel bands up to 10 kHz, [128, frames]; channels are averaged."""
     top = min(BAND, sample_rate / 2)
-    return power, librosa.feature.melspectrogram(S=power, sr=sample_rate, n_mels=MEL_BANDS, fmax=top)
-
-
-def closed_distances(content: Tensor, style: Tensor, output: Tensor, sample_rate: int) -> dict[str, float]:
-    """`closed_shares` of waveforms [T] or [C, T], of any lengths."""
-    return closed_shares(*(timbre(clip, sample_rate) for clip in (content, style, output)))
+    return librosa.feature.melspectrogram(y=_mono(waveform), sr=sample_rate, n_mels=MEL_BANDS, fmax=top)
 
 
 def closed_shares(content: Timbre, style: Timbre, output: Timbre) -> dict[str, float]:
     """`closed_share` of the Euclidean distance to the style, for each description of `Timbre`."""
     return {
-        name: closed_share(*(float(np.linalg.norm(clip.descriptions[name] - target)) for clip in (content, output)))
-        for name, target in style.descriptions.items()
+        name: closed_share(*(float(np.linalg.norm(clip[name] - target)) for clip in (content, output)))
+        for name, target in style.items()
     }
 
 
@@ -95,18 +73,6 @@ def closed_share(before: float, after: float) -> float:
     """Share of the content's distance `before` that is closed where the output's is `after`: 1 is no distance, 0 no nearer than
     the content was, negative further away; NaN where the content has none."""
     return 1 - after / before if before > 1e-6 else float("nan")
-
-
-def mfcc_frechet_distance(a: Timbre, b: Timbre) -> float:
-    """MFCC-FD: Frechet distance between Gaussians fitted to two clips' MFCC frames (Dowson & Landau 1982), squared as usual.
-
-    0 for clips of the same timbre. It is no FAD: no network embeds anything here.
-    """
-    covariances = np.cov(a.mfcc), np.cov(b.mfcc)
-    # The eigenvalues of a product of two covariances are real and not negative; rounding may make them slightly so.
-    roots = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).real.clip(0))
-    means = np.square(a.mfcc.mean(1) - b.mfcc.mean(1)).sum()
-    return float(max(0.0, means + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * roots.sum()))
 
 
 def _mono(waveform: Tensor) -> np.ndarray:

@@ -41,7 +41,7 @@ def onsets(waveform: Waveform, sample_rate: int) -> Tensor:
         mean = F.avg_pool1d(rise[None], 2 * AROUND + 1, 1, AROUND, count_include_pad=False)[0]
         peaks = ((rise >= strongest) & (rise > mean + RISE)).nonzero()[:, 0] + start
         found.append(peaks[(peaks >= first) & (peaks < end)])
-    return hop * torch.cat(found).cpu()
+    return hop * torch.cat(found)
 
 
 def beat(waveform: Tensor, sample_rate: int) -> float:

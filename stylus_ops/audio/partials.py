@@ -53,10 +53,7 @@ CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the aut
 AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
 PLAYED = 0.05  # share of the notes in a frame of the content from which on they are notes
 SOUNDED = 0.25  # share of the notes in a mel from which on their partials are sounded in full
-LACKING = (
-    0.0,
-    12.0,
-)  # dB that is wanted above the content's own: up to here it plays all of a partial, from there none
+LACKING = (0.0, 12.0)  # dB wanted above the content's own: up to here it plays all of a partial, from there none
 VOICES = 8  # notes of a frame whose partials are played, the loudest
 QUIET = 5e-6  # of a frame's mean amplitude
 

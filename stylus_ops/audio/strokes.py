@@ -40,8 +40,6 @@ def strokes_at(onsets: Tensor, loop: Tensor, strokes: Tensor, samples: slice, sa
         edge = rise[: count // 2]
         stroke[:, : len(edge)] *= edge
         stroke[:, count - len(edge) :] *= edge.flip(0)
-        first = onset - lead - samples.start
-        inside = slice(max(first, 0), min(first + count, result.shape[-1]))
-        if inside.start < inside.stop:
-            result[:, inside] += stroke[:, inside.start - first : inside.stop - first]
+        inside = (onset + at >= samples.start) & (onset + at < samples.stop)
+        result[:, onset + at[inside] - samples.start] += stroke[:, inside]
     return result

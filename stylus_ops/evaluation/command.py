@@ -24,7 +24,7 @@ TRUTH_SHOWN = (
     *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_chroma_cosine"),
     *("truth_crest_low_db", "truth_crest_high_db", "truth_onset_sharpness_db"),
 )
-SHOWN = ("chroma_cosine", "onset_f1", "style_taken", "closed_mel_spectrum", "closed_mfcc_means", "mfcc_fd")
+SHOWN = ("chroma_cosine", "onset_f1", "style_taken", "closed_mel_spectrum", "closed_mfcc_means")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -75,9 +75,9 @@ class Job(NamedTuple):
         }
 
     def run(self, recordings: Recordings, measure: Measure) -> None:
-        restyled = KINDS[self.method.kind](recordings, self.method.settings)
-        write_audio(self.sound, restyled.waveform, recordings.sample_rate)
-        measured = {name: None if math.isnan(value) else value for name, value in measure(restyled).items()}
+        sound = KINDS[self.method.kind](recordings, self.method.settings)
+        write_audio(self.sound, sound, recordings.sample_rate)
+        measured = {name: None if math.isnan(value) else value for name, value in measure(sound).items()}
         numbers = dict.fromkeys(self.plan.columns) | measured
         write_report(self.record, {"request": self.request, "numbers": numbers})
 
@@ -85,8 +85,7 @@ class Job(NamedTuple):
         """The job's row of the result, with all the columns of the plan; None where it failed or has not run."""
         record, columns = read_report(self.record), self.plan.columns
         numbers = record.get("numbers")
-        requests = self.request, self.request | {"clap": ""}  # the latter is what earlier versions wrote
-        if record.get("request") not in requests or not isinstance(numbers, dict) or not numbers.keys() >= {*columns}:
+        if record.get("request") != self.request or not isinstance(numbers, dict) or not numbers.keys() >= {*columns}:
             return None
         named = {"pair": self.pair.name, "content": self.pair.content, "style": self.pair.style}
         known = {column: math.nan if numbers[column] is None else numbers[column] for column in columns}

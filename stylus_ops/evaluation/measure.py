@@ -5,32 +5,26 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
-from ..audio.backend import resample
-from ..audio.geometry import SpectrogramParams
 from ..audio.loudness import integrated_loudness
-from ..audio.mel import mel_amplitudes
-from ..audio.metrics import chroma_cosine, closed_share, closed_shares, mfcc_frechet_distance, timbre
+from ..audio.metrics import chroma_cosine, closed_share, closed_shares, timbre
 from .clarity import Clarity, clarity
-from .methods import Recordings, Restyled
-from .notes import Notes, onset_f1, raw_pitch_accuracy, tempo_difference
+from .methods import Recordings
+from .notes import Notes, onset_f1, raw_pitch_accuracy
 from .texture import Texture, closed_textures, texture
 from .truth import distances_to_truth
 
 CLOSED_COLUMNS = ("closed_mel_spectrum", "closed_mfcc_means", "closed_mfcc_deviations")
 COLUMNS = (
-    *("chroma_cosine", "onset_f1", "raw_pitch_accuracy", "tempo_difference_bpm"),
-    *("style_taken", *CLOSED_COLUMNS, "closed_centroid", "closed_flatness", "mfcc_fd"),
+    *("chroma_cosine", "onset_f1", "raw_pitch_accuracy", "style_taken", *CLOSED_COLUMNS),
     *(f"closed_texture_{field}" for field in Texture._fields),
-    *("onset_sharpness_db", "spectral_convergence", "clipped_share", "loudness_difference_lu"),
+    *("onset_sharpness_db", "loudness_difference_lu"),
 )
 TRUTH_COLUMNS = (
     *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_chroma_cosine", "truth_onset_f1"),
     *(f"truth_{name}_db" for name in Clarity._fields),
 )
-FULL_SCALE = 0.999
 
 
 class Sound:
@@ -56,27 +50,20 @@ class Measure:
         self.content, self.style = (Sound(clip, self.rate) for clip in (pair.content, pair.style))
         self.truth = None if pair.truth is None else Sound(pair.truth, self.rate)
 
-    def __call__(self, output: Restyled) -> dict[str, float]:
-        """Every column by name; NaN where it means nothing for this output.
+    def __call__(self, output: Tensor) -> dict[str, float]:
+        """Every column by name, of an output [C, T]; NaN where it means nothing for this one.
         `style_taken` is the mean of the closed distances of the mel spectrum and of the MFCCs' means and deviations."""
-        content, style, sound = self.content, self.style, Sound(output.waveform, self.rate)
+        content, style, sound = self.content, self.style, Sound(output, self.rate)
         closed = closed_shares(content.timbre, style.timbre, sound.timbre)
         columns = {f"closed_{name.replace(' ', '_')}": value for name, value in closed.items()}
         columns |= {
             "chroma_cosine": chroma_cosine(content.waveform, sound.waveform, self.rate),
             "onset_f1": onset_f1(content.notes, sound.notes),
             "raw_pitch_accuracy": raw_pitch_accuracy(content.notes, sound.notes) if self.monophonic else math.nan,
-            "tempo_difference_bpm": tempo_difference(content.notes, sound.notes),
             "style_taken": sum(columns[name] for name in CLOSED_COLUMNS) / len(CLOSED_COLUMNS),
-            "mfcc_fd": mfcc_frechet_distance(sound.timbre, style.timbre),
             "onset_sharpness_db": sound.clarity.onset_sharpness,
-            "spectral_convergence": math.nan,
-            "clipped_share": clipped_share(sound.waveform),
             "loudness_difference_lu": loudness_difference(content.waveform, sound.waveform, self.rate),
         }
-        if output.requested is not None and output.spectrogram is not None:
-            params = output.spectrogram.params
-            columns["spectral_convergence"] = spectral_convergence(output.requested, sound.waveform, self.rate, params)
         textured = closed_textures(content.texture, style.texture, sound.texture)
         columns |= {f"closed_texture_{field}": value for field, value in textured.items()}
         if self.truth is not None:
@@ -93,19 +80,6 @@ class Measure:
             "truth_onset_f1": onset_f1(truth.notes, sound.notes),
             **{f"truth_{name}_db": value - wanted for name, value, wanted in clearer},
         }
-
-
-def spectral_convergence(requested: Tensor, waveform: Tensor, sample_rate: int, params: SpectrogramParams) -> float:
-    """`|requested - realised| / |requested|` (Sturmel & Daudet 2011) over mel amplitudes, at the gain that fits best.
-    0 is a waveform [C, T] with exactly the requested spectrum [n_mels, frames]; 1 is no better than silence."""
-    realised = mel_amplitudes(resample(waveform[None], sample_rate, params.sample_rate), params)[0]
-    realised = realised * (requested * realised).sum() / realised.square().sum().clamp(min=torch.finfo().tiny)
-    return float((requested - realised).norm() / requested.norm().clamp(min=torch.finfo().tiny))
-
-
-def clipped_share(waveform: Tensor) -> float:
-    """Share of the samples of a waveform `[C, T]` at or beyond full scale."""
-    return float((waveform.abs() >= FULL_SCALE).float().mean())
 
 
 def loudness_difference(content: Tensor, output: Tensor, sample_rate: int) -> float:

@@ -20,7 +20,7 @@ from ..audio.geometry import PRESETS
 from ..audio.loudness import allowed_peak, limit_true_peak, loudness_gain
 from ..audio.read import read_audio
 from ..audio.tone import Reference, match_tone
-from ..audio.windows import Spectrogram, audio_to_windows, windows_to_mel
+from ..audio.windows import audio_to_windows
 from ..dials import Clips, Decoding, Memory, Schedule, Tone, Windows, dials_of
 from ..diffusion.features import Inversion, Style
 from ..engine.engine import Engine
@@ -86,29 +86,22 @@ class Recordings:
         return self._inversions[key]
 
 
-class Restyled(NamedTuple):
-    waveform: Tensor  # [C, T]
-    requested: Tensor | None = None
-    """The mel amplitudes [n_mels, frames] that the waveform should have; None if none were asked for."""
-    spectrogram: Spectrogram | None = None  # of the content, in the geometry of `requested`
-
-
-def style_itself(pair: Recordings, settings: Settings) -> Restyled:
+def style_itself(pair: Recordings, settings: Settings) -> Tensor:
     """The style's own recording, looped or cut to the content's length and at its loudness."""
     content, rate = pair.content, pair.sample_rate
     repeated = pair.style[:, torch.arange(content.shape[-1]) % pair.style.shape[-1]]
     repeated = repeated * loudness_gain(repeated, content, rate)
-    return Restyled(limit_true_peak(repeated, rate, allowed_peak(content, rate))[:, :])
+    return limit_true_peak(repeated, rate, allowed_peak(content, rate))[:, :]
 
 
-def eq_matched(pair: Recordings, settings: Settings) -> Restyled:
+def eq_matched(pair: Recordings, settings: Settings) -> Tensor:
     """The content through the equaliser of `match_tone`, bounded at 24 dB; alpha is the share of its curve in dB."""
     style = Reference(pair.style, pair.sample_rate)
     toned = match_tone(pair.content, pair.sample_rate, [style], Tone(settings.alpha, tone_db=24.0))
-    return Restyled(toned.waveform[:, :])
+    return toned.waveform[:, :]
 
 
-def truths_mel(pair: Recordings, settings: Settings) -> Restyled:
+def truths_mel(pair: Recordings, settings: Settings) -> Tensor:
     """The truth's own mel with the content's phase, as one window of the bundled model's preset."""
     rate, preset = pair.sample_rate, PRESETS["tiny-256"]
     samples = resample(pair.content, rate, preset.sample_rate).shape[-1]
@@ -116,40 +109,35 @@ def truths_mel(pair: Recordings, settings: Settings) -> Restyled:
     (_, content), (images, truth) = (
         audio_to_windows(clip[None], rate, params, overlap=0) for clip in (pair.content, pair.known_truth)
     )
-    return _decoded(images, content._replace(peak=truth.peak))
+    return decode(images, content._replace(peak=truth.peak), Decoding())[0]
 
 
-def autoencoded(pair: Recordings, settings: Settings) -> Restyled:
+def autoencoded(pair: Recordings, settings: Settings) -> Tensor:
     """The content through the autoencoder and the decoder alone."""
     run = pair.transfer(settings)
     content = run.read(pair.paths[0], [pair.paths[1]])[0].recording
     images = run.engine.decode(run.engine.encode(content.images(slice(None))))
-    return _decoded(images, content.part(slice(None)))
+    return decode(images, content.part(slice(None)), Decoding())[0]
 
 
-def truth_autoencoded(pair: Recordings, settings: Settings) -> Restyled:
+def truth_autoencoded(pair: Recordings, settings: Settings) -> Tensor:
     """The truth's images through the autoencoder, decoded: the most that a transfer with this model can reach."""
     run = pair.transfer(settings)
     content = run.read(pair.paths[0], [])[0].recording.part(slice(None))
     images, truth = audio_to_windows(pair.known_truth[None], pair.sample_rate, run.params, settings.overlap)
-    return _decoded(run.engine.decode(run.engine.encode(images)), content._replace(peak=truth.peak))
+    return decode(run.engine.decode(run.engine.encode(images)), content._replace(peak=truth.peak), Decoding())[0]
 
 
-def _decoded(images: Tensor, content: Spectrogram) -> Restyled:
-    return Restyled(decode(images, content, Decoding())[0], windows_to_mel(images, content)[0].cpu(), content)
-
-
-def transferred(pair: Recordings, settings: Settings) -> Restyled:
+def transferred(pair: Recordings, settings: Settings) -> Tensor:
     """The transfer by attention injection, every dial from `settings`."""
     (content, style), (inversion, capture) = pair.inverted(settings)
     run = pair.transfer(settings)
     latents = run.restyle(inversion, Style((capture,), (1.0,)))
-    waveform, spectrogram = run.decode(latents, content, [style])[:, :], content.recording.part(slice(None))
-    return Restyled(waveform, windows_to_mel(run.engine.decode(latents), spectrogram)[0].cpu(), spectrogram)
+    return run.decode(latents, content, [style])[:, :]
 
 
-KINDS: dict[str, Callable[[Recordings, Settings], Restyled]] = {
-    "content": lambda pair, _: Restyled(pair.content),
+KINDS: dict[str, Callable[[Recordings, Settings], Tensor]] = {
+    "content": lambda pair, _: pair.content,
     "autoencoder": autoencoded,
     "style": style_itself,
     "eq-match": eq_matched,

@@ -1,4 +1,4 @@
-"""Onsets, pitch and tempo of a clip, and how well another clip keeps them.
+"""Onsets and pitch of a clip, and how well another clip keeps them.
 
 librosa finds them and mir_eval compares them, by the definitions of the MIREX tasks.
 """
@@ -39,11 +39,6 @@ class Notes:
         hertz, voiced, _ = librosa.pyin(self.samples, fmin=LOWEST, fmax=HIGHEST, fill_na=None, **grid)
         return np.where(voiced, hertz, -hertz)
 
-    @cached_property
-    def tempo(self) -> float:
-        """Beats a minute."""
-        return float(librosa.feature.tempo(y=self.samples, sr=RATE, hop_length=HOP)[0])
-
 
 def onset_f1(content: Notes, output: Notes) -> float:
     """F measure of the output's onsets within 50 ms of the content's; NaN where neither has any."""
@@ -61,8 +56,3 @@ def raw_pitch_accuracy(content: Notes, output: Notes) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an output without any pitch is worth 0, not a warning
         return float(mir_eval.melody.raw_pitch_accuracy(*compared))
-
-
-def tempo_difference(content: Notes, output: Notes) -> float:
-    """Beats a minute between the tempi, 0 or more."""
-    return abs(output.tempo - content.tempo)

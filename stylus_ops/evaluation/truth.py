@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from ..audio.loudness import loudness_gain
-from ..audio.metrics import MFCC_COUNT, power_spectra
+from ..audio.metrics import MFCC_COUNT, mel_power
 
 FLOOR_DB = 60.0
 
@@ -35,10 +35,10 @@ def distances_to_truth(truth: Tensor, output: Tensor, sample_rate: int) -> Dista
     if output.shape[-1] != truth.shape[-1]:
         given = f"the truth has {truth.shape[-1]} samples and the output {output.shape[-1]}"
         raise ValueError(f"{given}: compare clips of equal length, cut at the same place")
-    _, wanted = power_spectra(truth, sample_rate)
+    wanted = mel_power(truth, sample_rate)
     if not wanted.any():
         raise ValueError("the truth is silent: there is nothing to compare with")
-    power = loudness_gain(output, truth, sample_rate) ** 2 * power_spectra(output, sample_rate)[1]
+    power = loudness_gain(output, truth, sample_rate) ** 2 * mel_power(output, sample_rate)
     floor = 10 ** (-FLOOR_DB / 10) * wanted.max()
     return distances(*(10 * np.log10(np.maximum(values, floor)) for values in (wanted, power)))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..audio.figure import write_figure
-from ..audio.metrics import chroma_cosine, closed_distances
+from ..audio.metrics import chroma_cosine, closed_shares, timbre
 from ..audio.write import write_audio
 from ..diffusion.features import Style
 from ..disk import make_folder
@@ -34,7 +34,7 @@ def run_demo(folder: Path, quiet: bool = False) -> dict[str, Numbers]:
     """Write the recordings, the results and `spectrograms.png` to `folder`, made if need be.
 
     All three inversions run as one batch. Returns of each result, by file name, its `chroma_cosine` to the melody and its
-    `closed_distances` to the style. Raises ValueError if one of these files is there already.
+    `closed_shares` of the distance to the style. Raises ValueError if one of these files is there already.
     """
     for name in (FIGURE, *(f"{stem}.flac" for stem in (CONTENT, *STYLES, *RESULTS))):
         if os.path.lexists(folder / name):
@@ -54,7 +54,7 @@ def run_demo(folder: Path, quiet: bool = False) -> dict[str, Numbers]:
         path = folder / f"{result}.flac"
         write_audio(path, waveform, rate, overwrite=False)
         panels += [run.panel(clip), run.panel(content, waveform, path.name)]
-        closed = closed_distances(melody, clip.recording.waveform[:, :], waveform, rate)
+        closed = closed_shares(*(timbre(sound, rate) for sound in (melody, clip.recording.waveform[:, :], waveform)))
         table[path.name] = {"chroma cosine": chroma_cosine(melody, waveform, rate), **closed}
     for clip in (content, *styles):
         write_audio(folder / clip.name, clip.recording.waveform, clip.recording.sample_rate, overwrite=False)

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from stylus_ops import tiny
-from stylus_ops.audio import decode, windows
+from stylus_ops.audio import decode, grain, windows
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.stft import frame_blocks
 from stylus_ops.audio.tone import Reference
@@ -65,7 +65,7 @@ def gpu() -> Iterator[FakeGpu]:
 
     fake = FakeGpu()
     with pytest.MonkeyPatch.context() as patch, FakeTensorMode(allow_non_fake_inputs=True), fake:
-        for module in (decode, windows):
+        for module in (decode, grain, windows):
             patch.setattr(module, "to_host", waited)
         patch.setattr(reader, "begin_copy", lambda tensors, device: lambda: [to_device(t, device) for t in tensors])
         yield fake
@@ -101,7 +101,7 @@ def test_a_pass_never_waits(gpu: FakeGpu, engine: Engine, features: str, per_pas
     "dials", [{}, {"decode": "gain", "above_band_db": -6.0}, {"decode": "griffin_lim", "phase_iters": 1}], ids=str
 )
 def test_sound_waits_for_a_section_not_for_its_blocks(gpu: FakeGpu, dials: dict) -> None:
-    sound, alone = noise(24.0, RATE)[0], float(not dials)
+    sound, alone = noise(30.0, RATE)[0], float(not dials)
     decoding = Decoding(**dials, grain=alone, partials=alone)
     recording = windows.Recording.cut(sound, RATE, TINY, 32, "pad", GPU)
     images, part = recording.images(slice(None)), recording.part(slice(None))
@@ -109,4 +109,4 @@ def test_sound_waits_for_a_section_not_for_its_blocks(gpu: FakeGpu, dials: dict)
     gpu.waits.clear()
     decoded = decode.decode_band(images, part, decoding, images, sources)
     assert (images.device, decoded.device, decoded.shape[1:]) == (GPU, torch.device("cpu"), sound.shape)
-    assert len(gpu.waits) < len([*frame_blocks(recording.frames, len(sound))]) == 10
+    assert len(gpu.waits) < len([*frame_blocks(recording.frames, len(sound))]) == 12

@@ -16,12 +16,11 @@ RATE = 44100
 
 def struck(times: list[float], seconds: float = 4.0, rate: int = RATE) -> Tensor:
     """Bursts of noise that die away, `[1, T]`."""
-    sound, burst = torch.zeros(1, round(seconds * rate)), noise(0.2, rate)[0, :1]
-    burst = burst * torch.exp(-torch.arange(burst.shape[-1]) / (0.03 * rate))
-    for time in times:
-        part = sound[:, round(time * rate) :][:, : burst.shape[-1]]
-        part += burst[:, : part.shape[-1]]
-    return sound
+    starts = torch.zeros(1, round(seconds * rate))
+    starts[:, [round(time * rate) for time in times]] = 1
+    burst = noise(0.2, rate)[0, :1] * torch.exp(-torch.arange(round(0.2 * rate)) / (0.03 * rate))
+    size = starts.shape[1] + burst.shape[1]
+    return torch.fft.irfft(torch.fft.rfft(starts, size) * torch.fft.rfft(burst, size), size)[:, : starts.shape[1]]
 
 
 @given(
@@ -41,7 +40,6 @@ def test_vibrato_and_silence_begin_nothing() -> None:
     vibrato = torch.sin(2 * torch.pi * 440 * time + 3 * torch.sin(2 * torch.pi * 5 * time))[None]
     assert (onsets(vibrato, RATE) < 0.1 * RATE).all()
     assert len(onsets(torch.zeros(2, RATE), RATE)) == 0
-    assert len(onsets(torch.ones(1, 1), RATE)) < 2
 
 
 def test_a_part_has_the_onsets_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,32 +54,25 @@ def test_a_part_has_the_onsets_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_loop_beats_and_rain_does_not() -> None:
-    drums = [0.5 * bar + beat for bar in range(10) for beat in (0.05, 0.2, 0.425)]
-    assert beat(struck(drums, 5.0), RATE) > 0.9
-    drops = (5 * torch.rand(30, generator=torch.Generator().manual_seed(1))).tolist()
-    assert beat(struck(drops, 5.0), RATE) < 0.1
-    trill = [0.08 * n for n in range(60)]
-    for sound in (struck(trill, 5.0), noise(5.0, RATE)[0], torch.zeros(2, RATE), torch.ones(1, 1)):
+    assert beat(struck([0.5 * bar + time for bar in range(10) for time in (0.05, 0.2, 0.425)], 5.0), RATE) > 0.9
+    drops = struck((5 * torch.rand(30, generator=torch.Generator().manual_seed(1))).tolist(), 5.0)
+    trill = struck([0.08 * n for n in range(60)], 5.0)
+    for sound in (drops, trill, noise(5.0, RATE)[0], torch.zeros(2, RATE), torch.ones(1, 1)):
         assert beat(sound, RATE) < 0.1
 
 
 def test_an_onset_takes_the_stroke_nearest_in_the_loop() -> None:
-    loop = torch.arange(1000.0)[None].repeat(2, 1) + 1
-    strokes = torch.tensor([0, 400, 700])
-    lead = 30
-    played = strokes_at(torch.tensor([1390, 2050, 2150]), loop, strokes, slice(1000, 4000), 1000)
-    assert played.shape == (2, 3000)
-    assert played[0, 1390 - 1000 + 100] == 1 + 400 + 100  # the second stroke, 390 into the loop
-    assert not played[0, 1390 - 1000 + 300 - lead : 2050 - 1000 - lead].any()  # until the third begins
-    assert played[0, 2050 - 1000 + 50] == 1 + 50
-    assert played[0, 2150 - 1000 + 50] == 1 + 50  # from its beginning once more
-    assert not strokes_at(torch.tensor([]).long(), loop, strokes, slice(0, 100), 1000).any()
-    assert not strokes_at(strokes, loop, torch.tensor([]).long(), slice(0, 100), 1000).any()
+    loop, strokes, lead = torch.arange(1.0, 1001.0).expand(2, -1), torch.tensor([0, 400, 700]), 30
+    played = strokes_at(torch.tensor([1390, 2050, 2150]), loop, strokes, slice(1000, 4000), 1000)[1]
+    assert played[390 + 100] == 1 + 400 + 100  # the second stroke, 390 into the loop
+    assert not played[390 + 300 - lead : 1050 - lead].any()  # until the third begins
+    assert played[1050 + 50] == played[1150 + 50] == 1 + 50  # the first, and from its beginning once more
+    for some, none in ((strokes[:0], strokes), (strokes, strokes[:0])):
+        assert not strokes_at(some, loop, none, slice(0, 100), 1000).any()
 
 
 @given(st.lists(st.integers(0, 5000), unique=True).map(sorted), st.integers(0, 4000), st.integers(1, 1000))
 def test_strokes_of_a_part_are_those_of_the_whole(begins: list[int], first: int, count: int) -> None:
     loop, strokes, begin = torch.rand(1, 777), torch.tensor([5, 300, 310]), torch.tensor(begins).long()
-    whole = strokes_at(begin, loop, strokes, slice(0, 6000), 1000)
-    part = strokes_at(begin, loop, strokes, slice(first, first + count), 1000)
+    whole, part = (strokes_at(begin, loop, strokes, s, 1000) for s in (slice(0, 6000), slice(first, first + count)))
     assert torch.equal(part, whole[:, first : first + count])

@@ -1,5 +1,6 @@
 """What a long recording changes inside, sections, features on disk, precision, can't be told from the result."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import torch
 from torch import Tensor
 
 from stylus_ops.audio import windows
+from stylus_ops.audio.backend import resample
+from stylus_ops.audio.geometry import PRESETS
+from stylus_ops.audio.mel import mel_amplitudes
 from stylus_ops.audio.read import read_audio
 from stylus_ops.audio.write import write_audio
 from stylus_ops.diffusion.features import Style
@@ -84,3 +88,19 @@ def test_of_a_long_style_the_beginning_is_taken_at_the_level_of_the_whole(engine
     assert (len(clip.starts), len(whole.starts)) == (2, 3)
     assert torch.equal(clip.peak, whole.peak)
     assert torch.equal(clip.images(slice(0, 2)), whole.images(slice(0, 2)))
+
+
+def test_neighbouring_frames_differ_no_more_where_windows_join_than_elsewhere(tmp_path: Path) -> None:
+    waveform, rate = read_audio(RECORDINGS / "melody.flac")
+    write_audio(tmp_path / "twice.wav", waveform[0].repeat(1, 2), rate)
+    run, params = Transfer(Engine.load("tiny", "cpu"), Settings(steps=2), tmp_path, quiet=True), PRESETS["tiny-256"]
+    content, style = run.read(tmp_path / "twice.wav", [STYLE])
+    inversion, capture = run.invert([content, style])
+    output = run.decode(run.restyle(inversion, Style((capture,), (1.0,))), content, [style])[:, :]
+    mel = mel_amplitudes(resample(output, rate, params.sample_rate)[None], params)[0]
+    level, joined = 20 * mel.clamp(min=1e-3 * float(mel.max())).log10(), torch.zeros(mel.shape[1] - 1, dtype=torch.bool)
+    for earlier, later in pairwise(content.recording.starts):
+        joined[later - 1 : earlier + params.width] = True
+    assert joined.any()
+    for step in (mel.diff().norm(dim=0), level.diff().abs().mean(0)):
+        assert step[joined].median() < 1.2 * step[~joined].median()
