@@ -334,8 +334,8 @@ class Decoding(Group):
     )
     grain: float = number(
         1.0,
-        "How much of what the content can't supply is played by the style itself without its tones: its crackle, drops, breath and "
-        "strokes. A style without notes, such as rain, sounds under all that changes. Needs the style; not for gain.",
+        "How much of what the content can't supply the style itself plays, without its tones: crackle, drops, breath, strokes. Rain "
+        "sounds under all that changes; a beat strikes where the content's notes begin. Needs the style; not for gain.",
     )
     detail: float = number(
         0.8,
