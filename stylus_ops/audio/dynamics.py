@@ -31,8 +31,8 @@ def follow_dynamics(
     by anything at 0, where the waveform itself is returned, by a factor of two at 0.5, by nothing at 1. The gain amplifies by
     no more than 12 dB, and not at all where the content is 60 dB below its loudest.
 
-    Where the waveform differs from the content, this envelope's notes change by `fall` dB a second if they fall more slowly
-    themselves; 0 leaves them.
+    Where the waveform differs from the content, its notes, which begin where the content's do, change by `fall` dB a second if they
+    fall more slowly themselves; so do those of the envelope that is followed. 0 leaves them.
 
     Shape: both `[C, T]`, of one length -> `[C, T]`
     """
@@ -43,22 +43,22 @@ def follow_dynamics(
     floor = AUDIBLE * float(target.max())
     if floor == 0 or not own.any():
         return waveform
+    faded, gain = torch.zeros(2, len(own))
     if fall < 0:
-        # |a - b|^2 of both by |a + b|^2
         both, mean = (own + target).clamp(min=floor), block_power(Mixed(waveform, content, 0.5), block)
-        changed = 2 - 4 * mean / both
+        changed = 2 - 4 * mean / both  # |a - b|^2 of both by |a + b|^2
         changed = F.avg_pool1d(changed[None], AROUND, 1, AROUND // 2, count_include_pad=False)[0]
-        faded = fading(target, onsets(content, sample_rate) // block, fall)
-        target = target * 10 ** (ramp(changed, CHANGED) * faded / 10)
+        changed, begins = ramp(changed, CHANGED), onsets(content, sample_rate) // block
+        faded = changed * fading(own, begins, fall)
+        own, target = own * 10 ** (faded / 10), target * 10 ** (changed * fading(target, begins, fall) / 10)
     leeway = min(LEEWAY * (1 - closeness) / closeness, MOST_LEEWAY)
     stray = decibels(own) - decibels(target.clamp(min=floor))
     lift = torch.where(target > floor, STRONGEST_LIFT, 0.0)
-    gain = torch.zeros_like(own)
     for _ in range(ROUNDS):
         # What the gain takes changes the level at which both are compared: again, until both agree.
         level = decibels((own * 10 ** (gain / 10)).sum() / target.sum())
         gain = torch.minimum((stray - level).clamp(-leeway, leeway) - (stray - level), lift)
-    return Scaled(waveform, 10 ** (gain / 20), block)
+    return Scaled(waveform, 10 ** ((faded + gain) / 20), block)
 
 
 def block_power(waveform: Waveform, block: int) -> Tensor:
