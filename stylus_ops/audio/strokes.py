@@ -9,15 +9,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-LEAD, FADE, LONGEST = (
-    0.03,
-    0.005,
-    2.0,
-)  # seconds: how late an onset is told, in which a stroke rises and ends, of a stroke
+LEAD, FADE, LONGEST = 0.03, 0.005, 3.0  # seconds: how late an onset is told, of a stroke's edges, and of all of it
+RINGING = 4  # of so many parts of a stroke the last one goes on to and fro
 
 
 def strokes_at(onsets: Tensor, loop: Tensor, strokes: Tensor, samples: slice, sample_rate: int) -> Tensor:
-    """Strokes of a loop `[C, n]` at onsets, each until the next one of either: `[C, samples]`.
+    """Strokes of a loop `[C, n]` at onsets, each until the next onset: `[C, samples]`.
 
     Args:
         onsets: samples of the content, ascending.
@@ -27,19 +24,23 @@ def strokes_at(onsets: Tensor, loop: Tensor, strokes: Tensor, samples: slice, sa
     result = torch.zeros(len(loop), samples.stop - samples.start)
     if len(strokes) == 0:
         return result
-    length, lead, fade = loop.shape[-1], round(LEAD * sample_rate), round(FADE * sample_rate)
-    lasting = strokes.diff(append=strokes[:1] + length).clamp(max=round(LONGEST * sample_rate))
-    free = onsets.diff(append=onsets[-1:] + length)
-    rise = torch.sin(torch.pi / 2 * (torch.arange(fade) + 0.5) / fade)
-    for onset, until in zip(onsets.tolist(), free.tolist(), strict=True):
+    lead, fade, longest = (round(seconds * sample_rate) for seconds in (LEAD, FADE, LONGEST))
+    length, lasting = loop.shape[-1], strokes.diff(append=strokes[:1] + loop.shape[-1])
+    counts = onsets.diff(append=onsets[-1:] + longest).clamp(max=longest)
+    for onset, count in zip(onsets.tolist(), counts.tolist(), strict=True):
         apart = (strokes - onset % length).abs()
         nearest = int(torch.minimum(apart, length - apart).argmin())
-        count = min(int(lasting[nearest]), until)
-        at = torch.arange(count) - lead
-        stroke = loop[:, (strokes[nearest] + at) % length]
-        edge = rise[: count // 2]
-        stroke[:, : len(edge)] *= edge
-        stroke[:, count - len(edge) :] *= edge.flip(0)
-        inside = (onset + at >= samples.start) & (onset + at < samples.stop)
-        result[:, onset + at[inside] - samples.start] += stroke[:, inside]
+        at = torch.arange(count)
+        stroke = loop[:, (strokes[nearest] - lead + ringing(at, int(lasting[nearest]))) % length]
+        stroke = stroke * (torch.minimum(at + 1, count - at) / fade).clamp(max=1)
+        at += onset - lead
+        inside = (at >= samples.start) & (at < samples.stop)
+        result[:, at[inside] - samples.start] += stroke[:, inside]
     return result
+
+
+def ringing(at: Tensor, lasting: int) -> Tensor:
+    """Places in a stroke of `lasting` samples: in order, and then its last part to and fro."""
+    tail = max(lasting // RINGING, 1)
+    beyond = (at - lasting).clamp(min=0) % (2 * tail)
+    return torch.where(at < lasting, at, lasting - 1 - torch.minimum(beyond, 2 * tail - 1 - beyond))

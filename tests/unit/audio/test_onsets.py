@@ -62,13 +62,13 @@ def test_a_loop_beats_and_rain_does_not() -> None:
 
 
 def test_an_onset_takes_the_stroke_nearest_in_the_loop() -> None:
-    loop, strokes, lead = torch.arange(1.0, 1001.0).expand(2, -1), torch.tensor([0, 400, 700]), 30
+    loop, strokes = torch.arange(1.0, 1001.0).expand(2, -1), torch.tensor([0, 400, 700])
     played = strokes_at(torch.tensor([1390, 2050, 2150]), loop, strokes, slice(1000, 4000), 1000)[1]
     assert played[390 + 100] == 1 + 400 + 100  # the second stroke, 390 into the loop
-    assert not played[390 + 300 - lead : 1050 - lead].any()  # until the third begins
+    assert played[390 + 299 - 30] == played[390 + 300 - 30] == 1 + 399 + 300 - 30  # until the third begins, then back
+    assert played[390 - 30 : 1000].amin() >= 0 < played[390:1000].amin() <= played[390:1000].amax() < 1 + 700
     assert played[1050 + 50] == played[1150 + 50] == 1 + 50  # the first, and from its beginning once more
-    for some, none in ((strokes[:0], strokes), (strokes, strokes[:0])):
-        assert not strokes_at(some, loop, none, slice(0, 100), 1000).any()
+    assert not strokes_at(strokes, loop, strokes[:0], slice(0, 100), 1000).any()
 
 
 @given(st.lists(st.integers(0, 5000), unique=True).map(sorted), st.integers(0, 4000), st.integers(1, 1000))
