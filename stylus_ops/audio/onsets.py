@@ -31,8 +31,7 @@ REPEATED = (0.4, 0.6)  # autocorrelation of the rises: a texture's is less, a dr
 
 def onsets(waveform: Waveform, sample_rate: int) -> Tensor:
     """Samples at which something begins in `[C, T]`, the middle of its rise: `[onsets]`, ascending."""
-    params = geometry(sample_rate)
-    hop, found = params.hop_length, []
+    hop, found = geometry(sample_rate).hop_length, []
     steps = -(-waveform.shape[-1] // hop)
     for first in range(0, steps, AT_ONCE):
         start, end = max(first - MARGIN, 0), min(first + AT_ONCE, steps)
