@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -23,13 +23,10 @@ def struck(times: list[float], seconds: float = 4.0, rate: int = RATE) -> Tensor
     return torch.fft.irfft(torch.fft.rfft(starts, size) * torch.fft.rfft(burst, size), size)[:, : starts.shape[1]]
 
 
-@given(
-    st.lists(st.integers(1, 18), min_size=1, unique=True).map(sorted),
-    st.sampled_from([8000, 22050, 44100, 96000]),
-    st.floats(-60, 0),
-)
-def test_each_stroke_is_found(steps: list[int], rate: int, level: float) -> None:
-    times = torch.tensor(steps) * 0.2
+@settings(deadline=None, max_examples=30)
+@given(st.sets(st.integers(1, 18), min_size=1), st.sampled_from([8000, 22050, 44100, 96000]), st.floats(-60, 0))
+def test_each_stroke_is_found(steps: set[int], rate: int, level: float) -> None:
+    times = torch.tensor(sorted(steps)) * 0.2
     found = onsets(10 ** (level / 20) * struck(times.tolist(), rate=rate), rate) / rate
     assert len(found) == len(times)
     assert (found - times).abs().max() < 0.03
@@ -71,8 +68,9 @@ def test_an_onset_takes_the_stroke_nearest_in_the_loop() -> None:
     assert not strokes_at(strokes, loop, strokes[:0], slice(0, 100), 1000).any()
 
 
-@given(st.lists(st.integers(0, 5000), unique=True).map(sorted), st.integers(0, 4000), st.integers(1, 1000))
-def test_strokes_of_a_part_are_those_of_the_whole(begins: list[int], first: int, count: int) -> None:
-    loop, strokes, begin = torch.rand(1, 777), torch.tensor([5, 300, 310]), torch.tensor(begins).long()
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 5000)), st.integers(0, 4000), st.integers(1, 1000))
+def test_strokes_of_a_part_are_those_of_the_whole(begins: set[int], first: int, count: int) -> None:
+    loop, strokes, begin = torch.rand(1, 777), torch.tensor([5, 300, 310]), torch.tensor(sorted(begins)).long()
     whole, part = (strokes_at(begin, loop, strokes, s, 1000) for s in (slice(0, 6000), slice(first, first + count)))
     assert torch.equal(part, whole[:, first : first + count])
