@@ -16,7 +16,7 @@ from stylus_ops.audio.spool import Spool
 from stylus_ops.audio.tone import Reference
 from stylus_ops.audio.windows import Recording, audio_to_windows
 from stylus_ops.dials import Decoding
-from tests.unit.signals import melody, noise, snr
+from tests.unit.signals import clicks, melody, noise, snr
 
 PARAMS = replace(PRESETS["tiny-256"], width=64)
 OVERLAP = 16
@@ -53,8 +53,9 @@ def test_images_are_those_of_the_whole_recording(tmp_path: Path, monkeypatch: py
 def test_sound_is_that_of_the_whole_recording(tmp_path, monkeypatch, dials):
     waveform, cut = recording(tmp_path, 48000)
     images = cut.images(slice(None))
-    style = melody(2.0, 48000)[0] + 0.05 * noise(2.0, 48000)[0]
+    style = melody(2.0, 48000)[0] + 0.05 * noise(2.0, 48000)[0] + clicks(2.0, 48000)[0]  # keeps a beat
     sources = Sources.of([Reference(style, 48000)], len(waveform), PARAMS, Decoding(**dials))
+    assert not sources.residual or sources.residual.loops[0].free < 0.1
     changed = (0.8 * images + 0.2 * images.flip(1)).clamp(0, 1)
 
     def sound(count: int) -> Tensor:
