@@ -85,9 +85,11 @@ class Residual(NamedTuple):
         level = torch.stack([mel_amplitudes(loop.sound[None], params)[0].square().mean(1) for loop in loops]).sum(0)
         return cls(tuple(loops), REACH[0] + (REACH[1] - REACH[0]) * tones / total, level, ground)
 
-    def part(self, samples: slice, begins: Tensor, sample_rate: int) -> Tensor:
-        """What is played in some of the content's samples, of whose onsets `begins` are: `[C, samples]`."""
-        at, played = torch.arange(samples.start, samples.stop), torch.zeros(1)
+    def part(self, content: Tensor, first: int, sample_rate: int) -> Tensor:
+        """What is played along a content `[C, n]` that begins at sample `first` of its recording: `[C, n]` in host memory."""
+        samples, played = slice(first, first + content.shape[-1]), torch.zeros(1)
+        at, beaten = torch.arange(samples.start, samples.stop), any(loop.free < 1 for loop in self.loops)
+        begins = first + onsets(to_host(content), sample_rate) if beaten else at[:0]
         for sound, strokes, free in self.loops:
             if free > 0:
                 played = played + free**0.5 * sound[:, at % sound.shape[-1]]
@@ -108,9 +110,7 @@ class Grain:
     def __init__(self, residual: Residual, content: Tensor, first_frame: int, share: float, params: SpectrogramParams):
         self.residual, self.share, self.params, device = residual, share, params, content.device
         self.scale = mel_scale(params, device)
-        first = first_frame * params.hop_length
-        begins = first + onsets(to_host(content), params.sample_rate)
-        played = residual.part(slice(first, first + content.shape[-1]), begins, params.sample_rate)
+        played = residual.part(content, first_frame * params.hop_length, params.sample_rate)
         self.played = to_device(played, device) * panning(content, params)
         frames = params.count_frames(content.shape[-1])
         self.wanted, self.own, self.ground = torch.empty(3, params.n_mels, frames, device=device)

@@ -15,9 +15,9 @@ from .notes import Notes, onset_f1, raw_pitch_accuracy
 from .texture import Texture, closed_textures, texture
 from .truth import distances_to_truth
 
-CLOSED_COLUMNS = ("closed_mel_spectrum", "closed_mfcc_means", "closed_mfcc_deviations")
 COLUMNS = (
-    *("chroma_cosine", "onset_f1", "raw_pitch_accuracy", "style_taken", *CLOSED_COLUMNS),
+    *("chroma_cosine", "onset_f1", "raw_pitch_accuracy", "style_taken"),
+    *("closed_mel_spectrum", "closed_mfcc_means", "closed_mfcc_deviations"),
     *(f"closed_texture_{field}" for field in Texture._fields),
     *("onset_sharpness_db", "loudness_difference_lu"),
 )
@@ -60,7 +60,7 @@ class Measure:
             "chroma_cosine": chroma_cosine(content.waveform, sound.waveform, self.rate),
             "onset_f1": onset_f1(content.notes, sound.notes),
             "raw_pitch_accuracy": raw_pitch_accuracy(content.notes, sound.notes) if self.monophonic else math.nan,
-            "style_taken": sum(columns[name] for name in CLOSED_COLUMNS) / len(CLOSED_COLUMNS),
+            "style_taken": sum(closed.values()) / len(closed),
             "onset_sharpness_db": sound.clarity.onset_sharpness,
             "loudness_difference_lu": loudness_difference(content.waveform, sound.waveform, self.rate),
         }
