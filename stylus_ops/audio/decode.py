@@ -202,7 +202,7 @@ def magnitude_change(
         if partials is not None:
             wanted, score = partials.played(wanted, asked, own, decoding.partials)
         if grain is not None:
-            wanted = wanted * grain.split(asked, own, frames)
+            wanted = wanted * grain.split(torch.minimum(wanted, asked), own, frames)
         target[:, frames] = wanted
         if score is not None:
             added = score.sounded(wanted, own, spectrum)

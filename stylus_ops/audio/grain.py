@@ -28,13 +28,14 @@ FADE = 0.05  # seconds that a loop's end and beginning share
 WINDOW, HOP = 4096, 1024  # samples of the transform that tells tones from the rest
 STEADY, BROAD = 31, 31  # frames and bins of its medians
 MARGIN = 2.0  # a tone is louder than what is broad there by this factor
-REACH = (6.0, 30.0)  # dB that the content is amplified by at most, under a style of noise and one of tones or a beat
+REACH = (2.0, 30.0)  # dB that the content is amplified by at most, under a style of noise and one of tones or a beat
 BANDS, TIME = 4 / 256, 0.16  # of the mel axis, seconds: deviations of the Gaussian over which the gain is smooth
 MOST = 10 ** (36 / 20)  # amplification of the residual
 PAUSE = 10 ** (-12 / 10)  # of a band's mean power: what is quieter is a pause, which is not amplified further
 QUIET = 1e-20  # power
 CHANGED = (4.0, 8.0)  # dB that images change an envelope by: up to here a texture is not asked for, from there it is
-GROUND = 10 ** (4 / 10)  # power of a texture beside that of the content over it
+GROUND = 10 ** (4.5 / 10)  # power of a texture beside that of the content over it
+ABOVE = 10 ** (15 / 10)  # power of a texture beside that of content and images in a band, at most
 
 
 class Loop(NamedTuple):
@@ -113,9 +114,9 @@ class Grain:
         played = residual.part(content, first_frame * params.hop_length, params.sample_rate)
         self.played = to_device(played, device) * panning(content, params)
         frames = params.count_frames(content.shape[-1])
-        self.wanted, self.own, self.ground = torch.empty(3, params.n_mels, frames, device=device)
+        self.wanted, self.own, self.most, self.least = torch.empty(4, params.n_mels, frames, device=device)
         self.blur = blur(params.n_mels, BANDS * params.n_mels, device)
-        self.least = (PAUSE * (self.blur @ residual.level.to(device))).clamp(min=QUIET)[:, None]
+        self.level = (self.blur @ residual.level.to(device)).clamp(min=QUIET / PAUSE)[:, None]
 
     def split(self, wanted: Tensor, own: Tensor, frames: slice) -> Tensor:
         """The part of what the images ask for that the content plays, as a factor `[n_mels, frames]`; the residual plays the rest.
@@ -126,13 +127,16 @@ class Grain:
         Args:
             wanted, own: mel amplitudes of the images and of the content at these frames, `[n_mels, frames]`.
         """
-        most = 10 ** (self.residual.reach_db / 20)
-        within = (most * envelope(own) / envelope(wanted).clamp(min=EMPTY)).clamp(max=1)
+        asked, around = envelope(wanted).clamp(min=EMPTY), envelope(own)
+        within = (10 ** (self.residual.reach_db / 20) * around / asked).clamp(max=1)
         surplus = self.share * (1 - within.square())
-        self.wanted[:, frames] = surplus.sqrt() * wanted
-        under = self.share * self.residual.ground * ramp(change(wanted, own, BANDS), CHANGED)
-        beside = GROUND * own.square().sum(0) / self.residual.level.sum()
-        self.ground[:, frames] = under.square() * beside
+        self.wanted[:, frames] = surplus * wanted.square()
+        ground, free = self.residual.ground, min(loop.free for loop in self.residual.loops)
+        texture = GROUND * own.square().sum(0) / self.level.sum()
+        texture = torch.lerp(texture, texture.minimum(ABOVE * asked.maximum(around).square() / self.level), free)
+        self.most[:, frames] = texture ** (free * ground) * MOST ** (2 - 2 * free * ground)
+        under = self.share * ground * ramp(change(wanted, own, BANDS), CHANGED)
+        self.least[:, frames] = under.square() * texture
         return (1 - surplus).sqrt()
 
     def added(self, spectra: Iterable[tuple[slice, Tensor]]) -> Iterator[tuple[slice, Tensor]]:
@@ -141,7 +145,7 @@ class Grain:
         waiting = deque[tuple[slice, Tensor, Tensor]]()
         for frames, spectrum in spectra:
             residual = stft(self.played, frames, self.params)
-            self.own[:, frames] = self.scale.amplitudes(channel_rms(residual))
+            self.own[:, frames] = self.scale.amplitudes(channel_rms(residual)).square()
             waiting.append((frames, spectrum, residual))
             while waiting and waiting[0][0].stop + reach(self.params) <= frames.stop:
                 yield self._sum(*waiting.popleft())
@@ -149,11 +153,11 @@ class Grain:
 
     def _sum(self, frames: slice, spectrum: Tensor, residual: Tensor) -> tuple[slice, Tensor]:
         around = slice(max(frames.start - reach(self.params), 0), frames.stop + reach(self.params))
-        wanted, own, ground = (
+        wanted, own, most, least = (
             over_time(self.blur @ power[:, around], self.params)[:, frames.start - around.start :]
-            for power in (self.wanted.square(), self.own.square(), self.ground)
+            for power in (self.wanted, self.own, self.most, self.least)
         )
-        gain = (wanted / own.maximum(self.least)).clamp(max=MOST**2).maximum(ground).sqrt()
+        gain = (wanted / own.maximum(PAUSE * self.level)).minimum(most).maximum(least).sqrt()
         gain = gain[:, : frames.stop - frames.start]
         return frames, spectrum + residual * self.scale.spread(gain)
 

@@ -46,8 +46,7 @@ SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few note
 NEIGHBOURS = 4.0  # quarters of a semitone: deviation of the Gaussian over which a note is heard in others
 UNHEARD = 0.3  # of the most that is heard of a note: much less than that leaves one as the instrument has it
 NOTE_ROUNDS = 4
-BREATH = 0.3  # of the style's noise that comes with its notes
-NOISY = 0.8  # of the share of notes in a mel where they have noise alone, which the images know as well
+BREATH = 0.27  # of the style's noise that comes with its notes
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
 CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
 AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
@@ -277,6 +276,6 @@ class Partials(NamedTuple):
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
         changed = ramp(tonal, (0, PLAYED)) * ramp(change(asked, own, AROUND), CHANGED)
         share *= self.share
-        exponent = share * changed * (NOISY + (1 - NOISY) * clear)
+        exponent = share * changed
         mixed = wanted ** (1 - exponent) * notes**exponent
         return mixed, Score(content.notes, tones, min(share / SOUNDED, 1) * clear * changed, self)

@@ -70,18 +70,25 @@ def test_grain_plays_what_the_content_lacks_and_nothing_else() -> None:
 def test_a_texture_sounds_under_a_content_that_lacks_nothing() -> None:
     bright = noise(2.0, RATE)[:, :1]
     _, spectrogram = audio_to_windows(bright, RATE, TINY)
-    images, _ = audio_to_windows(torch.nn.functional.avg_pool1d(bright, 9, 1, 4), RATE, TINY)
+    images, _ = audio_to_windows(torch.nn.functional.avg_pool1d(bright, 31, 1, 15), RATE, TINY)
     level = Decoding(loudness="none", dynamics=0.0)
     over, under = (
         decode(images, spectrogram, level, sources=Sources(residual(clicks(2.0, RATE)[:, :1], 1, ground)))
         for ground in (0.0, 1.0)
     )
-    assert crest(under) > 1.5 * crest(over)
+    assert crest(under) > 2 * crest(over)
     images, spectrogram = audio_to_windows(0.1 * melody(2.0, RATE)[:, :1], RATE, TINY)
     images[:, : TINY.n_mels // 2] = 0.6  # loud above 2 kHz, and the content's own below
     masked = decode(images, spectrogram, level, sources=Sources(residual(clicks(2.0, RATE)[:, :1], 1, 1.0)))
     low = [below(waveform[0], RATE, 1200) for waveform in (spectrogram.waveform, masked)]
     assert snr(*low) > 30
+    images[:, : TINY.n_mels // 2] = 0.2  # far louder, which a texture never is
+    loud, bounded = (
+        decode(images, spectrogram, level, sources=Sources(residual(noise(2.0, RATE)[:, :1], 1, ground)))
+        for ground in (0.0, 1.0)
+    )
+    own = power(spectrogram.waveform)
+    assert power(bounded - spectrogram.waveform) < 3 * own < power(loud - spectrogram.waveform)
 
 
 def test_a_beat_is_played_where_the_contents_notes_begin() -> None:
