@@ -201,7 +201,7 @@ def magnitude_change(
         wanted, score, added = with_own_detail(asked, own, decoding.detail), None, torch.zeros_like(spectrum)
         if partials is not None:
             wanted, score = partials.played(wanted, asked, own, decoding.partials)
-        if grain is not None:
+        if grain is not None:  # notes of the style that only the images have are no grain
             wanted = wanted * grain.split(torch.minimum(wanted, asked), own, frames)
         target[:, frames] = wanted
         if score is not None:

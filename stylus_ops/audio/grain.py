@@ -113,8 +113,8 @@ class Grain:
         self.scale = mel_scale(params, device)
         played = residual.part(content, first_frame * params.hop_length, params.sample_rate)
         self.played = to_device(played, device) * panning(content, params)
-        frames = params.count_frames(content.shape[-1])
-        self.wanted, self.own, self.most, self.least = torch.empty(4, params.n_mels, frames, device=device)
+        size = 4, params.n_mels, params.count_frames(content.shape[-1])
+        self.wanted, self.own, self.most, self.least = torch.empty(size, device=device)
         self.blur = blur(params.n_mels, BANDS * params.n_mels, device)
         self.level = (self.blur @ residual.level.to(device)).clamp(min=QUIET / PAUSE)[:, None]
 
@@ -122,10 +122,11 @@ class Grain:
         """The part of what the images ask for that the content plays, as a factor `[n_mels, frames]`; the residual plays the rest.
 
         The content's envelope is amplified by at most the residual's reach, where all the share is taken of what lies beyond. The
-        powers of both parts sum to that of `wanted`.
+        powers of both parts sum to that of `wanted`. A texture sounds wherever the images changed something, and at one level
+        beside the content: what they ask for beyond it would cover the notes.
 
         Args:
-            wanted, own: mel amplitudes of the images and of the content at these frames, `[n_mels, frames]`.
+            wanted, own: mel amplitudes of what is asked for and of the content at these frames, `[n_mels, frames]`.
         """
         asked, around = envelope(wanted).clamp(min=EMPTY), envelope(own)
         within = (10 ** (self.residual.reach_db / 20) * around / asked).clamp(max=1)
@@ -153,12 +154,12 @@ class Grain:
 
     def _sum(self, frames: slice, spectrum: Tensor, residual: Tensor) -> tuple[slice, Tensor]:
         around = slice(max(frames.start - reach(self.params), 0), frames.stop + reach(self.params))
+        inside = slice(frames.start - around.start, frames.stop - around.start)
         wanted, own, most, least = (
-            over_time(self.blur @ power[:, around], self.params)[:, frames.start - around.start :]
+            over_time(self.blur @ power[:, around], self.params)[:, inside]
             for power in (self.wanted, self.own, self.most, self.least)
         )
         gain = (wanted / own.maximum(PAUSE * self.level)).minimum(most).maximum(least).sqrt()
-        gain = gain[:, : frames.stop - frames.start]
         return frames, spectrum + residual * self.scale.spread(gain)
 
 

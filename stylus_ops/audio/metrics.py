@@ -48,11 +48,7 @@ def timbre(waveform: Tensor, sample_rate: int) -> Timbre:
     mel = mel_power(waveform, sample_rate)
     mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel, ref=np.max, top_db=FLOOR_DB), n_mfcc=MFCC_COUNT)[1:]
     long_term = librosa.power_to_db(mel.mean(1), ref=np.max, top_db=FLOOR_DB)
-    return {
-        "mel spectrum": long_term - long_term.mean(),
-        "mfcc means": mfcc.mean(1),
-        "mfcc deviations": mfcc.std(1),
-    }
+    return {"mel spectrum": long_term - long_term.mean(), "mfcc means": mfcc.mean(1), "mfcc deviations": mfcc.std(1)}
 
 
 def mel_power(waveform: Tensor, sample_rate: int) -> np.ndarray:

@@ -276,6 +276,5 @@ class Partials(NamedTuple):
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
         changed = ramp(tonal, (0, PLAYED)) * ramp(change(asked, own, AROUND), CHANGED)
         share *= self.share
-        exponent = share * changed
-        mixed = wanted ** (1 - exponent) * notes**exponent
+        mixed = wanted ** (1 - share * changed) * notes ** (share * changed)
         return mixed, Score(content.notes, tones, min(share / SOUNDED, 1) * clear * changed, self)
