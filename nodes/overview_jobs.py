@@ -9,7 +9,6 @@ from typing import Any
 
 KEPT = 32  # recordings
 POLL = 0.25  # seconds between two looks at whether somebody still waits
-
 WORKER = ThreadPoolExecutor(1, thread_name_prefix="stylus-overview")
 """One thread of its own: the event loop's own executor serves the rest of ComfyUI."""
 

@@ -11,7 +11,6 @@ INVERTING = {"StylusDDIMInvert": "DDIM Invert", "StylusCaptureStyle": "Capture S
 ENCODING = {"VAEEncode", "VAEEncodeTiled"}
 DRAWING = {"StylusAudioToMel", "StylusLoadAudioMel"}
 TINY, SAVED = "StylusLoadTiny", "StylusLoadStyle"
-
 OTHER_STYLE = "choose the style's steps in Stylus Schedule, or another style"
 ONE_SCHEDULE = "wire one Stylus Schedule to both"
 OTHER_PRESET = "choose the model's in every Audio to Mel, or auto with the MODEL wired to it"

@@ -40,7 +40,6 @@ COMPOSERS = (
     *("lusitano", "schubert", "schumann_clara", "schumann_robert", "trecento", "verdi", "weber"),
 )
 COLUMNS = ("content", "style", "truth", "monophonic")
-
 LOUDNESS = -23.0  # LUFS
 CEILING = 10 ** (-1 / 20)
 QUIETEST = 10 ** (-30 / 10)  # power of a clip's quietest half second, of its loudest

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..copies import to_device, to_host
 from ..dials import Decoding
 from .backend import resample
-from .detail import with_own_detail
+from .detail import EMPTY, with_own_detail
 from .edges import keep_edges
 from .finish import finish
 from .geometry import SpectrogramParams
@@ -29,7 +29,6 @@ from .windows import Spectrogram, windows_to_mel
 GRIFFIN_LIM_ITERS = 32
 GAIN_FLOOR = 1e-5  # of the clip's peak, -100 dB: below it a ratio of two mel amplitudes means nothing
 DETAIL_GAIN = 60.0  # dB; the content's fine structure is amplified and attenuated by at most this much
-
 SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
 STYLE_SECONDS = 20  # of each style that are heard by themselves
 
@@ -198,11 +197,12 @@ def magnitude_change(
     def first(spectrum: Tensor, frames: slice) -> Tensor:
         magnitude = channel_rms(spectrum)
         own, asked = scale.amplitudes(magnitude), mel[:, frames]
-        wanted, score, added = with_own_detail(asked, own, decoding.detail), None, torch.zeros_like(spectrum)
+        wanted = detailed = with_own_detail(asked, own, decoding.detail)
+        score, added = None, torch.zeros_like(spectrum)
         if partials is not None:
-            wanted, score = partials.played(wanted, asked, own, decoding.partials)
-        if grain is not None:  # notes of the style that only the images have are no grain
-            wanted = wanted * grain.split(torch.minimum(wanted, asked), own, frames)
+            wanted, score = partials.played(detailed, asked, own, decoding.partials)
+        if grain is not None:  # what partials took away are the style's own notes, which are no grain
+            wanted = wanted * grain.split(asked * (wanted / detailed.clamp(min=EMPTY)).clamp(max=1), own, frames)
         target[:, frames] = wanted
         if score is not None:
             added = score.sounded(wanted, own, spectrum)

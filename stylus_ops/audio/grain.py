@@ -28,14 +28,14 @@ FADE = 0.05  # seconds that a loop's end and beginning share
 WINDOW, HOP = 4096, 1024  # samples of the transform that tells tones from the rest
 STEADY, BROAD = 31, 31  # frames and bins of its medians
 MARGIN = 2.0  # a tone is louder than what is broad there by this factor
-REACH = (2.0, 30.0)  # dB that the content is amplified by at most, under a style of noise and one of tones or a beat
+REACH = (1.0, 30.0)  # dB that the content is amplified by at most, under a style of noise and one of tones or a beat
 BANDS, TIME = 4 / 256, 0.16  # of the mel axis, seconds: deviations of the Gaussian over which the gain is smooth
-MOST = 10 ** (36 / 20)  # amplification of the residual
 PAUSE = 10 ** (-12 / 10)  # of a band's mean power: what is quieter is a pause, which is not amplified further
 QUIET = 1e-20  # power
 CHANGED = (4.0, 8.0)  # dB that images change an envelope by: up to here a texture is not asked for, from there it is
 GROUND = 10 ** (4.5 / 10)  # power of a texture beside that of the content over it
-ABOVE = 10 ** (15 / 10)  # power of a texture beside that of content and images in a band, at most
+ABOVE = 10 ** (15 / 10)  # the same in one band at most, beside content or images, whichever is louder there
+MOST = 10 ** (36 / 10)  # power by which any other residual may be louder still
 
 
 class Loop(NamedTuple):
@@ -59,6 +59,8 @@ class Residual(NamedTuple):
     """`[n_mels]`, the mean power of the mel of all loops together."""
     ground: float
     """0 to 1: how far the styles are textures or drums, which sound beside the content whatever it lacks."""
+    bound: float
+    """0 to 1: how far they are textures, which are never louder than that."""
 
     @classmethod
     def of(
@@ -70,7 +72,7 @@ class Residual(NamedTuple):
             styles: waveforms `[C, T]` at the mel's sample rate; only the proportions of their weights matter.
             channels: of the content. A style with as many keeps its own, another is averaged.
         """
-        loops, tones, total = [], 0.0, 0.0
+        loops, tones, bound, total = [], 0.0, 0.0, 0.0
         for waveform, _, weight in styles:
             style = waveform[:, :]
             style = style if len(style) == channels else style.mean(0, keepdim=True).expand(channels, -1)
@@ -81,10 +83,11 @@ class Residual(NamedTuple):
                 regular = beat(style, params.sample_rate)
                 loops.append(Loop(loop, onsets(loop, params.sample_rate), 1 - regular))
                 tones, total = tones + weight * max(tonal / power, ground * regular), total + weight
+                bound += weight * ground * (1 - regular)
         if not loops:
             return None
         level = torch.stack([mel_amplitudes(loop.sound[None], params)[0].square().mean(1) for loop in loops]).sum(0)
-        return cls(tuple(loops), REACH[0] + (REACH[1] - REACH[0]) * tones / total, level, ground)
+        return cls(tuple(loops), REACH[0] + (REACH[1] - REACH[0]) * tones / total, level, ground, bound / total)
 
     def part(self, content: Tensor, first: int, sample_rate: int) -> Tensor:
         """What is played along a content `[C, n]` that begins at sample `first` of its recording: `[C, n]` in host memory."""
@@ -119,24 +122,23 @@ class Grain:
         self.level = (self.blur @ residual.level.to(device)).clamp(min=QUIET / PAUSE)[:, None]
 
     def split(self, wanted: Tensor, own: Tensor, frames: slice) -> Tensor:
-        """The part of what the images ask for that the content plays, as a factor `[n_mels, frames]`; the residual plays the rest.
+        """How much of what is asked for the content plays, as a factor `[n_mels, frames]` of its amplitude.
 
-        The content's envelope is amplified by at most the residual's reach, where all the share is taken of what lies beyond. The
-        powers of both parts sum to that of `wanted`. A texture sounds wherever the images changed something, and at one level
-        beside the content: what they ask for beyond it would cover the notes.
+        Its envelope is amplified by at most the residual's reach; of what lies beyond, the residual plays `share`. A texture
+        plays at GROUND wherever the envelopes differ, whatever the content lacks, and never louder, to cover no notes.
 
         Args:
-            wanted, own: mel amplitudes of what is asked for and of the content at these frames, `[n_mels, frames]`.
+            wanted: mel amplitudes of the images without what partials took away, `[n_mels, frames]`.
+            own: those of the content.
         """
         asked, around = envelope(wanted).clamp(min=EMPTY), envelope(own)
         within = (10 ** (self.residual.reach_db / 20) * around / asked).clamp(max=1)
         surplus = self.share * (1 - within.square())
         self.wanted[:, frames] = surplus * wanted.square()
-        ground, free = self.residual.ground, min(loop.free for loop in self.residual.loops)
-        texture = GROUND * own.square().sum(0) / self.level.sum()
-        texture = torch.lerp(texture, texture.minimum(ABOVE * asked.maximum(around).square() / self.level), free)
-        self.most[:, frames] = texture ** (free * ground) * MOST ** (2 - 2 * free * ground)
-        under = self.share * ground * ramp(change(wanted, own, BANDS), CHANGED)
+        bound, texture = self.residual.bound, GROUND * own.square().sum(0) / self.residual.level.sum()
+        texture = torch.lerp(texture, texture.minimum(ABOVE * asked.maximum(around).square() / self.level), bound)
+        self.most[:, frames] = self.share * texture * MOST ** (1 - bound)
+        under = self.share * self.residual.ground * ramp(change(wanted, own, BANDS), CHANGED)
         self.least[:, frames] = under.square() * texture
         return (1 - surplus).sqrt()
 
@@ -203,7 +205,8 @@ def over_time(power: Tensor, params: SpectrogramParams) -> Tensor:
     """Power averaged over neighbouring frames, without a frame before the first or after the last: `[n, frames]`, as it was."""
     deviation, around = TIME * params.sample_rate / params.hop_length, reach(params)
     weights = torch.exp(-0.5 * (torch.arange(-around, around + 1, device=power.device) / deviation).square())
-    return F.conv1d(power[:, None], (weights / weights.sum())[None, None], padding=around)[:, 0]
+    power = F.pad(power[:, None], (around, around), mode="replicate")
+    return F.conv1d(power, (weights / weights.sum())[None, None])[:, 0]
 
 
 def reach(params: SpectrogramParams) -> int:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 LEAD, FADE, LONGEST = 0.03, 0.005, 3.0  # seconds: how late an onset is told, of a stroke's edges, and of all of it
-RINGING, FALL = 4, 30.0  # of so many parts of a stroke the last one goes on to and fro, fading by so many dB a second
+RINGING = 4  # of so many parts of a stroke the last one is played to and fro until the next onset
+FALL = 30.0  # dB a second by which that fades, because at one level it buzzes
 
 
 def strokes_at(onsets: Tensor, loop: Tensor, strokes: Tensor, samples: slice, sample_rate: int) -> Tensor:
@@ -32,8 +33,8 @@ def strokes_at(onsets: Tensor, loop: Tensor, strokes: Tensor, samples: slice, sa
         nearest = int(torch.minimum(apart, length - apart).argmin())
         at = torch.arange(count)
         stroke = loop[:, (strokes[nearest] - lead + ringing(at, int(lasting[nearest]))) % length]
-        rung = (at - int(lasting[nearest])).clamp(min=0) / sample_rate
-        stroke = stroke * (torch.minimum(at + 1, count - at) / fade).clamp(max=1) * 10 ** (-FALL / 20 * rung)
+        stroke = stroke * 10 ** (-FALL / 20 * (at - lasting[nearest]).clamp(min=0) / sample_rate)
+        stroke = stroke * (torch.minimum(at + 1, count - at) / fade).clamp(max=1)
         at += onset - lead
         inside = (at >= samples.start) & (at < samples.stop)
         result[:, at[inside] - samples.start] += stroke[:, inside]
