@@ -197,12 +197,12 @@ def magnitude_change(
     def first(spectrum: Tensor, frames: slice) -> Tensor:
         magnitude = channel_rms(spectrum)
         own, asked = scale.amplitudes(magnitude), mel[:, frames]
-        wanted = detailed = with_own_detail(asked, own, decoding.detail)
-        score, added = None, torch.zeros_like(spectrum)
+        wanted, score, added = with_own_detail(asked, own, decoding.detail), None, torch.zeros_like(spectrum)
         if partials is not None:
-            wanted, score = partials.played(detailed, asked, own, decoding.partials)
-        if grain is not None:  # what partials took away are the style's own notes, which are no grain
-            wanted = wanted * grain.split(asked * (wanted / detailed.clamp(min=EMPTY)).clamp(max=1), own, frames)
+            noted, score = partials.played(wanted, asked, own, decoding.partials)
+            asked, wanted = asked * (noted / wanted.clamp(min=EMPTY)).clamp(max=1), noted  # less the style's own notes
+        if grain is not None:
+            wanted = wanted * grain.split(asked, own, frames)
         target[:, frames] = wanted
         if score is not None:
             added = score.sounded(wanted, own, spectrum)

@@ -37,13 +37,12 @@ def with_own_detail(wanted: Tensor, own: Tensor, detail: float) -> Tensor:
     return over * torch.exp(detail * fine + (1 - detail) * (1 + detail * mended) * own_fine)
 
 
-def change(asked: Tensor, own: Tensor, near: float) -> Tensor:
+def change(over: Tensor, around: Tensor, near: float) -> Tensor:
     """How far apart the envelopes of images and content are `near` each place, the standard deviation of a Gaussian as a share of
     the mel axis: root mean square in dB, `[n_mels, frames]`."""
-    over, around = envelope(asked), envelope(own)
     floor = (HEARD * around.amax(0)).clamp(min=EMPTY)
     over, around = over + floor, around + floor
-    weight, mean = over + around, blur(len(own), near * len(own), own.device)
+    weight, mean = over + around, blur(len(over), near * len(over), over.device)
     return (mean @ (weight * (20 * (over / around).log10()).square()) / (mean @ weight)).sqrt()
 
 

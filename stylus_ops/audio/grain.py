@@ -131,14 +131,14 @@ class Grain:
             wanted: mel amplitudes of the images without what partials took away, `[n_mels, frames]`.
             own: those of the content.
         """
-        asked, around = envelope(wanted).clamp(min=EMPTY), envelope(own)
-        within = (10 ** (self.residual.reach_db / 20) * around / asked).clamp(max=1)
+        over, around = envelope(wanted), envelope(own)
+        within = (10 ** (self.residual.reach_db / 20) * around / over.clamp(min=EMPTY)).clamp(max=1)
         surplus = self.share * (1 - within.square())
         self.wanted[:, frames] = surplus * wanted.square()
         bound, texture = self.residual.bound, GROUND * own.square().sum(0) / self.residual.level.sum()
-        texture = torch.lerp(texture, texture.minimum(ABOVE * asked.maximum(around).square() / self.level), bound)
+        texture = torch.lerp(texture, texture.minimum(ABOVE * over.maximum(around).square() / self.level), bound)
         self.most[:, frames] = self.share * texture * MOST ** (1 - bound)
-        under = self.share * self.residual.ground * ramp(change(wanted, own, BANDS), CHANGED)
+        under = self.share * self.residual.ground * ramp(change(over, around, BANDS), CHANGED)
         self.least[:, frames] = under.square() * texture
         return (1 - surplus).sqrt()
 

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..copies import to_device
-from .detail import EMPTY, blur, change, ramp
+from .detail import EMPTY, blur, change, envelope, ramp
 from .dynamics import block_power
 from .exemplars import Exemplars, as_seen, power
 from .fade import BLOCK, falls
@@ -274,7 +274,7 @@ class Partials(NamedTuple):
         notes = as_seen(notes, content.notes, self.exemplars)
         notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
-        changed = ramp(tonal, (0, PLAYED)) * ramp(change(asked, own, AROUND), CHANGED)
+        changed = ramp(tonal, (0, PLAYED)) * ramp(change(envelope(asked), envelope(own), AROUND), CHANGED)
         share *= self.share
         mixed = wanted ** (1 - share * changed) * notes ** (share * changed)
         return mixed, Score(content.notes, tones, min(share / SOUNDED, 1) * clear * changed, self)

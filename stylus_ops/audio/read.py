@@ -31,6 +31,7 @@ SAMPLES_PER_PIECE = 1 << 16
 SCANNED_BYTES = 1 << 16  # at once; few enough for the processor's cache
 SMALL = 1 << 25  # bytes of samples for which there is always room
 CHUNK_BYTES = 1 << 27  # of samples that are kept together until all are there
+
 LONGEST = 7 * 86400  # seconds that one file may last
 SAMPLES_PER_BYTE = 1 << 10  # of all channels, that a file may unpack to; digital silence in flac is some 500
 SAMPLES_OF_ANY = 1 << 24  # that even the smallest file may unpack to
