@@ -17,6 +17,7 @@ AROUND = 6  # blocks on either side of a beginning in which a note is not fallin
 QUIETEST = 0.01  # of the loudest block's power; below it no note begins
 SILENT = 1e-6  # of that
 SHORTEST, LONGEST = 12, 200  # blocks of a note from which a fall can be told
+FADES = 80  # blocks in which a note fades; then it keeps its level, since not every soft beginning is found
 STEEPEST = 120.0  # dB a second
 DEEPEST = 24.0  # dB
 
@@ -44,5 +45,5 @@ def fading(power: Tensor, onsets: Tensor, fall: float) -> Tensor:
     begins, own = falls(power, onsets)
     since = torch.zeros(len(power))
     for first, last in pairwise([*begins.tolist(), len(power)]):
-        since[first:last] = BLOCK * torch.arange(last - first)
+        since[first:last] = BLOCK * torch.arange(last - first).clamp(max=FADES)
     return (min(fall - own, 0.0) * since).clamp(min=-DEEPEST)

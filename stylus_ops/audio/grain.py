@@ -27,6 +27,7 @@ from .tone import Reference
 FADE = 0.05  # seconds that a loop's end and beginning share
 WINDOW, HOP = 4096, 1024  # samples of the transform that tells tones from the rest
 STEADY, BROAD = 31, 31  # frames and bins of its medians
+MUSIC = (0.35, 0.55)  # share of steady tones: what has no notes is a texture up to here, and music from there on
 MARGIN = 2.0  # a tone is louder than what is broad there by this factor
 REACH = (1.0, 30.0)  # dB that the content is amplified by at most, under a style of noise and one of tones or a beat
 BANDS, TIME = 4 / 256, 0.16  # of the mel axis, seconds: deviations of the Gaussian over which the gain is smooth
@@ -71,23 +72,26 @@ class Residual(NamedTuple):
         Args:
             styles: waveforms `[C, T]` at the mel's sample rate; only the proportions of their weights matter.
             channels: of the content. A style with as many keeps its own, another is averaged.
+            ground: how far no notes are heard in them, 0 to 1.
         """
-        loops, tones, bound, total = [], 0.0, 0.0, 0.0
+        loops, tones, textures, drums, total = [], 0.0, 0.0, 0.0, 0.0
         for waveform, _, weight in styles:
             style = waveform[:, :]
             style = style if len(style) == channels else style.mean(0, keepdim=True).expand(channels, -1)
             rest = without_tones(style)
-            power, tonal, left = (float(sound.square().mean()) for sound in (style, style - rest, rest))
+            power, tonal, left = (sound.square().mean() for sound in (style, style - rest, rest))
             if weight > 0 and left > QUIET:
                 loop = seamless((weight / left) ** 0.5 * rest, round(FADE * params.sample_rate))
                 regular = beat(style, params.sample_rate)
                 loops.append(Loop(loop, onsets(loop, params.sample_rate), 1 - regular))
-                tones, total = tones + weight * max(tonal / power, ground * regular), total + weight
-                bound += weight * ground * (1 - regular)
+                share, drum = tonal / power, ground * regular
+                tones, drums, total = tones + weight * max(float(share), drum), drums + weight * drum, total + weight
+                textures += weight * ground * (1 - regular) * (1 - float(ramp(share, MUSIC)))
         if not loops:
             return None
         level = torch.stack([mel_amplitudes(loop.sound[None], params)[0].square().mean(1) for loop in loops]).sum(0)
-        return cls(tuple(loops), REACH[0] + (REACH[1] - REACH[0]) * tones / total, level, ground, bound / total)
+        reach_db = REACH[0] + (REACH[1] - REACH[0]) * tones / total
+        return cls(tuple(loops), reach_db, level, (textures + drums) / total, textures / total)
 
     def part(self, content: Tensor, first: int, sample_rate: int) -> Tensor:
         """What is played along a content `[C, n]` that begins at sample `first` of its recording: `[C, n]` in host memory."""

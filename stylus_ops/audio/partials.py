@@ -48,6 +48,7 @@ UNHEARD = 0.3  # of the most that is heard of a note: much less than that leaves
 NOTE_ROUNDS = 4
 BREATH = 0.27  # of the style's noise that comes with its notes
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
+HARMONIC = (0.5, 0.7)  # likeness of its notes to an average instrument's: inharmonic ones, such as chimes, are none
 CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
 AROUND = 48 / 256  # of the mel axis: deviation of the Gaussian over which that is averaged
 PLAYED = 0.05  # share of the notes in a frame of the content from which on they are notes
@@ -181,6 +182,18 @@ def note_by_note(mel: Tensor, style: Explanation, shared: Dictionary) -> tuple[T
     return strengths, noise.T
 
 
+def likeness(strengths: Tensor, notes: Tensor, average: Instrument, shared: Dictionary) -> Tensor:
+    """How much notes are like an average instrument's, 0 to 1: what the shares of their partials have in common (Bhattacharyya's
+    coefficient), or the share of the fundamental, whichever is more; the mean by power.
+
+    Shape: strengths `[notes, numbers]`, notes: activations `[notes, frames]` -> scalar
+    """
+    power = (notes * shared.spectra(strengths).sum(0)[:, None]).square().sum(1)
+    own, usual = (each / each.sum(1, keepdim=True).clamp(min=EMPTY) for each in (strengths, average.strengths(shared)))
+    alike = (own * usual).sqrt().sum(1).maximum(own[:, 0])
+    return alike @ power / power.sum().clamp(min=EMPTY)
+
+
 class Score(NamedTuple):
     """What the partials of the content's notes have to play."""
 
@@ -237,10 +250,11 @@ class Partials(NamedTuple):
                 continue
             mel = mel_amplitudes(waveform[:, :][None], params)[0]
             style = explain(mel, average, shared, learn=True)
+            own, breath = note_by_note(mel, style, shared)
             weight *= float(ramp(style.tones.square().sum() / (style.tones + style.noise).square().sum(), TONAL))
+            weight *= float(ramp(likeness(own, style.notes, average, shared), HARMONIC))
             if weight == 0:
                 continue
-            own, breath = note_by_note(mel, style, shared)
             frames.append(Exemplars.of(mel, style.notes, weight))
             level = weight * loud / shared.spectra(own).sum(0)
             strengths, noise = strengths + level[:, None] * own, noise + level * breath

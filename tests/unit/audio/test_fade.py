@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from stylus_ops.audio.dynamics import block_power, follow_dynamics
-from stylus_ops.audio.fade import BLOCK, STEEPEST, falls
+from stylus_ops.audio.fade import BLOCK, FADES, STEEPEST, fading, falls
 from stylus_ops.audio.onsets import onsets
 from tests.unit.signals import noise, snr
 
@@ -40,6 +40,12 @@ def test_the_fall_of_notes_is_told(fall: float, each: float, rate: int) -> None:
 @pytest.mark.parametrize("sound", [torch.zeros(1, RATE), noise(1.0, RATE)[0], torch.ones(1, 1), -torch.ones(2, 400)])
 def test_what_has_no_notes_does_not_fall(sound: Tensor) -> None:
     assert abs(told(sound)[1]) < 10
+
+
+def test_a_note_fades_at_its_beginning_alone() -> None:
+    block = round(BLOCK * RATE)
+    gain = fading(block_power(notes(0, each=2.0), block), onsets(notes(0, each=2.0), RATE) // block, -40.0)
+    assert float(gain.min()) == pytest.approx(-40 * BLOCK * FADES, rel=0.05)
 
 
 def test_notes_fall_as_the_styles_do_where_something_changed() -> None:

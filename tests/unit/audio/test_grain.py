@@ -36,7 +36,9 @@ def test_tones_leave_and_bursts_stay() -> None:
 
 
 def test_a_style_of_tones_leaves_more_to_the_content_than_one_of_noise() -> None:
-    assert residual(noise(2.0, RATE)).reach_db < 8 < 14 < residual(tones(2.0, RATE)).reach_db
+    hiss, music = (residual(style, ground=1.0) for style in (noise(2.0, RATE), tones(2.0, RATE)))
+    assert hiss.reach_db < 8 < 14 < music.reach_db
+    assert (hiss.ground, music.ground) == (1, 0)  # though neither has notes
 
 
 def test_a_loop_has_no_seam() -> None:

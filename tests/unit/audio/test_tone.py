@@ -98,12 +98,6 @@ def test_several_references_count_by_their_weights():
     assert both.abs().max() < 0.3 * min(one.abs().max(), other.abs().max())
 
 
-def test_channels_keep_their_proportion():
-    left = melody(1.0, RATE)[0, :1]
-    matched = match_tone(torch.cat([left, -0.25 * left]), RATE, [Reference(noise(1.0, RATE)[0], RATE)]).waveform[:, :]
-    torch.testing.assert_close(matched[1], -0.25 * matched[0], atol=1e-6, rtol=0)
-
-
 def test_nothing_is_heard_ahead_of_a_click():
     """Backward masking hides what comes less than 10 ms ahead; further ahead there is nothing to hide."""
     content = torch.zeros(1, RATE)
