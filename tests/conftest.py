@@ -15,6 +15,9 @@ import pytest
 # A shell's background jobs ignore Ctrl-C, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (at 15, those that start get next to nothing of a busy machine)
+# Two processes that compile a function into one folder at once spoil it: whoever loads it crashes.
+CACHE = Path(__file__).parents[1] / ".pytest_cache" / "numba" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+os.environ["NUMBA_CACHE_DIR"] = str(CACHE)
 WAITING = "test_cluster|test_stopped_at_work"
 LOADING = "reference_loop|test_small_unet|test_engine|test_weights|test_copies|that_of_diffusers|torchaudio_that_does"
 gc.disable()  # imports leave nothing behind: the tests' garbage alone is collected
