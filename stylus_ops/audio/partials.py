@@ -188,10 +188,10 @@ def likeness(strengths: Tensor, notes: Tensor, average: Instrument, shared: Dict
 
     Shape: strengths `[notes, numbers]`, notes: activations `[notes, frames]` -> scalar
     """
-    power = (notes * shared.spectra(strengths).sum(0)[:, None]).square().sum(1)
+    loud = (notes * shared.spectra(strengths).sum(0)[:, None]).square().sum(1)
     own, usual = (each / each.sum(1, keepdim=True).clamp(min=EMPTY) for each in (strengths, average.strengths(shared)))
     alike = (own * usual).sqrt().sum(1).maximum(own[:, 0])
-    return alike @ power / power.sum().clamp(min=EMPTY)
+    return alike @ loud / loud.sum().clamp(min=EMPTY)
 
 
 class Score(NamedTuple):
@@ -250,11 +250,11 @@ class Partials(NamedTuple):
                 continue
             mel = mel_amplitudes(waveform[:, :][None], params)[0]
             style = explain(mel, average, shared, learn=True)
-            own, breath = note_by_note(mel, style, shared)
             weight *= float(ramp(style.tones.square().sum() / (style.tones + style.noise).square().sum(), TONAL))
-            weight *= float(ramp(likeness(own, style.notes, average, shared), HARMONIC))
             if weight == 0:
                 continue
+            own, breath = note_by_note(mel, style, shared)
+            weight *= float(ramp(likeness(own, style.notes, average, shared), HARMONIC))
             frames.append(Exemplars.of(mel, style.notes, weight))
             level = weight * loud / shared.spectra(own).sum(0)
             strengths, noise = strengths + level[:, None] * own, noise + level * breath
