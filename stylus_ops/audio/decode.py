@@ -23,6 +23,7 @@ from .grain import Grain, Residual
 from .mel import channel_rms, mel_amplitudes, mel_scale
 from .partials import Partials
 from .stft import changed_spectra, filter_stft, inverse_stft
+from .tails import tails
 from .tone import Reference
 from .windows import Spectrogram, windows_to_mel
 
@@ -51,11 +52,10 @@ class Sources(NamedTuple):
         """Of the first seconds of the styles, as far as the dials ask for it, for a content of so many channels."""
         if decoding.decode == "gain" or not (decoding.grain or decoding.partials):
             return cls()
+        rate = params.sample_rate
         starts = [
-            Reference(
-                resample(waveform[:, : STYLE_SECONDS * rate], rate, params.sample_rate), params.sample_rate, weight
-            )
-            for waveform, rate, weight in styles
+            Reference(resample(style[:, : STYLE_SECONDS * own], own, rate), rate, weight)
+            for style, own, weight in styles
         ]
         partials = Partials.of(starts, params)
         ground = 1 - partials.share if partials else 1.0
@@ -127,6 +127,8 @@ def decode_band(
             change = magnitude_change(in_band, asked, spectrogram, spectrogram.peak[clip], decoding, sources)
         output = resample(to_host(change), params.sample_rate, rate)[:, : content.shape[-1]]
         output += content
+        if sources.partials and sources.partials.tail * decoding.partials > 0:
+            output += tails(output, content, rate, sources.partials.tail * decoding.partials)
         decoded[clip] = keep_edges(output, content, rate)[:, :]
     return decoded
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .detail import ramp
+from .detail import EMPTY, ramp
 from .fade import BLOCK, fading
 from .lazy import Mixed, Scaled, Waveform, blocks
 from .onsets import onsets
@@ -45,12 +45,10 @@ def follow_dynamics(
         return waveform
     faded, gain = torch.zeros(2, len(own))
     if fall < 0:
-        both, mean = (own + target).clamp(min=floor), block_power(Mixed(waveform, content, 0.5), block)
-        changed = 2 - 4 * mean / both  # |a - b|^2 of both by |a + b|^2
-        changed = F.avg_pool1d(changed[None], AROUND, 1, AROUND // 2, count_include_pad=False)[0]
-        changed, begins = ramp(changed, CHANGED), onsets(content, sample_rate) // block
-        faded = changed * fading(own, begins, fall)
-        own, target = own * 10 ** (faded / 10), target * 10 ** (changed * fading(target, begins, fall) / 10)
+        where = changed(own, target, block_power(Mixed(waveform, content, 0.5), block))
+        begins = onsets(content, sample_rate) // block
+        faded = where * fading(own, begins, fall)
+        own, target = own * 10 ** (faded / 10), target * 10 ** (where * fading(target, begins, fall) / 10)
     leeway = min(LEEWAY * (1 - closeness) / closeness, MOST_LEEWAY)
     stray = decibels(own) - decibels(target.clamp(min=floor))
     lift = torch.where(target > floor, STRONGEST_LIFT, 0.0)
@@ -59,6 +57,14 @@ def follow_dynamics(
         level = decibels((own * 10 ** (gain / 10)).sum() / target.sum())
         gain = torch.minimum((stray - level).clamp(-leeway, leeway) - (stray - level), lift)
     return Scaled(waveform, 10 ** ((faded + gain) / 20), block)
+
+
+def changed(own: Tensor, target: Tensor, mean: Tensor) -> Tensor:
+    """How far a waveform differs from its content, 0 to 1, by the powers `[blocks]` of both and of their mean."""
+    both = own + target
+    powers = torch.stack([2 * both - 4 * mean, both])  # |a - b|^2, |a|^2 + |b|^2
+    difference, both = F.avg_pool1d(powers, AROUND, 1, AROUND // 2, count_include_pad=False)
+    return ramp(difference / both.clamp(min=max(AUDIBLE * float(target.max()), EMPTY)), CHANGED)
 
 
 def block_power(waveform: Waveform, block: int) -> Tensor:

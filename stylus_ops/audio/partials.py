@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..copies import to_device
+from . import tails
 from .detail import EMPTY, blur, change, envelope, ramp
 from .dynamics import block_power
 from .exemplars import Exemplars, as_seen, power
@@ -236,6 +237,8 @@ class Partials(NamedTuple):
     """0 to 1: how far the styles are instruments at all."""
     fall: float
     """dB a second by which the styles' notes rise, below 0 if they fall."""
+    tail: float
+    """Power of what rings on after their notes, beside them."""
     params: SpectrogramParams
 
     @classmethod
@@ -244,7 +247,7 @@ class Partials(NamedTuple):
         shared, average, share = dictionary(params, CPU), average_instrument(params, CPU), 0.0
         loud = shared.spectra(average.strengths(shared)).sum(0)
         strengths, noise, fall = torch.zeros(len(PITCHES), len(NUMBERS)), torch.zeros(params.n_mels, len(PITCHES)), 0.0
-        frames = []
+        frames, tail = [], 0.0
         for waveform, rate, weight in styles:
             if weight <= 0 or not sounds(waveform):
                 continue
@@ -260,12 +263,12 @@ class Partials(NamedTuple):
             strengths, noise = strengths + level[:, None] * own, noise + level * breath
             block = round(BLOCK * rate)
             _, fallen = falls(block_power(waveform, block), onsets(waveform, rate) // block)
-            share, fall = share + weight, fall + weight * fallen
+            share, fall, tail = share + weight, fall + weight * fallen, tail + weight * tails.told(mel, params)
         total = sum(weight for _, _, weight in styles)
         if share == 0:
             return None
         exemplars = tuple(style._replace(weight=style.weight / share) for style in frames)
-        return cls(strengths / share, noise / share, exemplars, share / total, fall / total, params)
+        return cls(strengths / share, noise / share, exemplars, share / total, fall / total, tail / total, params)
 
     def on(self, device: torch.device) -> Partials:
         exemplars = tuple(style.on(device) for style in self.exemplars)

@@ -112,20 +112,12 @@ def truths_mel(pair: Recordings, settings: Settings) -> Tensor:
     return decode(images, content._replace(peak=truth.peak), Decoding())[0]
 
 
-def autoencoded(pair: Recordings, settings: Settings) -> Tensor:
-    """The content through the autoencoder and the decoder alone."""
-    run = pair.transfer(settings)
-    content = run.read(pair.paths[0], [pair.paths[1]])[0].recording
-    images = run.engine.decode(run.engine.encode(content.images(slice(None))))
-    return decode(images, content.part(slice(None)), Decoding())[0]
-
-
-def truth_autoencoded(pair: Recordings, settings: Settings) -> Tensor:
-    """The truth's images through the autoencoder, decoded: the most that a transfer with this model can reach."""
+def autoencoded(pair: Recordings, settings: Settings, waveform: Tensor) -> Tensor:
+    """A waveform through the autoencoder, with the content's phase: of the truth's, the most that a transfer with this model can reach."""
     run = pair.transfer(settings)
     content = run.read(pair.paths[0], [])[0].recording.part(slice(None))
-    images, truth = audio_to_windows(pair.known_truth[None], pair.sample_rate, run.params, settings.overlap)
-    return decode(run.engine.decode(run.engine.encode(images)), content._replace(peak=truth.peak), Decoding())[0]
+    images, cut = audio_to_windows(waveform[None], pair.sample_rate, run.params, settings.overlap)
+    return decode(run.engine.decode(run.engine.encode(images)), content._replace(peak=cut.peak), Decoding())[0]
 
 
 def transferred(pair: Recordings, settings: Settings) -> Tensor:
@@ -138,11 +130,11 @@ def transferred(pair: Recordings, settings: Settings) -> Tensor:
 
 KINDS: dict[str, Callable[[Recordings, Settings], Tensor]] = {
     "content": lambda pair, _: pair.content,
-    "autoencoder": autoencoded,
+    "autoencoder": lambda pair, settings: autoencoded(pair, settings, pair.content),
     "style": style_itself,
     "eq-match": eq_matched,
     "truth-decode": truths_mel,
-    "truth-autoencoder": truth_autoencoded,
+    "truth-autoencoder": lambda pair, settings: autoencoded(pair, settings, pair.known_truth),
     "adain": transferred,
     "stylus-paper": transferred,
     "stylus": transferred,

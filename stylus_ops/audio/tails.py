@@ -1,0 +1,46 @@
+"""Tails: what rings on under the next notes, in an organ's church, a choir or a harp.
+
+The notes of a transfer end where the content's do. Where the style's ring on, so do these: like a room's, a tail is the sound through
+noise that falls (Moorer, Computer Music Journal 3(2), 1979), so it has the right pitches without being tracked.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .detail import EMPTY, ramp
+from .dynamics import BLOCK, block_power, changed
+from .geometry import SpectrogramParams
+from .lazy import Filtered, Scaled
+
+FALL, LASTING = 90.0, 0.67  # dB a second, and seconds until nothing is heard
+DEEPEST = 1e-3  # of the loudest power in a mel; nothing is told of quieter tails
+LOWEST = 0.01  # share of all places in a mel where a tail alone is left
+SCALE = 6.25  # by which a tail has more power than at these
+ENDLESS = (0.08, 0.03)  # where no more than that is left, notes end; of a sound that never ends no tail can be told
+
+
+def told(mel: Tensor, params: SpectrogramParams) -> float:
+    """Power of the tails in a mel `[n_mels, frames]`, that of what they follow being 1; 0 where none can be told."""
+    hop, frames = params.hop_length / params.sample_rate, mel.shape[1]
+    half = min(-(-params.win_length // (2 * params.hop_length)), (frames - 1) // 2)
+    power = mel[:, half : frames - half].square()  # where no window lies in part beyond the clip
+    falling = 10 ** (-FALL / 10 * hop * torch.arange(1, int(LASTING / hop) + 1))
+    before = F.pad(power[:, None, :-1], (len(falling), 0))
+    expected = F.conv1d(before, (falling / falling.sum()).flip(0)[None, None])[:, 0]
+    heard = (power / expected.clamp(min=EMPTY))[expected > DEEPEST * power.max()]
+    left = np.quantile(heard.numpy(), LOWEST) if len(heard) else 0.0
+    return SCALE * float(left * ramp(torch.tensor(left), ENDLESS))
+
+
+def tails(waveform: Tensor, content: Tensor, sample_rate: int, power: float) -> Tensor:
+    """What rings on, `[C, T]`, where a waveform `[C, T]` differs from its content, with `power` times the power of what it follows."""
+    block, samples = round(BLOCK * sample_rate), round(LASTING * sample_rate)
+    powers = (block_power(sound, block) for sound in (waveform, content, (waveform + content) / 2))
+    excited = Scaled(waveform, changed(*powers).sqrt(), block)
+    falling = 10 ** (-FALL / 20 * np.arange(samples) / sample_rate) * np.random.default_rng(0).standard_normal(samples)
+    response = np.concatenate([np.zeros(samples - 1), falling * np.sqrt(power / np.square(falling).sum())])
+    return Filtered(excited, response)[:, :]
