@@ -345,7 +345,7 @@ class Decoding(Group):
     partials: float = number(
         0.8,
         "How much of a note's spectrum is that of an instrument with the style's partials, learned from its notes, rather than what "
-        "the images ask for. Needs the style; one without notes changes nothing. Not for gain.",
+        "the images ask for. Notes ring on as the style's do. Needs the style; one without notes changes nothing. Not for gain.",
     )
 
 

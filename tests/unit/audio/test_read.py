@@ -4,7 +4,6 @@ import errno
 import math
 import os
 import sys
-import threading
 import tracemalloc
 
 import av
@@ -266,34 +265,3 @@ def test_what_is_no_fault_of_the_file_is_not_reported_as_one(tmp_path, suffix):
         with pytest.raises(type(fault)) as caught:
             fold_audio(path, gather)
         assert caught.value is fault
-
-
-@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.mka"])
-def test_a_file_that_goes_while_it_is_read_ends_in_its_sound_or_in_words(tmp_path, name):
-    path, whole = tmp_path / name, tmp_path / f"whole-{name}"
-    encode(whole, tones(3.0, 44100), 44100)
-    content, wanted, stop = whole.read_bytes(), read_audio(whole)[0], threading.Event()
-
-    def disturb():
-        while not stop.is_set():
-            path.write_bytes(content)
-            path.unlink()
-            path.write_bytes(content)
-            os.truncate(path, len(content) // 3)
-
-    thread = threading.Thread(target=disturb)
-    thread.start()
-    heard, refusals = [], []
-    try:
-        for _ in range(40):
-            try:
-                heard.append(read_audio(path)[0])
-            except (ValueError, FileNotFoundError) as error:
-                refusals.append(str(error))
-    finally:
-        stop.set()
-        thread.join()
-    # Read in the moment in which its first frame isn't there, an mp3 can't know what the encoder put around the sound.
-    most = wanted.shape[-1] + (2 * MP3_FRAME if name == "a.mp3" else 0)
-    assert all(repr(name) in words for words in refusals)
-    assert all(sound.isfinite().all() and sound.shape[-1] <= most for sound in heard)
