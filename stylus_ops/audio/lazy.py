@@ -117,20 +117,21 @@ class Resampled:
 
 
 class Filtered:
-    """A waveform through an FIR filter with an odd number of taps, the middle one at no delay."""
+    """A waveform through an FIR filter, of which the middle tap is at no delay, or that of number `now`."""
 
-    def __init__(self, waveform: Waveform, taps: np.ndarray):
+    def __init__(self, waveform: Waveform, taps: np.ndarray, now: int | None = None):
         self.waveform, self.taps = waveform, torch.from_numpy(taps.astype(np.float32))
-        self.shape = waveform.shape
+        self.now, self.shape = len(taps) // 2 if now is None else now, waveform.shape
 
     def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
         first, last = bounds(index[1], self.shape[-1])
-        filtered, half = torch.empty(self.shape[0], last - first), len(self.taps) // 2
+        filtered, longest = torch.empty(self.shape[0], last - first), len(self.taps) - 1
         for start in range(first, last, FILTERED_AT_ONCE):
             end = min(start + FILTERED_AT_ONCE, last)
-            before, after = max(start - half, 0), min(end + half, self.shape[-1])
-            piece = pad(self.waveform[:, before:after], (before - start + half, end + half - after))
+            begin, stop = start + self.now - longest, end + self.now
+            before, after = max(begin, 0), min(stop, self.shape[-1])
+            piece = pad(self.waveform[:, before:after], (before - begin, stop - after))
             size = 1 << (piece.shape[1] - 1).bit_length()
             convolved = torch.fft.irfft(torch.fft.rfft(piece, size) * torch.fft.rfft(self.taps, size), size)
-            filtered[:, start - first : end - first] = convolved[:, 2 * half : piece.shape[1]]
+            filtered[:, start - first : end - first] = convolved[:, longest : piece.shape[1]]
         return filtered

@@ -42,5 +42,4 @@ def tails(waveform: Tensor, content: Tensor, sample_rate: int, power: float) -> 
     powers = (block_power(sound, block) for sound in (waveform, content, (waveform + content) / 2))
     excited = Scaled(waveform, changed(*powers).sqrt(), block)
     falling = 10 ** (-FALL / 20 * np.arange(samples) / sample_rate) * np.random.default_rng(0).standard_normal(samples)
-    response = np.concatenate([np.zeros(samples - 1), falling * np.sqrt(power / np.square(falling).sum())])
-    return Filtered(excited, response)[:, :]
+    return Filtered(excited, falling * np.sqrt(power / np.square(falling).sum()), now=0)[:, :]
