@@ -21,7 +21,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..copies import to_device
-from . import tails
 from .detail import EMPTY, blur, change, envelope, ramp
 from .dynamics import block_power
 from .exemplars import Exemplars, as_seen, power
@@ -31,6 +30,7 @@ from .harmonics import harmonics
 from .lazy import sounds
 from .mel import CPU, mel_amplitudes, mel_scale
 from .onsets import onsets
+from .tails import tail_power
 from .tone import Reference
 
 PITCHES = torch.arange(30, 101, 0.25)  # MIDI notes, 46 Hz to 2.6 kHz; in quarters, since not all are tuned to 440 Hz
@@ -263,7 +263,8 @@ class Partials(NamedTuple):
             strengths, noise = strengths + level[:, None] * own, noise + level * breath
             block = round(BLOCK * rate)
             _, fallen = falls(block_power(waveform, block), onsets(waveform, rate) // block)
-            share, fall, tail = share + weight, fall + weight * fallen, tail + weight * tails.told(mel, params)
+            share, fall = share + weight, fall + weight * fallen
+            tail += weight * tail_power(mel, params)
         total = sum(weight for _, _, weight in styles)
         if share == 0:
             return None

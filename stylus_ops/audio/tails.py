@@ -17,14 +17,17 @@ from .geometry import SpectrogramParams
 from .lazy import Filtered, Scaled
 
 FALL, LASTING = 90.0, 0.67  # dB a second, and seconds until nothing is heard
-DEEPEST = 1e-3  # of the loudest power in a mel; nothing is told of quieter tails
-LOWEST = 0.01  # share of all places in a mel where a tail alone is left
-SCALE = 6.25  # by which a tail has more power than at these
-ENDLESS = (0.08, 0.03)  # where no more than that is left, notes end; of a sound that never ends no tail can be told
+DEEPEST = 1e-3  # of the loudest power in a mel; quieter tails are not measured
+LOWEST = 0.01  # quantile of what is left where a tail is expected: there no note sounds
+SCALE = 6.25  # from that to the tail's power; chosen on triples with a known answer, at `partials` 0.8
+ENDLESS = (
+    0.08,
+    0.03,
+)  # of that quantile: from the first on nothing ends, so no tail can be measured; up to the second all do
 
 
-def told(mel: Tensor, params: SpectrogramParams) -> float:
-    """Power of the tails in a mel `[n_mels, frames]`, that of what they follow being 1; 0 where none can be told."""
+def tail_power(mel: Tensor, params: SpectrogramParams) -> float:
+    """Power of the tails in a mel `[n_mels, frames]`, that of what they follow being 1; 0 where none can be measured."""
     hop, frames = params.hop_length / params.sample_rate, mel.shape[1]
     half = min(-(-params.win_length // (2 * params.hop_length)), (frames - 1) // 2)
     power = mel[:, half : frames - half].square()  # where no window lies in part beyond the clip

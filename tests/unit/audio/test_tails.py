@@ -1,4 +1,4 @@
-"""Tails: how much a style's notes ring on is told from it, and given to what a transfer changed."""
+"""Tails: how much a style's notes ring on is measured, and given to what a transfer changed."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scipy.signal import fftconvolve
 
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mel import mel_amplitudes
-from stylus_ops.audio.tails import FALL, tails, told
+from stylus_ops.audio.tails import FALL, tail_power, tails
 from tests.unit.audio.test_fade import RATE, notes
 from tests.unit.signals import noise
 
@@ -15,11 +15,11 @@ PLAYED = notes(-3, overtones=8)[:1]
 
 
 @pytest.mark.parametrize("params", PRESETS.values(), ids=PRESETS)
-def test_what_rings_on_is_told(params):
+def test_what_rings_on_is_measured(params):
     def heard_in_a_room(power):
         room = np.random.default_rng(7).standard_normal(RATE) * 10 ** (-FALL / 20 * np.arange(RATE) / RATE)
         wet = fftconvolve(PLAYED[0].numpy(), np.sqrt(power / np.square(room).sum()) * room)[: PLAYED.shape[1]]
-        return told(mel_amplitudes((PLAYED + torch.from_numpy(wet).float())[None], params)[0], params)
+        return tail_power(mel_amplitudes((PLAYED + torch.from_numpy(wet).float())[None], params)[0], params)
 
     dry, some, much = map(heard_in_a_room, (0, 0.03, 0.1))
     assert max(5 * dry, 0.01) < some < 0.1
@@ -31,7 +31,7 @@ def test_what_rings_on_is_told(params):
 )
 def test_what_never_ends_has_no_tail(sound):
     for frames in (sound.shape[-1], 5000, 1):
-        assert told(mel_amplitudes(sound[..., :frames], PRESETS["tiny-256"])[0], PRESETS["tiny-256"]) == 0
+        assert tail_power(mel_amplitudes(sound[..., :frames], PRESETS["tiny-256"])[0], PRESETS["tiny-256"]) == 0
 
 
 def test_tails_follow_what_changed_and_die_away():
