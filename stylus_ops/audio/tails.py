@@ -20,10 +20,7 @@ FALL, LASTING = 90.0, 0.67  # dB a second, and seconds until nothing is heard
 DEEPEST = 1e-3  # of the loudest power in a mel; quieter tails are not measured
 LOWEST = 0.01  # quantile of what is left where a tail is expected: there no note sounds
 SCALE = 6.25  # from that to the tail's power; chosen on triples with a known answer, at `partials` 0.8
-ENDLESS = (
-    0.08,
-    0.03,
-)  # of that quantile: from the first on nothing ends, so no tail can be measured; up to the second all do
+ENDLESS = (0.08, 0.03)  # of that: at the first nothing ends, and no tail can be measured; at the second all does
 
 
 def tail_power(mel: Tensor, params: SpectrogramParams) -> float:
