@@ -23,7 +23,7 @@ from .grain import Grain, Residual
 from .mel import channel_rms, mel_amplitudes, mel_scale
 from .partials import Partials
 from .stft import changed_spectra, filter_stft, inverse_stft
-from .tails import tails
+from .tails import with_tails
 from .tone import Reference
 from .windows import Spectrogram, windows_to_mel
 
@@ -42,10 +42,9 @@ class Sources(NamedTuple):
     partials: Partials | None = None
     """Those of the content's notes."""
 
-    @property
-    def fall(self) -> float:
-        """dB a second by which the styles' notes rise, below 0 if they fall; 0 where they have none."""
-        return self.partials.fall if self.partials else 0.0
+    def course(self, decoding: Decoding) -> tuple[float, float]:
+        """dB a second by which the styles' notes rise, below 0 if they fall, and the power of their tails; 0 where they have none."""
+        return (self.partials.fall, self.partials.tail * decoding.partials) if self.partials else (0.0, 0.0)
 
     @classmethod
     def of(cls, styles: Sequence[Reference], channels: int, params: SpectrogramParams, decoding: Decoding) -> Sources:
@@ -92,8 +91,9 @@ def decode(
     An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """
     wet = decode_band(images, spectrogram, decoding, reference, sources)
-    clips = zip(wet, spectrogram.waveform, strict=True)
-    return torch.stack([finish(*clip, spectrogram.sample_rate, decoding, fall=sources.fall)[:, :] for clip in clips])
+    (fall, tail), rate = sources.course(decoding), spectrogram.sample_rate
+    clips = [(with_tails(*clip, rate, tail)[:, :], clip[1]) for clip in zip(wet, spectrogram.waveform, strict=True)]
+    return torch.stack([finish(*clip, rate, decoding, fall=fall)[:, :] for clip in clips])
 
 
 def decode_band(
@@ -127,8 +127,6 @@ def decode_band(
             change = magnitude_change(in_band, asked, spectrogram, spectrogram.peak[clip], decoding, sources)
         output = resample(to_host(change), params.sample_rate, rate)[:, : content.shape[-1]]
         output += content
-        if sources.partials and sources.partials.tail * decoding.partials > 0:
-            output += tails(output, content, rate, sources.partials.tail * decoding.partials)
         decoded[clip] = keep_edges(output, content, rate)[:, :]
     return decoded
 

@@ -18,8 +18,7 @@ QUIETEST = 0.01  # of the loudest block's power; below it no note begins
 SILENT = 1e-6  # of that
 SHORTEST, LONGEST = 12, 200  # blocks of a note from which a fall can be told
 FADES = 80  # blocks in which a note fades; then it keeps its level, since not every soft beginning is found
-STEEPEST = 120.0  # dB a second
-DEEPEST = 24.0  # dB
+STEEPEST, DEEPEST = 120.0, 24.0  # dB a second, and dB in all
 
 
 def falls(power: Tensor, onsets: Tensor) -> tuple[Tensor, float]:

@@ -129,8 +129,7 @@ class Filtered:
         for start in range(first, last, FILTERED_AT_ONCE):
             end = min(start + FILTERED_AT_ONCE, last)
             begin, stop = start + self.now - longest, end + self.now
-            before, after = max(begin, 0), min(stop, self.shape[-1])
-            piece = pad(self.waveform[:, before:after], (before - begin, stop - after))
+            piece = pad(self.waveform[:, max(begin, 0) : stop], (max(-begin, 0), max(stop - self.shape[-1], 0)))
             size = 1 << (piece.shape[1] - 1).bit_length()
             convolved = torch.fft.irfft(torch.fft.rfft(piece, size) * torch.fft.rfft(self.taps, size), size)
             filtered[:, start - first : end - first] = convolved[:, longest : piece.shape[1]]

@@ -14,11 +14,10 @@ from torch import Tensor
 from .detail import EMPTY, ramp
 from .dynamics import BLOCK, block_power, changed
 from .geometry import SpectrogramParams
-from .lazy import Filtered, Scaled
+from .lazy import Filtered, Mixed, Scaled, Waveform
 
 FALL, LASTING = 90.0, 0.67  # dB a second, and seconds until nothing is heard
-DEEPEST = 1e-3  # of the loudest power in a mel; quieter tails are not measured
-LOWEST = 0.01  # quantile of what is left where a tail is expected: there no note sounds
+DEEPEST, LOWEST = 1e-3, 0.01  # of a mel's loudest power; quantile of what is left where tails above that are expected
 SCALE = 6.25  # from that to the tail's power; chosen on triples with a known answer, at `partials` 0.8
 ENDLESS = (0.08, 0.03)  # of that: at the first nothing ends, and no tail can be measured; at the second all does
 
@@ -36,10 +35,14 @@ def tail_power(mel: Tensor, params: SpectrogramParams) -> float:
     return SCALE * float(left * ramp(torch.tensor(left), ENDLESS))
 
 
-def tails(waveform: Tensor, content: Tensor, sample_rate: int, power: float) -> Tensor:
-    """What rings on, `[C, T]`, where a waveform `[C, T]` differs from its content, with `power` times the power of what it follows."""
+def with_tails(waveform: Waveform, content: Waveform, sample_rate: int, power: float) -> Waveform:
+    """A waveform `[C, T]` of which what differs from its content rings on, with `power` times its own power, over what a mask keeps, too."""
+    if power == 0:
+        return waveform
     block, samples = round(BLOCK * sample_rate), round(LASTING * sample_rate)
-    powers = (block_power(sound, block) for sound in (waveform, content, (waveform + content) / 2))
+    powers = (block_power(sound, block) for sound in (waveform, content, Mixed(waveform, content, 0.5)))
     excited = Scaled(waveform, changed(*powers).sqrt(), block)
     falling = 10 ** (-FALL / 20 * np.arange(samples) / sample_rate) * np.random.default_rng(0).standard_normal(samples)
-    return Filtered(excited, falling * np.sqrt(power / np.square(falling).sum()), now=0)[:, :]
+    spectrum = np.fft.rfft(falling * np.sqrt(power / np.square(falling).sum()))
+    spectrum[round(SpectrogramParams.f_max * samples / sample_rate) :] = 0  # what the images do not show
+    return Scaled(Mixed(waveform, Filtered(excited, np.fft.irfft(spectrum, samples), now=0), 0.5), 2.0)

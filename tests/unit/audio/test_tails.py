@@ -7,7 +7,7 @@ from scipy.signal import fftconvolve
 
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mel import mel_amplitudes
-from stylus_ops.audio.tails import FALL, tail_power, tails
+from stylus_ops.audio.tails import FALL, tail_power, with_tails
 from tests.unit.audio.test_fade import RATE, notes
 from tests.unit.signals import noise
 
@@ -36,8 +36,8 @@ def test_what_never_ends_has_no_tail(sound):
 
 def test_tails_follow_what_changed_and_die_away():
     content, end, step = torch.cat([PLAYED, 0 * PLAYED], 1), PLAYED.shape[1], RATE // 5
-    assert not tails(content, content, RATE, 0.1).any()
-    tail = tails(-content, content, RATE, 0.1)
+    assert torch.equal(with_tails(content, content, RATE, 0.1)[:, :], content)
+    tail = with_tails(-content, content, RATE, 0.1)[:, :] + content
     during, soon, late = (float(tail[:, at : at + step].square().mean()) for at in (end - step, end, end + step))
     assert 0.05 < during / float(PLAYED[:, -step:].square().mean()) < 0.2
     assert 10 * np.log10(soon / late) == pytest.approx(FALL / 5, abs=4)
