@@ -47,7 +47,7 @@ SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few note
 NEIGHBOURS = 4.0  # quarters of a semitone: deviation of the Gaussian over which a note is heard in others
 UNHEARD = 0.3  # of the most that is heard of a note: much less than that leaves one as the instrument has it
 NOTE_ROUNDS = 4
-BREATH = 0.27  # of the style's noise that comes with its notes
+BREATH, BREATH_HZ = (0.45, 0.22), 3000.0  # of the style's noise that its notes bring, below and above this
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
 HARMONIC = (0.5, 0.7)  # likeness of its notes to an average instrument's: inharmonic ones, such as chimes, are none
 CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
@@ -213,8 +213,7 @@ class Score(NamedTuple):
             wanted, own: mel amplitudes `[n_mels, frames]`.
             spectrum: of the content.
         """
-        above = 20 * (wanted.clamp(min=EMPTY) / own.clamp(min=EMPTY)).log10()
-        lacking = self.share * ramp(above, LACKING)
+        lacking = self.share * ramp(20 * (wanted.clamp(min=EMPTY) / own.clamp(min=EMPTY)).log10(), LACKING)
         each = lacking.sqrt() * wanted / self.tones.clamp(min=EMPTY)
         loudest, note = self.notes.T.topk(VOICES)
         shared = dictionary(self.partials.params, own.device)
@@ -263,13 +262,14 @@ class Partials(NamedTuple):
             strengths, noise = strengths + level[:, None] * own, noise + level * breath
             block = round(BLOCK * rate)
             _, fallen = falls(block_power(waveform, block), onsets(waveform, rate) // block)
-            share, fall = share + weight, fall + weight * fallen
-            tail += weight * tail_power(mel, params)
+            share, fall, tail = share + weight, fall + weight * fallen, tail + weight * tail_power(mel, params)
         total = sum(weight for _, _, weight in styles)
         if share == 0:
             return None
         exemplars = tuple(style._replace(weight=style.weight / share) for style in frames)
-        return cls(strengths / share, noise / share, exemplars, share / total, fall / total, tail / total, params)
+        octaves = (torch.from_numpy(mel_scale(params).centres).float()[:, None] / BREATH_HZ).log2()
+        noise *= BREATH[0] * (BREATH[1] / BREATH[0]) ** ramp(octaves, (-0.5, 0.5)) / share
+        return cls(strengths / share, noise, exemplars, share / total, fall / total, tail / total, params)
 
     def on(self, device: torch.device) -> Partials:
         exemplars = tuple(style.on(device) for style in self.exemplars)
@@ -287,7 +287,7 @@ class Partials(NamedTuple):
         shared = dictionary(self.params, own.device)
         content = explain(own, average_instrument(self.params, own.device), shared)
         tones = shared.spectra(self.strengths) @ content.notes
-        notes = tones + BREATH * (self.noise @ content.notes)
+        notes = tones + self.noise @ content.notes
         clear = tones / notes.clamp(min=EMPTY)
         notes = as_seen(notes, content.notes, self.exemplars)
         notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
