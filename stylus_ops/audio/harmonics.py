@@ -84,6 +84,6 @@ def lobe(beside: Tensor) -> Tensor:
 def lobe_in_mel(params: SpectrogramParams, device: torch.device) -> Tensor:
     """Mel amplitudes `[n_mels]` of a lobe of height 1 in the middle of each band."""
     scale = mel_scale(params, device)
-    middle = torch.from_numpy(scale.centres).float().to(device) * (params.n_fft / params.sample_rate)
+    middle = scale.centres.float().to(device) * (params.n_fft / params.sample_rate)
     away = (torch.arange(params.band_bins, device=device) - middle[:, None]) / params.padding
     return scale.amplitudes(lobe(away).abs() * (away.abs() < LOBE)).diagonal()

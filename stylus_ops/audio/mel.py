@@ -42,8 +42,8 @@ class MelScale:
         self.params, self.device = params, device
         mels = np.linspace(hz_to_mel(params.f_min), hz_to_mel(params.f_max), params.n_mels + 2)
         self._edges = 700 * (10 ** (mels / 2595) - 1)
-        self.centres = self._edges[1:-1]
-        """Hz `[n_mels]`, rising."""
+        self.centres = torch.from_numpy(self._edges[1:-1])
+        """Hz `[n_mels]`, rising, float64 on the CPU."""
         self.mels = mels[1:-1]
         """The same in mels, evenly apart."""
 

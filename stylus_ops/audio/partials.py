@@ -86,7 +86,7 @@ class Dictionary(NamedTuple):
 
 @lru_cache
 def dictionary(params: SpectrogramParams, device: torch.device) -> Dictionary:
-    centres = torch.from_numpy(mel_scale(params).centres).float()
+    centres = mel_scale(params).centres.float()
     hertz = HERTZ[:, None] * NUMBERS
     above = torch.searchsorted(centres, hertz).clamp(1, params.n_mels - 1)
     width = centres[above] - centres[above - 1]
@@ -129,7 +129,7 @@ class Instrument(NamedTuple):
 
 @lru_cache
 def average_instrument(params: SpectrogramParams, device: torch.device) -> Instrument:
-    envelope = (torch.from_numpy(mel_scale(params).centres).float() / TILT_HZ).clamp(min=1) ** -0.5
+    envelope = (mel_scale(params).centres.float() / TILT_HZ).clamp(min=1) ** -0.5
     return Instrument(*(to_device(made, device) for made in (envelope / envelope.mean(), NUMBERS**-0.5)))
 
 
@@ -267,7 +267,7 @@ class Partials(NamedTuple):
         if share == 0:
             return None
         exemplars = tuple(style._replace(weight=style.weight / share) for style in frames)
-        octaves = (torch.from_numpy(mel_scale(params).centres).float()[:, None] / BREATH_HZ).log2()
+        octaves = (mel_scale(params).centres.float()[:, None] / BREATH_HZ).log2()
         noise *= BREATH[0] * (BREATH[1] / BREATH[0]) ** ramp(octaves, (-0.5, 0.5)) / share
         return cls(strengths / share, noise, exemplars, share / total, fall / total, tail / total, params)
 

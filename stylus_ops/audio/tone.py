@@ -65,7 +65,7 @@ def match_tone(content: Waveform, sample_rate: int, references: Sequence[Referen
         ValueError: no weight is above 0.
     """
     normalised([reference.weight for reference in references], len(references))
-    bands = mel_scale(SPECTRUM).centres
+    bands = mel_scale(SPECTRUM).centres.numpy()
     curve = np.zeros_like(bands)
     sounding = _sounding(content, references) if dials.tone > 0 else []
     if sounding:
@@ -108,7 +108,7 @@ def level_curve(waveform: Waveform, sample_rate: int, resolution: float) -> np.n
         power, frames = power + mel.square().sum(1).double().numpy(), frames + mel.shape[1]
     power /= frames
     decibels = 10 * np.log10(power.clip(FLOOR * power.max()))
-    inside = np.flatnonzero(mel_scale(SPECTRUM).centres < 0.45 * sample_rate)
+    inside = np.flatnonzero(mel_scale(SPECTRUM).centres.numpy() < 0.45 * sample_rate)
     decibels[inside[-1] + 1 :] = decibels[inside[-1]]
     bands_per_octave = OCTAVE * (SPECTRUM.n_mels + 1) / hz_to_mel(SPECTRUM.f_max)
     full_width_at_half_height = 2 * np.sqrt(2 * np.log(2))
