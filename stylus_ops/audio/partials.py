@@ -37,7 +37,9 @@ PITCHES = torch.arange(30, 101, 0.25)  # MIDI notes, 46 Hz to 2.6 kHz; in quarte
 HERTZ = 440 * 2 ** ((PITCHES - 69) / 12)
 NUMBERS = torch.arange(1, 31)  # of a note's partials
 TILT_HZ = 500.0  # above it the envelope of an average instrument falls by 3 dB an octave
-WINDOW_HZ, FILTER, VIBRATO = 7.0, 0.45, 0.003  # deviations of a partial in the mel: in Hz, in bands, of its frequency
+WINDOW_HZ, FILTER = 7.0, 0.45  # deviations of a partial in the mel: in Hz, in bands
+VIBRATO = (0.003, 0.006, 0.012)  # and of its frequency: a single player's, a section's and a choir's
+JUDGED = 64  # frames of a style that tell which
 SMOOTH = 5 / 256  # of the mel axis: deviation of the Gaussian over which an envelope is smooth
 NOISE_BANDS = 32
 ROUNDS = 40
@@ -47,7 +49,7 @@ SPARSE = 0.45  # penalty on activations beside the mean spectrum's sum: few note
 NEIGHBOURS = 4.0  # quarters of a semitone: deviation of the Gaussian over which a note is heard in others
 UNHEARD = 0.3  # of the most that is heard of a note: much less than that leaves one as the instrument has it
 NOTE_ROUNDS = 4
-BREATH, BREATH_HZ = (0.45, 0.22), 3000.0  # of the style's noise that its notes bring, below and above this
+BREATH, BREATH_HZ = (0.45, 0.12), 3000.0  # of the style's noise that its notes bring, below and above this
 TONAL = (0.25, 0.5)  # share of its notes in a style's power: none of it is an instrument up to here, all from there
 HARMONIC = (0.5, 0.7)  # likeness of its notes to an average instrument's: inharmonic ones, such as chimes, are none
 CHANGED = (2.0, 4.0)  # dB that images change an envelope by: up to here the autoencoder's error, from there a transfer
@@ -85,13 +87,13 @@ class Dictionary(NamedTuple):
 
 
 @lru_cache
-def dictionary(params: SpectrogramParams, device: torch.device) -> Dictionary:
+def dictionary(params: SpectrogramParams, device: torch.device, vibrato: float = VIBRATO[0]) -> Dictionary:
     centres = mel_scale(params).centres.float()
     hertz = HERTZ[:, None] * NUMBERS
     above = torch.searchsorted(centres, hertz).clamp(1, params.n_mels - 1)
     width = centres[above] - centres[above - 1]
     place = above - (centres[above] - hertz) / width
-    deviation = (FILTER**2 + (WINDOW_HZ / width) ** 2 + (VIBRATO * hertz / width) ** 2).sqrt()
+    deviation = (FILTER**2 + (WINDOW_HZ / width) ** 2 + (vibrato * hertz / width) ** 2).sqrt()
     partials = gaussians(place, deviation, params.n_mels) * (hertz < params.f_max)[..., None]
     middle = torch.linspace(0, params.n_mels - 1, NOISE_BANDS)
     noise = gaussians(middle, torch.full_like(middle, params.n_mels / NOISE_BANDS), params.n_mels).T
@@ -163,6 +165,17 @@ def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool
     return Explanation(instrument, notes, spectra @ notes, shared.noise @ noise)
 
 
+def best_width(mel: Tensor, average: Instrument, params: SpectrogramParams) -> Dictionary:
+    """Of partials as wide as those of a mel `[n_mels, frames]`: of the widths, that which explains some of its frames best."""
+    some = mel[:, :: -(-mel.shape[1] // JUDGED)]
+
+    def divergence(shared: Dictionary) -> float:
+        style = explain(some, average, shared, learn=True)
+        return float(F.poisson_nll_loss(style.tones + style.noise, some, log_input=False, eps=EMPTY))
+
+    return min((dictionary(params, CPU, vibrato) for vibrato in VIBRATO), key=divergence)
+
+
 def note_by_note(mel: Tensor, style: Explanation, shared: Dictionary) -> tuple[Tensor, Tensor]:
     """What each note has of its own where it is heard in a mel, or one near it: strengths `[notes, numbers]`, noise `[n_mels, notes]`."""
     near = blur(len(PITCHES), NEIGHBOURS, mel.device)
@@ -229,6 +242,8 @@ class Partials(NamedTuple):
 
     strengths: Tensor
     """`[notes, numbers]`, such that each note's spectrum has the sum of an average instrument's."""
+    tones: Tensor
+    """`[n_mels, notes]`, that spectrum."""
     noise: Tensor
     """`[n_mels, notes]`, what comes with each."""
     exemplars: tuple[Exemplars, ...]
@@ -243,14 +258,16 @@ class Partials(NamedTuple):
     @classmethod
     def of(cls, styles: Sequence[Reference], params: SpectrogramParams) -> Partials | None:
         """Learned from styles at the mel's sample rate, weighted; None where none of them has notes."""
-        shared, average, share = dictionary(params, CPU), average_instrument(params, CPU), 0.0
+        average, shared = average_instrument(params, CPU), dictionary(params, CPU)
         loud = shared.spectra(average.strengths(shared)).sum(0)
-        strengths, noise, fall = torch.zeros(len(PITCHES), len(NUMBERS)), torch.zeros(params.n_mels, len(PITCHES)), 0.0
-        frames, tail = [], 0.0
+        strengths = torch.zeros(len(PITCHES), len(NUMBERS))
+        tones, noise = torch.zeros(2, params.n_mels, len(PITCHES))
+        frames, share, fall, tail = [], 0.0, 0.0, 0.0
         for waveform, rate, weight in styles:
             if weight <= 0 or not sounds(waveform):
                 continue
             mel = mel_amplitudes(waveform[:, :][None], params)[0]
+            shared = best_width(mel, average, params)
             style = explain(mel, average, shared, learn=True)
             weight *= float(ramp(style.tones.square().sum() / (style.tones + style.noise).square().sum(), TONAL))
             if weight == 0:
@@ -258,8 +275,9 @@ class Partials(NamedTuple):
             own, breath = note_by_note(mel, style, shared)
             weight *= float(ramp(likeness(own, style.notes, average, shared), HARMONIC))
             frames.append(Exemplars.of(mel, style.notes, weight))
-            level = weight * loud / shared.spectra(own).sum(0)
-            strengths, noise = strengths + level[:, None] * own, noise + level * breath
+            spectra = shared.spectra(own)
+            level = weight * loud / spectra.sum(0)
+            strengths, tones, noise = strengths + level[:, None] * own, tones + level * spectra, noise + level * breath
             block = round(BLOCK * rate)
             _, fallen = falls(block_power(waveform, block), onsets(waveform, rate) // block)
             share, fall, tail = share + weight, fall + weight * fallen, tail + weight * tail_power(mel, params)
@@ -269,12 +287,13 @@ class Partials(NamedTuple):
         exemplars = tuple(style._replace(weight=style.weight / share) for style in frames)
         octaves = (mel_scale(params).centres.float()[:, None] / BREATH_HZ).log2()
         noise *= BREATH[0] * (BREATH[1] / BREATH[0]) ** ramp(octaves, (-0.5, 0.5)) / share
-        return cls(strengths / share, noise, exemplars, share / total, fall / total, tail / total, params)
+        learned = (strengths / share, tones / share, noise)
+        return cls(*learned, exemplars, share / total, fall / total, tail / total, params)
 
     def on(self, device: torch.device) -> Partials:
         exemplars = tuple(style.on(device) for style in self.exemplars)
-        strengths, noise = (to_device(tensor, device) for tensor in (self.strengths, self.noise))
-        return self._replace(strengths=strengths, noise=noise, exemplars=exemplars)
+        strengths, tones, noise = (to_device(tensor, device) for tensor in self[:3])
+        return self._replace(strengths=strengths, tones=tones, noise=noise, exemplars=exemplars)
 
     def played(self, wanted: Tensor, asked: Tensor, own: Tensor, share: float) -> tuple[Tensor, Score]:
         """A mel, mixed in dB with that of the content's notes in these partials, where the images are not the content's; and what
@@ -284,9 +303,8 @@ class Partials(NamedTuple):
             wanted, asked, own: mel amplitudes of what is to be decoded, of the images and of the content, `[n_mels, frames]`.
             share: of the notes, 0 to 1.
         """
-        shared = dictionary(self.params, own.device)
-        content = explain(own, average_instrument(self.params, own.device), shared)
-        tones = shared.spectra(self.strengths) @ content.notes
+        content = explain(own, average_instrument(self.params, own.device), dictionary(self.params, own.device))
+        tones = self.tones @ content.notes
         notes = tones + self.noise @ content.notes
         clear = tones / notes.clamp(min=EMPTY)
         notes = as_seen(notes, content.notes, self.exemplars)
