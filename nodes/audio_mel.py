@@ -131,11 +131,8 @@ def draw(audio: dict, dials: Images, params: SpectrogramParams) -> tuple[Tensor,
 
 
 def read_recording(path: Path, start: float = 0.0, duration: float = 0.0) -> dict:
-    """The AUDIO in a file; refusals become plain ValueErrors, since ComfyUI shows a class with the path of its module."""
-    try:
-        waveform, sample_rate = read_audio(path, start, duration)
-    except ValueError as error:
-        raise ValueError(str(error)) from error
+    """The AUDIO in a file."""
+    waveform, sample_rate = read_audio(path, start, duration)
     return {"waveform": waveform, "sample_rate": sample_rate}
 
 

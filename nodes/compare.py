@@ -1,7 +1,6 @@
 """Compare: content, style and results in one figure and one player."""
 
-import random
-import string
+import secrets
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -105,7 +104,7 @@ class Compare(io.ComfyNode):
         folder = Path(folder_paths.get_temp_directory())
         folder.mkdir(parents=True, exist_ok=True)
         tags = workflow_tags(cls.hidden)
-        stem = "stylus_compare_" + "".join(random.choices(string.ascii_lowercase, k=8))
+        stem = f"stylus_compare_{secrets.token_hex(4)}"
         figure.image.save(folder / f"{stem}.png", compress_level=1)
         shown = []
         for (name, title, waveform, rate), gain, plot in zip(tracks, gains, figure.plots, strict=True):

@@ -1,8 +1,5 @@
 """What the browser draws below the player of Load Audio to Mel."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 from aiohttp import web
 
 from ..stylus_ops.audio.overview import overview
@@ -22,15 +19,13 @@ async def send_overview(request: web.Request) -> web.Response:
     except ValueError as error:
         return _refusal(str(error), 400 if "\0" in name else 404)
     try:
-        shown = await drawn(path, _levels, lambda: request.transport is None)
+        shown = await drawn(path, lambda path, check: overview(path, COLUMNS, check), lambda: request.transport is None)
     except (ValueError, OSError) as error:
         return _refusal(str(error).replace(str(path), path.name), 404)
-    return web.json_response(shown) if shown else web.Response(status=499)  # the browser is gone
-
-
-def _levels(path: Path, check: Callable[[], None]) -> dict[str, float | list[float]]:
-    seconds, levels = overview(path, COLUMNS, check)
-    return {"seconds": seconds, "levels": [round(level, 4) for level in levels.clamp(0, 1).tolist()]}
+    if not shown:
+        return web.Response(status=499)  # the browser is gone
+    seconds, levels = shown
+    return web.json_response({"seconds": seconds, "levels": [round(level, 4) for level in levels.clamp(0, 1).tolist()]})
 
 
 def _refusal(message: str, status: int) -> web.Response:

@@ -80,10 +80,6 @@ Gather = Callable[[Iterable[np.ndarray], int, int], Samples]
 """`gather(pieces, rate, expected)`: pieces `[n, C]` in order, their rate, and how many samples the file is said to hold."""
 
 
-class AudioFileError(ValueError):
-    """A file holds no sound that can be read; the message names it."""
-
-
 class Room(NamedTuple):
     """Where samples of 4 bytes are to be kept."""
 
@@ -170,7 +166,7 @@ def _size_and_beginning(path: Path) -> tuple[int, bytes]:
                 return os.fstat(file.fileno()).st_size, beginning
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its name can't be one"
-        raise AudioFileError(f"{path.name!r} can't be opened ({reason}): check it, or choose another file") from error
+        raise ValueError(f"{path.name!r} can't be opened ({reason}): check it, or choose another file") from error
     raise FileNotFoundError(f"audio file {path.name!r} does not exist: check its name and folder")
 
 
@@ -186,35 +182,32 @@ def _readable_errors(name: str) -> Iterator[None]:
             reason = " (no known kind of recording; playlists are not followed)"
         elif isinstance(error, av.PatchWelcomeError):
             reason = " (recordings of different rates or channels are joined in it, or it is of a rare kind)"
-        raise AudioFileError(f"{name!r} can't be read as audio{reason}: {OTHER_FILE}") from error
+        raise ValueError(f"{name!r} can't be read as audio{reason}: {OTHER_FILE}") from error
     except MemoryError as error:
-        raise AudioFileError(f"{name!r} does not fit into memory: read a part of it (start, duration)") from error
+        raise ValueError(f"{name!r} does not fit into memory: read a part of it (start, duration)") from error
 
 
 def _checked(
     pieces: Iterable[np.ndarray], rate: int, expected: int, name: str, start: float, room: Room
 ) -> Iterator[np.ndarray]:
-    """The pieces that have samples; AudioFileError if there are none or too many, or if they are not audio."""
+    """The pieces that have samples; ValueError if there are none or too many, or if they are not audio."""
     total, free = 0, float(SMALL)
     for piece in pieces:
         if len(piece):
             total += len(piece)
             size = 4 * piece.shape[1] * max(total, expected)
             if size > free and size > (free := room.free()):
-                raise AudioFileError(
+                raise ValueError(
                     f"{name!r} unpacks to {size / 1e9:.2g} GB or more, and {room.place} has room for {free / 1e9:.2g} GB: "
                     f"{room.remedy}"
                 )
             if total > LONGEST * rate:
-                raise AudioFileError(f"{name!r} lasts more than {LONGEST:g} s: read a part of it (start, duration)")
-            try:
-                check_level(torch.from_numpy(piece), f"audio file {name!r}")
-            except ValueError as error:
-                raise AudioFileError(str(error)) from error
+                raise ValueError(f"{name!r} lasts more than {LONGEST:g} s: read a part of it (start, duration)")
+            check_level(torch.from_numpy(piece), f"audio file {name!r}")
             yield piece
     if not total:
         remedy = f" after {start:g} s: choose an earlier start" if start else f": {OTHER_FILE}"
-        raise AudioFileError(f"audio file {name!r} holds no sound{remedy}")
+        raise ValueError(f"audio file {name!r} holds no sound{remedy}")
 
 
 def _read(path: Path, size: int, beginning: bytes, start: float, duration: float, gather: Gather[Samples]) -> Samples:
@@ -222,22 +215,18 @@ def _read(path: Path, size: int, beginning: bytes, start: float, duration: float
         # As bytes, because soundfile knows no names but those in UTF-8; on Windows all are.
         name = os.fsencode(path) if os.name == "posix" else path
         with suppress(soundfile.SoundFileError), soundfile.SoundFile(name) as file:
-            counted = _is_counted(file, size)
-            if not _is_joined(path, file.format) and counted:
+            # Credibly, and not as a wav of no samples, which may have been written into a pipe.
+            least = 1 if file.format in ("WAV", "WAVEX") else 0
+            counted = least <= file.frames <= most_samples(size) // file.channels
+            if not _is_joined(path, file.format) and counted and not file.subtype.startswith("MPEG"):
                 return _read_with_libsndfile(file, start, duration, gather)
     allowed = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
     with av.open(f"file:{path.absolute()}", container_options=allowed, **TAGS_AS_THEY_ARE) as container:
         return _read_with_ffmpeg(container, path.name, size, start, duration, gather)
 
 
-def _is_counted(file: soundfile.SoundFile, size: int) -> bool:
-    """Whether the file tells its length, and credibly; a wav of none may have been written into a pipe."""
-    least = 1 if file.format in ("WAV", "WAVEX") else 0
-    return least <= file.frames <= most_samples(size) // file.channels and not file.subtype.startswith("MPEG")
-
-
 def _is_joined(path: Path, form: str) -> bool:
-    """Whether more than one recording begins in the file; AudioFileError if their heads tell different rates."""
+    """Whether more than one recording begins in the file; ValueError if their heads tell different rates."""
     if form not in HEADS:
         return False
     rates: list[int] = []
@@ -251,8 +240,8 @@ def _is_joined(path: Path, form: str) -> bool:
     return len(rates) > 1
 
 
-def _joined_rates(name: str, first: int, other: int) -> AudioFileError:
-    return AudioFileError(f"{name!r} is joined from parts at {first} and {other} Hz: give it one rate, or split it")
+def _joined_rates(name: str, first: int, other: int) -> ValueError:
+    return ValueError(f"{name!r} is joined from parts at {first} and {other} Hz: give it one rate, or split it")
 
 
 def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: float, gather: Gather[Samples]) -> Samples:
@@ -287,10 +276,10 @@ def _read_with_ffmpeg(
 def _sound_track(container: av.container.InputContainer, name: str) -> av.AudioStream:
     """The track that a player plays."""
     if not container.streams.audio:
-        raise AudioFileError(f"{name!r} has no audio stream: choose a recording or a video with sound")
+        raise ValueError(f"{name!r} has no audio stream: choose a recording or a video with sound")
     known = [stream for stream in container.streams.audio if stream.codec_context]
     if not known:
-        raise AudioFileError(f"{name!r} has its sound in a codec that is not known here: convert it to flac")
+        raise ValueError(f"{name!r} has its sound in a codec that is not known here: convert it to flac")
     return next((stream for stream in known if stream.disposition & Disposition.default), known[0])
 
 
@@ -303,7 +292,7 @@ def _frames(
 ) -> Iterator[av.AudioFrame]:
     """Decoded frames, those that end before the second `early` left out; what is damaged is passed over.
 
-    Raises AudioFileError if they are of different rates, or more than a file of `size` bytes has.
+    Raises ValueError if they are of different rates, or more than a file of `size` bytes has.
     """
     target = (stream.start_time or 0) + early / _seconds(stream, 1)
     if early and container.format.name.startswith("mov"):
@@ -315,7 +304,7 @@ def _frames(
         for packet in container.demux(stream):
             packed += packet.size
             if packed > most_packed or samples > most:
-                raise AudioFileError(f"{name!r} unpacks to more sound than a file of its size has: {OTHER_FILE}")
+                raise ValueError(f"{name!r} unpacks to more sound than a file of its size has: {OTHER_FILE}")
             if early and packet.pts is not None and packet.pts + (packet.duration or 0) < target:
                 continue
             decoded: list[av.AudioFrame] = []

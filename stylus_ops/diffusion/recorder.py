@@ -68,14 +68,12 @@ class Recorder:
             hook = Capture(self.sites) if self.keep else None
             outputs.append(evaluate(x[rows], sigma, rows, hook))
             if hook is not None:
-                self._keep(node, rows, len(x), hook.features)
+                features = [hook.features[site] for site in self.sites]
+                if not self._steps[node]:  # else this node is evaluated once more
+                    self._steps[node] = tuple(self._allocate(part, len(x)) for part in features)
+                for part, kept in zip(features, self._steps[node], strict=True):
+                    kept[rows].copy_(part, non_blocking=part.is_cuda)
         return torch.cat(outputs)
-
-    def _keep(self, node: int, rows: slice, windows: int, features: dict[Site, Tensor]) -> None:
-        if not self._steps[node]:  # else this node is evaluated once more
-            self._steps[node] = tuple(self._allocate(features[site], windows) for site in self.sites)
-        for site, kept in zip(self.sites, self._steps[node], strict=True):
-            kept[rows].copy_(features[site], non_blocking=features[site].is_cuda)
 
     def _allocate(self, part: Tensor, windows: int) -> Tensor:
         if self._on_disk:

@@ -12,15 +12,14 @@ import pytest
 import soundfile
 import torch
 
-from stylus_ops.audio.read import AudioFileError, fold_audio, read_audio, spool_audio
+from stylus_ops.audio.read import fold_audio, read_audio, spool_audio
 from stylus_ops.audio.spool import Spool
 from stylus_ops.audio.write import FORMATS, write_audio
 from tests.fuzz.corpus import write_bombs, write_days, write_seeds, write_with_ffmpeg
 from tests.unit.signals import melody, snr, tones
 
 MP3_FRAME = 1152
-DRAWN = ("aac", "aac_latm", "ac3", "amrnb", "eac3")
-"""Codecs whose decoders draw noise of their own."""
+DRAWN = ("aac", "aac_latm", "ac3", "amrnb", "eac3")  # codecs whose decoders draw noise of their own
 
 
 def encode(path, clip, rate, *arguments, **options):
@@ -44,7 +43,7 @@ def test_a_part_is_the_whole_cut_in_every_format(tmp_path):
         start, duration = ((0.5, 0.25), (0.6, 60))[number % 2]
         try:
             whole, rate = read_audio(path)
-        except AudioFileError:
+        except ValueError:
             continue
         first = round(start * rate)
         wanted = whole[..., first : first + round(duration * rate)]
@@ -153,7 +152,7 @@ def test_a_cut_mp3_is_as_long_as_what_is_left_of_it(tmp_path, header):
 def test_a_small_file_that_unpacks_to_hours_is_refused(tmp_path):
     for path in write_bombs(tmp_path):
         for read in (read_audio, lambda path: spool_audio(path, tmp_path)):
-            with pytest.raises(AudioFileError, match=rf"'{path.name}' (unpacks to more sound|is joined)"):
+            with pytest.raises(ValueError, match=rf"'{path.name}' (unpacks to more sound|is joined)"):
                 read(path)
 
 
@@ -161,9 +160,9 @@ def test_a_small_file_that_unpacks_to_hours_is_refused(tmp_path):
 def test_samples_that_memory_or_disk_have_no_room_for_are_refused_before_any_is_kept(tmp_path):
     path = tmp_path / "days.wav"
     write_days(path)
-    with pytest.raises(AudioFileError, match=r"'days\.wav' .* memory has room for"):
+    with pytest.raises(ValueError, match=r"'days\.wav' .* memory has room for"):
         read_audio(path)
-    with pytest.raises(AudioFileError, match=r"'days\.wav' .* the disk of .* has room for"):
+    with pytest.raises(ValueError, match=r"'days\.wav' .* the disk of .* has room for"):
         spool_audio(path, tmp_path)
     assert read_audio(path, start=3600, duration=1)[0].shape == (1, 1, 48000)
 
@@ -243,7 +242,7 @@ def test_files_without_sound_are_refused_by_name_and_no_library_prints_its_remar
     (tmp_path / "dump.sds").write_bytes(content[:21] + bytes(300) + content[321:])
     (tmp_path / "a.caf").write_bytes(b"\xff\xff" + bytes(5000))  # an MPEG frame's first bytes
     for name in ("silent.mp4", "empty.wav", "codec.mka", "a.raw", "dump.sds", "a.caf"):
-        with pytest.raises(AudioFileError, match=f"'{name}'"):
+        with pytest.raises(ValueError, match=f"'{name}'"):
             read_audio(tmp_path / name)
     with pytest.raises(FileNotFoundError, match=r"'lost\.wav'"):
         read_audio(tmp_path / "lost.wav")
