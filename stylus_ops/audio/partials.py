@@ -35,7 +35,7 @@ from .tone import Reference
 
 PITCHES = torch.arange(30, 101, 0.25)  # MIDI notes, 46 Hz to 2.6 kHz; in quarters, since not all are tuned to 440 Hz
 HERTZ = 440 * 2 ** ((PITCHES - 69) / 12)
-NUMBERS = torch.arange(1, 31)  # of a note's partials
+NUMBERS = torch.arange(1, 61)  # of a note's partials
 TILT_HZ = 500.0  # above it the envelope of an average instrument falls by 3 dB an octave
 WINDOW_HZ, FILTER = 7.0, 0.45  # deviations of a partial in the mel: in Hz, in bands
 VIBRATO = (0.003, 0.006, 0.012)  # and of its frequency: a single player's, a section's and a choir's
@@ -83,7 +83,7 @@ class Dictionary(NamedTuple):
             notes: activations `[notes, frames]`.
         """
         heard = torch.einsum("pkb,bp->pk", self.partials, ratio @ notes.T)
-        return strengths * heard, strengths * torch.einsum("pkb,p->pk", self.partials, notes.sum(1))
+        return strengths * heard, strengths * self.partials.sum(2) * notes.sum(1)[:, None]
 
 
 @lru_cache
@@ -165,12 +165,12 @@ def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool
     return Explanation(instrument, notes, spectra @ notes, shared.noise @ noise)
 
 
-def best_width(mel: Tensor, average: Instrument, params: SpectrogramParams) -> Dictionary:
-    """Of partials as wide as those of a mel `[n_mels, frames]`: of the widths, that which explains some of its frames best."""
+def best_width(mel: Tensor, instrument: Instrument, params: SpectrogramParams) -> Dictionary:
+    """Of partials as wide as those of a mel `[n_mels, frames]`: of the widths, that with which its instrument explains some of its frames best."""
     some = mel[:, :: -(-mel.shape[1] // JUDGED)]
 
     def divergence(shared: Dictionary) -> float:
-        style = explain(some, average, shared, learn=True)
+        style = explain(some, instrument, shared)
         return float(F.poisson_nll_loss(style.tones + style.noise, some, log_input=False, eps=EMPTY))
 
     return min((dictionary(params, CPU, vibrato) for vibrato in VIBRATO), key=divergence)
@@ -258,8 +258,8 @@ class Partials(NamedTuple):
     @classmethod
     def of(cls, styles: Sequence[Reference], params: SpectrogramParams) -> Partials | None:
         """Learned from styles at the mel's sample rate, weighted; None where none of them has notes."""
-        average, shared = average_instrument(params, CPU), dictionary(params, CPU)
-        loud = shared.spectra(average.strengths(shared)).sum(0)
+        average, single = average_instrument(params, CPU), dictionary(params, CPU)
+        loud = single.spectra(average.strengths(single)).sum(0)
         strengths = torch.zeros(len(PITCHES), len(NUMBERS))
         tones, noise = torch.zeros(2, params.n_mels, len(PITCHES))
         frames, share, fall, tail = [], 0.0, 0.0, 0.0
@@ -267,8 +267,9 @@ class Partials(NamedTuple):
             if weight <= 0 or not sounds(waveform):
                 continue
             mel = mel_amplitudes(waveform[:, :][None], params)[0]
-            shared = best_width(mel, average, params)
-            style = explain(mel, average, shared, learn=True)
+            style = explain(mel, average, single, learn=True)
+            shared = best_width(mel, style.instrument, params)
+            style = style if shared is single else explain(mel, average, shared, learn=True)
             weight *= float(ramp(style.tones.square().sum() / (style.tones + style.noise).square().sum(), TONAL))
             if weight == 0:
                 continue
