@@ -62,7 +62,7 @@ QUIET = 5e-6  # of a frame's mean amplitude
 
 
 class Dictionary(NamedTuple):
-    """What instruments of one geometry have in common."""
+    """What instruments of one geometry, and of partials of one width, have in common."""
 
     partials: Tensor
     """`[notes, numbers, n_mels]`, each of strength 1; those above the band are 0."""
@@ -166,7 +166,7 @@ def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool
 
 
 def best_width(mel: Tensor, instrument: Instrument, params: SpectrogramParams) -> Dictionary:
-    """Of partials as wide as those of a mel `[n_mels, frames]`: of the widths, that with which its instrument explains some of its frames best."""
+    """That of the width with which an instrument, learned from a mel `[n_mels, frames]`, explains some of its frames best."""
     some = mel[:, :: -(-mel.shape[1] // JUDGED)]
 
     def divergence(shared: Dictionary) -> float:
