@@ -36,6 +36,7 @@ from .tone import Reference
 PITCHES = torch.arange(30, 101, 0.25)  # MIDI notes, 46 Hz to 2.6 kHz; in quarters, since not all are tuned to 440 Hz
 HERTZ = 440 * 2 ** ((PITCHES - 69) / 12)
 NUMBERS = torch.arange(1, 61)  # of a note's partials
+LEARNED = 30  # of them; the rest have the envelope alone, since with more even chimes pass for low notes
 TILT_HZ = 500.0  # above it the envelope of an average instrument falls by 3 dB an octave
 WINDOW_HZ, FILTER = 7.0, 0.45  # deviations of a partial in the mel: in Hz, in bands
 VIBRATO = (0.003, 0.006, 0.012)  # and of its frequency: a single player's, a section's and a choir's
@@ -132,7 +133,9 @@ class Instrument(NamedTuple):
 @lru_cache
 def average_instrument(params: SpectrogramParams, device: torch.device) -> Instrument:
     envelope = (mel_scale(params).centres.float() / TILT_HZ).clamp(min=1) ** -0.5
-    return Instrument(*(to_device(made, device) for made in (envelope / envelope.mean(), NUMBERS**-0.5)))
+    return Instrument(
+        *(to_device(made, device) for made in (envelope / envelope.mean(), NUMBERS**-0.5 * (NUMBERS <= LEARNED)))
+    )
 
 
 class Explanation(NamedTuple):
@@ -165,12 +168,12 @@ def explain(mel: Tensor, instrument: Instrument, shared: Dictionary, learn: bool
     return Explanation(instrument, notes, spectra @ notes, shared.noise @ noise)
 
 
-def best_width(mel: Tensor, instrument: Instrument, params: SpectrogramParams) -> Dictionary:
-    """That of the width with which an instrument, learned from a mel `[n_mels, frames]`, explains some of its frames best."""
+def best_width(mel: Tensor, average: Instrument, params: SpectrogramParams) -> Dictionary:
+    """That of the width with which an instrument learned from some frames of a mel `[n_mels, frames]` explains them best."""
     some = mel[:, :: -(-mel.shape[1] // JUDGED)]
 
     def divergence(shared: Dictionary) -> float:
-        style = explain(some, instrument, shared)
+        style = explain(some, average, shared, learn=True)
         return float(F.poisson_nll_loss(style.tones + style.noise, some, log_input=False, eps=EMPTY))
 
     return min((dictionary(params, CPU, vibrato) for vibrato in VIBRATO), key=divergence)
@@ -258,8 +261,8 @@ class Partials(NamedTuple):
     @classmethod
     def of(cls, styles: Sequence[Reference], params: SpectrogramParams) -> Partials | None:
         """Learned from styles at the mel's sample rate, weighted; None where none of them has notes."""
-        average, single = average_instrument(params, CPU), dictionary(params, CPU)
-        loud = single.spectra(average.strengths(single)).sum(0)
+        average, shared = average_instrument(params, CPU), dictionary(params, CPU)
+        loud = shared.spectra(average.strengths(shared)).sum(0)
         strengths = torch.zeros(len(PITCHES), len(NUMBERS))
         tones, noise = torch.zeros(2, params.n_mels, len(PITCHES))
         frames, share, fall, tail = [], 0.0, 0.0, 0.0
@@ -267,15 +270,16 @@ class Partials(NamedTuple):
             if weight <= 0 or not sounds(waveform):
                 continue
             mel = mel_amplitudes(waveform[:, :][None], params)[0]
-            style = explain(mel, average, single, learn=True)
-            shared = best_width(mel, style.instrument, params)
-            style = style if shared is single else explain(mel, average, shared, learn=True)
+            shared = best_width(mel, average, params)
+            style = explain(mel, average, shared, learn=True)
             weight *= float(ramp(style.tones.square().sum() / (style.tones + style.noise).square().sum(), TONAL))
             if weight == 0:
                 continue
             own, breath = note_by_note(mel, style, shared)
             weight *= float(ramp(likeness(own, style.notes, average, shared), HARMONIC))
             frames.append(Exemplars.of(mel, style.notes, weight))
+            envelope, factors = style.instrument
+            own[:, LEARNED:] = envelope[shared.band[:, LEARNED:]] * factors[LEARNED // 2 : LEARNED].mean()
             spectra = shared.spectra(own)
             level = weight * loud / spectra.sum(0)
             strengths, tones, noise = strengths + level[:, None] * own, tones + level * spectra, noise + level * breath
