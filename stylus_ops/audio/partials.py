@@ -36,7 +36,7 @@ from .tone import Reference
 PITCHES = torch.arange(30, 101, 0.25)  # MIDI notes, 46 Hz to 2.6 kHz; in quarters, since not all are tuned to 440 Hz
 HERTZ = 440 * 2 ** ((PITCHES - 69) / 12)
 NUMBERS = torch.arange(1, 61)  # of a note's partials
-LEARNED = 30  # of them; the rest have the envelope alone, since with more even chimes pass for low notes
+LEARNED = 30  # of them; those above have the envelope alone: learned, they would make low notes of chimes
 TILT_HZ = 500.0  # above it the envelope of an average instrument falls by 3 dB an octave
 WINDOW_HZ, FILTER = 7.0, 0.45  # deviations of a partial in the mel: in Hz, in bands
 VIBRATO = (0.003, 0.006, 0.012)  # and of its frequency: a single player's, a section's and a choir's
@@ -133,9 +133,8 @@ class Instrument(NamedTuple):
 @lru_cache
 def average_instrument(params: SpectrogramParams, device: torch.device) -> Instrument:
     envelope = (mel_scale(params).centres.float() / TILT_HZ).clamp(min=1) ** -0.5
-    return Instrument(
-        *(to_device(made, device) for made in (envelope / envelope.mean(), NUMBERS**-0.5 * (NUMBERS <= LEARNED)))
-    )
+    factors = NUMBERS**-0.5 * (NUMBERS <= LEARNED)
+    return Instrument(*(to_device(made, device) for made in (envelope / envelope.mean(), factors)))
 
 
 class Explanation(NamedTuple):
@@ -278,8 +277,8 @@ class Partials(NamedTuple):
             own, breath = note_by_note(mel, style, shared)
             weight *= float(ramp(likeness(own, style.notes, average, shared), HARMONIC))
             frames.append(Exemplars.of(mel, style.notes, weight))
-            envelope, factors = style.instrument
-            own[:, LEARNED:] = envelope[shared.band[:, LEARNED:]] * factors[LEARNED // 2 : LEARNED].mean()
+            over, factors = style.instrument
+            own[:, LEARNED:] = over[shared.band[:, LEARNED:]] * factors[LEARNED // 2 : LEARNED].mean()
             spectra = shared.spectra(own)
             level = weight * loud / spectra.sum(0)
             strengths, tones, noise = strengths + level[:, None] * own, tones + level * spectra, noise + level * breath
