@@ -215,7 +215,7 @@ def _read(path: Path, size: int, beginning: bytes, start: float, duration: float
         # As bytes, because soundfile knows no names but those in UTF-8; on Windows all are.
         name = os.fsencode(path) if os.name == "posix" else path
         with suppress(soundfile.SoundFileError), soundfile.SoundFile(name) as file:
-            # Credibly, and not as a wav of no samples, which may have been written into a pipe.
+            # A length that can be true; a wav without samples may have been written into a pipe.
             least = 1 if file.format in ("WAV", "WAVEX") else 0
             counted = least <= file.frames <= most_samples(size) // file.channels
             if not _is_joined(path, file.format) and counted and not file.subtype.startswith("MPEG"):
