@@ -30,10 +30,8 @@ def encode(path, clip, rate, *arguments, **options):
 def offset(whole, part, first, reach=100):
     """How many samples later than `first` the part lies in the whole, both `[1, C, T]`, up to `reach`."""
     part = part[0, 0, : whole.shape[-1] - first - reach]
-    errors = [
-        float((whole[0, 0, first + shift :][: len(part)] - part).square().sum()) for shift in range(-reach, reach)
-    ]
-    return int(np.argmin(errors)) - reach
+    around = whole[0, 0, first - reach :].unfold(0, len(part), 1)[: 2 * reach]
+    return int((around - part).square().sum(1).argmin()) - reach
 
 
 def test_a_part_is_the_whole_cut_in_every_format(tmp_path):
@@ -43,8 +41,10 @@ def test_a_part_is_the_whole_cut_in_every_format(tmp_path):
         start, duration = ((0.5, 0.25), (0.6, 60))[number % 2]
         try:
             whole, rate = read_audio(path)
-        except ValueError:
-            continue
+        except ValueError as error:
+            if repr(path.name) in str(error):
+                continue
+            raise
         first = round(start * rate)
         wanted = whole[..., first : first + round(duration * rate)]
         if wanted.shape[-1]:
