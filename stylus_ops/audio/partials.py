@@ -73,18 +73,19 @@ class Dictionary(NamedTuple):
     """`[n_mels, NOISE_BANDS]`"""
 
     def spectra(self, strengths: Tensor) -> Tensor:
-        """Mel spectra `[n_mels, notes]` of notes whose partials have these strengths, `[notes, numbers]`."""
-        return torch.einsum("pk,pkb->bp", strengths, self.partials)
+        """Mel spectra `[n_mels, notes]` of notes whose first partials have these strengths, `[notes, numbers]`."""
+        return torch.einsum("pk,pkb->bp", strengths, self.partials[:, : strengths.shape[1]])
 
     def heard(self, strengths: Tensor, ratio: Tensor, notes: Tensor) -> tuple[Tensor, Tensor]:
-        """How loud partials are in a mel, and in its explanation, `[notes, numbers]` each.
+        """How loud the first partials are in a mel, and in its explanation, `[notes, numbers]` each, as many as the strengths.
 
         Args:
             ratio: `[n_mels, frames]`, the mel over its explanation.
             notes: activations `[notes, frames]`.
         """
-        heard = torch.einsum("pkb,bp->pk", self.partials, ratio @ notes.T)
-        return strengths * heard, strengths * self.partials.sum(2) * notes.sum(1)[:, None]
+        partials = self.partials[:, : strengths.shape[1]]
+        heard = torch.einsum("pkb,bp->pk", partials, ratio @ notes.T)
+        return strengths * heard, strengths * partials.sum(2) * notes.sum(1)[:, None]
 
 
 @lru_cache
@@ -111,20 +112,20 @@ class Instrument(NamedTuple):
     envelope: Tensor
     """`[n_mels]`"""
     factors: Tensor
-    """`[numbers]`"""
+    """`[LEARNED]`"""
 
     def strengths(self, shared: Dictionary) -> Tensor:
-        """`[notes, numbers]`"""
-        return self.envelope[shared.band] * self.factors
+        """`[notes, LEARNED]`"""
+        return self.envelope[shared.band[:, :LEARNED]] * self.factors
 
     def learned(self, shared: Dictionary, ratio: Tensor, notes: Tensor) -> Instrument:
         """One update towards what has been heard, from the arguments of `Dictionary.heard`."""
         heard, explained = shared.heard(self.strengths(shared), ratio, notes)
         factors = self.factors * (heard.sum(0) / explained.sum(0).clamp(min=EMPTY)) ** DAMPING
         smooth = blur(len(ratio), SMOOTH * len(ratio), ratio.device)
+        band = shared.band[:, :LEARNED].flatten()
         heard, explained = (
-            smooth @ torch.zeros(len(ratio)).index_add(0, shared.band.flatten(), strength.flatten())
-            for strength in (heard, explained)
+            smooth @ torch.zeros(len(ratio)).index_add(0, band, strength.flatten()) for strength in (heard, explained)
         )
         least = 1e-4 * explained.mean()
         return Instrument(self.envelope * ((heard + least) / (explained + least)) ** DAMPING, factors)
@@ -133,7 +134,7 @@ class Instrument(NamedTuple):
 @lru_cache
 def average_instrument(params: SpectrogramParams, device: torch.device) -> Instrument:
     envelope = (mel_scale(params).centres.float() / TILT_HZ).clamp(min=1) ** -0.5
-    factors = NUMBERS**-0.5 * (NUMBERS <= LEARNED)
+    factors = NUMBERS[:LEARNED] ** -0.5
     return Instrument(*(to_device(made, device) for made in (envelope / envelope.mean(), factors)))
 
 
@@ -179,7 +180,7 @@ def best_width(mel: Tensor, average: Instrument, params: SpectrogramParams) -> D
 
 
 def note_by_note(mel: Tensor, style: Explanation, shared: Dictionary) -> tuple[Tensor, Tensor]:
-    """What each note has of its own where it is heard in a mel, or one near it: strengths `[notes, numbers]`, noise `[n_mels, notes]`."""
+    """What each note has of its own where it is heard in a mel, or one near it: strengths `[notes, LEARNED]`, noise `[n_mels, notes]`."""
     near = blur(len(PITCHES), NEIGHBOURS, mel.device)
     strengths = style.instrument.strengths(shared)
     loudness = shared.spectra(strengths).sum(0)
@@ -202,7 +203,7 @@ def likeness(strengths: Tensor, notes: Tensor, average: Instrument, shared: Dict
     """How much notes are like an average instrument's, 0 to 1: what the shares of their partials have in common (Bhattacharyya's
     coefficient), or the share of the fundamental, whichever is more; the mean by power.
 
-    Shape: strengths `[notes, numbers]`, notes: activations `[notes, frames]` -> scalar
+    Shape: strengths `[notes, LEARNED]`, notes: activations `[notes, frames]` -> scalar
     """
     loud = (notes * shared.spectra(strengths).sum(0)[:, None]).square().sum(1)
     own, usual = (each / each.sum(1, keepdim=True).clamp(min=EMPTY) for each in (strengths, average.strengths(shared)))
@@ -278,7 +279,7 @@ class Partials(NamedTuple):
             weight *= float(ramp(likeness(own, style.notes, average, shared), HARMONIC))
             frames.append(Exemplars.of(mel, style.notes, weight))
             over, factors = style.instrument
-            own[:, LEARNED:] = over[shared.band[:, LEARNED:]] * factors[LEARNED // 2 : LEARNED].mean()
+            own = torch.cat([own, over[shared.band[:, LEARNED:]] * factors[LEARNED // 2 :].mean()], 1)
             spectra = shared.spectra(own)
             level = weight * loud / spectra.sum(0)
             strengths, tones, noise = strengths + level[:, None] * own, tones + level * spectra, noise + level * breath
