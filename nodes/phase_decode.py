@@ -62,8 +62,10 @@ class PhaseDecode(io.ComfyNode):
             warn("spectrogram is of another recording than the images: wire that of the content's Audio to Mel")
         decoding, sources = Decoding(**dials), NO_SOURCES
         if style is not None:
-            clips = [Reference(clip, style.sample_rate) for clip in style.waveform]
-            sources = Sources.of(clips, spectrogram.waveform.shape[1], spectrogram.params, decoding)
+            styles, contents = (
+                [Reference(clip, sound.sample_rate) for clip in sound.waveform] for sound in (style, spectrogram)
+            )
+            sources = Sources.of(styles, contents, spectrogram.params, decoding)
         with between_blocks(check_interrupt):
             waveform = decode_images(images, spectrogram, decoding, reference, sources)
         return io.NodeOutput({"waveform": waveform, "sample_rate": spectrogram.sample_rate})

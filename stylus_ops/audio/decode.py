@@ -23,7 +23,7 @@ from .grain import Grain, Residual
 from .mel import channel_rms, mel_amplitudes, mel_scale
 from .partials import Partials
 from .stft import changed_spectra, filter_stft, inverse_stft
-from .tails import with_tails
+from .tails import dried, own_tail, with_tails
 from .tone import Reference
 from .windows import Spectrogram, windows_to_mel
 
@@ -31,7 +31,7 @@ GRIFFIN_LIM_ITERS = 32
 GAIN_FLOOR = 1e-5  # of the clip's peak, -100 dB: below it a ratio of two mel amplitudes means nothing
 DETAIL_GAIN = 60.0  # dB; the content's fine structure is amplified and attenuated by at most this much
 SILENT = 1e-30  # magnitude; below it a bin has no phase worth keeping
-STYLE_SECONDS = 20  # of each style that are heard by themselves
+SECONDS = 20  # of styles and contents that are heard by themselves
 
 
 class Sources(NamedTuple):
@@ -41,24 +41,32 @@ class Sources(NamedTuple):
     """Plays what the content can't supply."""
     partials: Partials | None = None
     """Those of the content's notes."""
+    wet: float = 0.0
+    """Power of the content's tails beyond the styles'."""
 
     def course(self, decoding: Decoding) -> tuple[float, float]:
         """dB a second by which the styles' notes rise, below 0 if they fall, and the power of their tails; 0 where they have none."""
         return (self.partials.fall, self.partials.tail * decoding.partials) if self.partials else (0.0, 0.0)
 
     @classmethod
-    def of(cls, styles: Sequence[Reference], channels: int, params: SpectrogramParams, decoding: Decoding) -> Sources:
-        """Of the first seconds of the styles, as far as the dials ask for it, for a content of so many channels."""
+    def of(
+        cls, styles: Sequence[Reference], contents: Sequence[Reference], params: SpectrogramParams, decoding: Decoding
+    ) -> Sources:
+        """Of the first seconds of the styles, as far as the dials ask for it, for contents of as many channels each."""
         if decoding.decode == "gain" or not (decoding.grain or decoding.partials):
             return cls()
         rate = params.sample_rate
-        starts = [
-            Reference(resample(style[:, : STYLE_SECONDS * own], own, rate), rate, weight)
-            for style, own, weight in styles
-        ]
-        partials = Partials.of(starts, params)
-        ground = 1 - partials.share if partials else 1.0
-        return cls(Residual.of(starts, channels, params, ground) if decoding.grain > 0 else None, partials)
+        styles, contents = (
+            [Reference(resample(sound[:, : SECONDS * own], own, rate), rate, weight) for sound, own, weight in sounds]
+            for sounds in (styles, contents)
+        )
+        partials, residual, wet = Partials.of(styles, params), None, 0.0
+        if decoding.grain > 0:
+            ground = 1 - partials.share if partials else 1.0
+            residual = Residual.of(styles, contents[0].waveform.shape[0], params, ground)
+        if partials:
+            wet = partials.share * min(own_tail(waveform, params) for waveform, _, _ in contents) - partials.tail
+        return cls(residual, partials, max(wet, 0.0))
 
 
 NO_SOURCES = Sources()
@@ -187,6 +195,9 @@ def magnitude_change(
     scale, target = mel_scale(params, mel.device), torch.empty_like(mel)
     iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
     grain, partials = None, sources.partials.on(mel.device) if sources.partials and decoding.partials else None
+    wet, dry = sources.wet * decoding.partials, torch.ones_like(mel)
+    if wet > 0:
+        dry = dried(mel_amplitudes(waveform[None], params)[0], wet, params)
     if sources.residual is not None:
         grain = Grain(sources.residual, waveform, first_frame, decoding.grain, params)
 
@@ -199,7 +210,7 @@ def magnitude_change(
         own, asked = scale.amplitudes(magnitude), mel[:, frames]
         wanted, score, added = with_own_detail(asked, own, decoding.detail), None, torch.zeros_like(spectrum)
         if partials is not None:
-            noted, score = partials.played(wanted, asked, own, decoding.partials)
+            noted, score = partials.played(wanted, asked, own, dry[:, frames], decoding.partials)
             asked, wanted = asked * (noted / wanted.clamp(min=EMPTY)).clamp(max=1), noted  # less the style's own notes
         if grain is not None:
             wanted = wanted * grain.split(asked, own, frames)

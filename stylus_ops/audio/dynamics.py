@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .detail import EMPTY, ramp
-from .fade import BLOCK, fading
+from .fade import BLOCK, fading, falls
 from .lazy import Mixed, Scaled, Waveform, blocks
 from .onsets import onsets
 
@@ -65,6 +65,12 @@ def changed(own: Tensor, target: Tensor, mean: Tensor) -> Tensor:
     powers = torch.stack([2 * both - 4 * mean, both])  # |a - b|^2, |a|^2 + |b|^2
     difference, both = F.avg_pool1d(powers, AROUND, 1, AROUND // 2, count_include_pad=False)
     return ramp(difference / both.clamp(min=max(AUDIBLE * float(target.max()), EMPTY)), CHANGED)
+
+
+def fall_of(waveform: Waveform, sample_rate: int) -> float:
+    """dB a second by which the notes in `[C, T]` rise, below 0 if they fall, as in `falls`."""
+    block = round(BLOCK * sample_rate)
+    return falls(block_power(waveform, block), onsets(waveform, sample_rate) // block)[1]
 
 
 def block_power(waveform: Waveform, block: int) -> Tensor:

@@ -22,14 +22,12 @@ from torch import Tensor
 
 from ..copies import to_device
 from .detail import EMPTY, blur, change, envelope, ramp
-from .dynamics import block_power
+from .dynamics import fall_of
 from .exemplars import Exemplars, as_seen, power
-from .fade import BLOCK, falls
 from .geometry import SpectrogramParams
 from .harmonics import harmonics
 from .lazy import sounds
 from .mel import CPU, mel_amplitudes, mel_scale
-from .onsets import onsets
 from .tails import tail_power
 from .tone import Reference
 
@@ -283,9 +281,8 @@ class Partials(NamedTuple):
             spectra = shared.spectra(own)
             level = weight * loud / spectra.sum(0)
             strengths, tones, noise = strengths + level[:, None] * own, tones + level * spectra, noise + level * breath
-            block = round(BLOCK * rate)
-            _, fallen = falls(block_power(waveform, block), onsets(waveform, rate) // block)
-            share, fall, tail = share + weight, fall + weight * fallen, tail + weight * tail_power(mel, params)
+            share, fall = share + weight, fall + weight * fall_of(waveform, rate)
+            tail += weight * tail_power(mel, params)
         total = sum(weight for _, _, weight in styles)
         if share == 0:
             return None
@@ -300,14 +297,17 @@ class Partials(NamedTuple):
         strengths, tones, noise = (to_device(tensor, device) for tensor in self[:3])
         return self._replace(strengths=strengths, tones=tones, noise=noise, exemplars=exemplars)
 
-    def played(self, wanted: Tensor, asked: Tensor, own: Tensor, share: float) -> tuple[Tensor, Score]:
+    def played(self, wanted: Tensor, asked: Tensor, own: Tensor, dry: Tensor, share: float) -> tuple[Tensor, Score]:
         """A mel, mixed in dB with that of the content's notes in these partials, where the images are not the content's; and what
         of it the partials are.
 
         Args:
             wanted, asked, own: mel amplitudes of what is to be decoded, of the images and of the content, `[n_mels, frames]`.
+            dry: factors under which what changed of the content loses its tails.
             share: of the notes, 0 to 1.
         """
+        changed = ramp(change(envelope(asked), envelope(own), AROUND), CHANGED)
+        own, wanted = (mel * (1 - changed * (1 - dry)) for mel in (own, wanted))
         content = explain(own, average_instrument(self.params, own.device), dictionary(self.params, own.device))
         tones = self.tones @ content.notes
         notes = tones + self.noise @ content.notes
@@ -315,7 +315,7 @@ class Partials(NamedTuple):
         notes = as_seen(notes, content.notes, self.exemplars)
         notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
-        changed = ramp(tonal, (0, PLAYED)) * ramp(change(envelope(asked), envelope(own), AROUND), CHANGED)
+        changed = ramp(tonal, (0, PLAYED)) * changed
         share *= self.share
         mixed = wanted ** (1 - share * changed) * notes ** (share * changed)
         return mixed, Score(content.notes, tones, min(share / SOUNDED, 1) * clear * changed, self)

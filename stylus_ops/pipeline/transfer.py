@@ -237,7 +237,7 @@ class Transfer:
         channels, sections = recording.waveform.shape[0], [*recording.sections()]
         decoded = Spool(self.folder, channels, recording.sample_rate)
         with self.stage("decode", len(sections)) as bar:
-            sources = Sources.of([style.reference for style in styles], channels, self.params, self.settings)
+            sources = Sources.of([style.reference for style in styles], [content.reference], self.params, self.settings)
             for _, seen, kept in sections:
                 reference = None
                 if self.settings.decode == "gain":

@@ -48,8 +48,9 @@ def test_notes_get_the_styles_partials(params: SpectrogramParams, content: list,
     partials = Partials.of([Reference(played(style, [57, 69, 65, 60, 72, 66], spread), RATE)], params)
     assert partials is not None
     assert partials.share > 0.95
-    assert apart(partials.played(own, truth, own, 1.0)[0], truth) < 0.5 * apart(own, truth)
-    torch.testing.assert_close(partials.played(own, truth, own, 0.0)[0], own)
+    dry = torch.ones_like(own)
+    assert apart(partials.played(own, truth, own, dry, 1.0)[0], truth) < 0.5 * apart(own, truth)
+    torch.testing.assert_close(partials.played(own, truth, own, dry, 0.0)[0], own)
 
 
 def test_a_note_that_the_style_plays_sounds_as_it_does() -> None:

@@ -54,7 +54,8 @@ def test_sound_is_that_of_the_whole_recording(tmp_path, monkeypatch, dials):
     waveform, cut = recording(tmp_path, 48000)
     images = cut.images(slice(None))
     style = melody(2.0, 48000)[0] + 0.05 * noise(2.0, 48000)[0] + clicks(2.0, 48000)[0]  # keeps a beat
-    sources = Sources.of([Reference(style, 48000)], len(waveform), PARAMS, Decoding(**dials))
+    sources = Sources.of([Reference(style, 48000)], [Reference(waveform, 48000)], PARAMS, Decoding(**dials))
+    sources = sources._replace(wet=0.1)
     assert not sources.residual or sources.residual.loops[0].free < 0.1
     changed = (0.8 * images + 0.2 * images.flip(1)).clamp(0, 1)
 

@@ -7,23 +7,36 @@ from scipy.signal import fftconvolve
 
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mel import mel_amplitudes
-from stylus_ops.audio.tails import FALL, tail_power, with_tails
+from stylus_ops.audio.tails import FALL, dried, own_tail, tail_power, with_tails
 from tests.unit.audio.test_fade import RATE, notes
 from tests.unit.signals import noise
 
 PLAYED = notes(-3, overtones=8)[:1]
 
 
-@pytest.mark.parametrize("params", PRESETS.values(), ids=PRESETS)
-def test_what_rings_on_is_measured(params):
-    def heard_in_a_room(power):
-        room = np.random.default_rng(7).standard_normal(RATE) * 10 ** (-FALL / 20 * np.arange(RATE) / RATE)
-        wet = fftconvolve(PLAYED[0].numpy(), np.sqrt(power / np.square(room).sum()) * room)[: PLAYED.shape[1]]
-        return tail_power(mel_amplitudes((PLAYED + torch.from_numpy(wet).float())[None], params)[0], params)
+def heard_in_a_room(sound, power):
+    room = np.random.default_rng(7).standard_normal(RATE) * 10 ** (-FALL / 20 * np.arange(RATE) / RATE)
+    wet = fftconvolve(sound[0].numpy(), np.sqrt(power / np.square(room).sum()) * room)[: sound.shape[1]]
+    return sound + torch.from_numpy(wet).float()
 
-    dry, some, much = map(heard_in_a_room, (0, 0.03, 0.1))
+
+@pytest.mark.parametrize("params", PRESETS.values(), ids=PRESETS)
+def test_what_rings_on_is_measured_and_taken_away(params):
+    alone, room, hall = (mel_amplitudes(heard_in_a_room(PLAYED, power)[None], params)[0] for power in (0, 0.03, 0.1))
+    dry, some, much = (tail_power(mel, params) for mel in (alone, room, hall))
     assert max(5 * dry, 0.01) < some < 0.1
     assert 2 * some < much < 6 * some
+    floor = 1e-2 * float(alone.max())
+    levels = [20 * mel.clamp(min=floor).log10() for mel in (alone, hall, hall * dried(hall, much - dry, params))]
+    wet, less = (float((level - levels[0]).abs().mean()) for level in levels[1:])
+    assert less < 0.7 * wet
+    assert torch.equal(dried(hall, 0.0, params), torch.ones_like(hall))
+
+
+def test_what_falls_by_itself_is_no_tail_of_a_content():
+    slow, fast = (own_tail(heard_in_a_room(notes(fall, 8)[:1], 0.1), PRESETS["tiny-256"]) for fall in (-3, -60))
+    assert slow > 0.03
+    assert fast == 0
 
 
 @pytest.mark.parametrize(
