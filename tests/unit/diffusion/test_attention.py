@@ -1,4 +1,4 @@
-"""The hook against kept queries, keys and values and a dense softmax, both in float64."""
+"""The hook against kept queries, keys and values and the plain reference's softmax, both in float64."""
 
 import math
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from stylus_ops.dials import Steering
 from stylus_ops.diffusion.attention import Injection, site_size
 from stylus_ops.diffusion.host import Hook
 from stylus_ops.diffusion.sites import Site
+from tests.parity.reference import softmax_attention
 
 SITE: Site = (9, 0)
 HEADS, WIDTH, TOKENS = 2, 8, 24
@@ -40,31 +41,17 @@ def run(hook: Hook, hidden: Tensor) -> Tensor:
     return hook.attend(SITE, query @ TO_Q, source @ TO_K, source @ TO_V, host_attention)
 
 
-def dense(q: Tensor, k: Tensor, v: Tensor, tau: float = 1.0) -> Tensor:
-    """softmax(tau q k^T / sqrt(d)) v head by head, [N, C] each."""
-    heads = []
-    for h in range(HEADS):
-        part = slice(h * WIDTH // HEADS, (h + 1) * WIDTH // HEADS)
-        logits = tau * q[:, part] @ k[:, part].T / math.sqrt(WIDTH // HEADS)
-        exponentials = logits.exp()
-        heads.append(exponentials / exponentials.sum(1, keepdim=True) @ v[:, part])
-    return torch.cat(heads, dim=1)
-
-
 def expected(
     hidden: Tensor, content: Tensor, styles: Sequence[Tensor], weights: Sequence[float], steering: Steering
 ) -> Tensor:
-    """The method row by row from q, k, v that were kept of every clip."""
-    rows = []
-    for b in range(len(hidden)):
-        q = steering.gamma * (content[b] @ TO_Q) + (1 - steering.gamma) * (hidden[b] @ TO_Q)
-        phi_c = dense(q, content[b] @ TO_K, content[b] @ TO_V, steering.temperature)
-        phi_s = torch.zeros_like(phi_c)
-        for style, weight in zip(styles, weights, strict=True):
-            tokens = torch.cat(list(style))
-            phi_s += weight * dense(q, tokens @ TO_K, tokens @ TO_V, steering.temperature)
-        rows.append(phi_c + steering.alpha * (phi_s - phi_c))
-    return torch.stack(rows)
+    """The method from q, k, v that were kept of every clip."""
+    q = steering.temperature * (steering.gamma * (content @ TO_Q) + (1 - steering.gamma) * (hidden @ TO_Q))
+    phi_c = softmax_attention(q, content @ TO_K, content @ TO_V, HEADS)
+    phi_s = torch.zeros_like(phi_c)
+    for style, weight in zip(styles, weights, strict=True):
+        tokens = style.flatten(0, 1).expand(len(q), -1, -1)
+        phi_s += weight * softmax_attention(q, tokens @ TO_K, tokens @ TO_V, HEADS)
+    return phi_c + steering.alpha * (phi_s - phi_c)
 
 
 def injection(content: Tensor, styles: Sequence[Tensor], weights: Sequence[float], steering: Steering) -> Injection:
