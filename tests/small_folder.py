@@ -23,11 +23,7 @@ def write_small_folder(path: Path, prediction_type: str = "epsilon") -> Path:
             norm_num_groups=4,
         )
         text = CLIPTextConfig(
-            hidden_size=CONTEXT_WIDTH,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            vocab_size=49408,
+            hidden_size=CONTEXT_WIDTH, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2
         )
         text_encoder = CLIPTextModel(text)
     scheduler: Any = DDIMScheduler(

@@ -65,11 +65,9 @@ def record(engine: Engine, clip: Tensor, features: str, schedule: Schedule) -> I
     return write(recorder, lambda x, sigma: recorder(engine.evaluate, x, sigma, 2), clip, schedule)
 
 
-def restyle(engine: Engine, stylizer: Stylizer, per_pass: int = 2) -> Tensor:
+def restyle(engine: Engine, stylizer: Stylizer) -> Tensor:
     return sample(
-        lambda x, sigma: stylizer(engine.evaluate, x, sigma, per_pass),
-        stylizer.start_latents(),
-        stylizer.content.sigmas,
+        lambda x, sigma: stylizer(engine.evaluate, x, sigma, 2), stylizer.start_latents(), stylizer.content.sigmas
     )
 
 

@@ -11,15 +11,10 @@ SIGMAS = torch.tensor([0.1, 1.0, 10.0])
 
 
 def capture(
-    seed: int = 0,
-    sigmas: torch.Tensor = SIGMAS,
-    sites: tuple[Site, ...] = SITES,
-    height: int = 4,
-    channels: int = 4,
-    width: int = 6,
+    seed: int = 0, sigmas: torch.Tensor = SIGMAS, sites: tuple[Site, ...] = SITES, height: int = 4, channels: int = 4
 ) -> Inversion:
-    noise = torch.randn(1, channels, height, width, generator=torch.Generator().manual_seed(seed))
-    return Inversion(sigmas, noise.expand(len(sigmas), *noise.shape), noise, sites, None, valid_width=width)
+    noise = torch.randn(1, channels, height, 6, generator=torch.Generator().manual_seed(seed))
+    return Inversion(sigmas, noise.expand(len(sigmas), *noise.shape), noise, sites, None, valid_width=6)
 
 
 def single(seed: int = 0) -> Style:
