@@ -1,6 +1,6 @@
 """A network with two self-attention sites, small enough to say what every row should be, and clips recorded with it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -97,14 +97,8 @@ def record(
     )
 
 
-def transfer(
-    net: SmallNet,
-    content: Inversion,
-    style: Style,
-    steering: Steering = Steering(),  # noqa: B008
-    per_pass: int = 8,
-) -> Tensor:
-    stylizer = Stylizer(content, style, steering)
+def transfer(net: SmallNet, content: Inversion, style: Style, per_pass: int = 8, **dials: Any) -> Tensor:
+    stylizer = Stylizer(content, style, Steering(**dials))
     return sample(lambda x, sigma: stylizer(net, x, sigma, per_pass), stylizer.start_latents(), content.sigmas)
 
 

@@ -42,9 +42,9 @@ def test_windows_per_pass_never_change_the_result(net, per_pass, features):
         for a, b in zip(tensors(clip), tensors(part), strict=True):
             close(a, b)
     net.calls.clear()
-    result = transfer(net, split[0], Style((split[1],), (1.0,)), Steering(), per_pass=per_pass)
+    result = transfer(net, split[0], Style((split[1],), (1.0,)), per_pass)
     assert max(call.windows for call in net.calls) <= per_pass
-    close(result, transfer(net, whole[0], Style((whole[1],), (1.0,)), Steering()))
+    close(result, transfer(net, whole[0], Style((whole[1],), (1.0,))))
 
 
 @pytest.mark.parametrize("per_pass", [1, 2, 5])
@@ -102,7 +102,7 @@ def test_content_that_converged_comes_back(net, style_a):
     """gamma 1, alpha 0, no AdaIN: the content's own features, so sampling undoes a converged inversion to rounding."""
     content = record(net, CONTENT, corrections=80, sigmas=SIGMAS.double())
     style = style_a.captures[0]._replace(sigmas=SIGMAS.double())
-    result = transfer(net, content, Style((style,), (1.0,)), Steering(alpha=0, gamma=1, adain_mode="none"))
+    result = transfer(net, content, Style((style,), (1.0,)), alpha=0, gamma=1, adain_mode="none")
     close(result, CONTENT, 1e-10)
 
 
@@ -125,7 +125,7 @@ def test_features_evaluated_again_are_the_kept_ones(net, content, steering, chun
 )
 def test_start_and_end_limit_the_injected_steps(net, content, style_a, start, end, steps):
     net.calls.clear()
-    transfer(net, content, style_a, Steering(start_percent=start, end_percent=end))
+    transfer(net, content, style_a, start_percent=start, end_percent=end)
     assert [step for step, call in enumerate(net.calls) if call.hook is not None] == steps
 
 
