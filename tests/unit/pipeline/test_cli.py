@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
@@ -26,9 +25,8 @@ from ..signals import noise, tones
 
 ROOT = Path(__file__).parents[3]
 FAST = ["--steps=2", "--grain=0", "--partials=0"]
-Command = Callable[..., list[str]]
 
-pytestmark = pytest.mark.usefixtures("one_engine")
+pytestmark = pytest.mark.usefixtures("one_engine", "clips")
 
 
 @pytest.fixture
@@ -42,28 +40,18 @@ def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def command(clips: Path) -> Command:
+def command(output: str, *options: object, content: str = "content.wav", styles: str = "style.flac") -> list[str]:
     """The arguments of a transfer of recordings to a name, with options."""
-
-    def arguments(output: str, *options: object, content: str = "content.wav", styles: str = "style.flac") -> list[str]:
-        return ["transfer", content, *styles.split(), "-o", output, *FAST, *map(str, options)]
-
-    return arguments
+    return ["transfer", content, *styles.split(), "-o", output, *FAST, *map(str, options)]
 
 
-@pytest.fixture
-def transferred(clips: Path, command: Command) -> Callable[..., bytes]:
+def transferred(output: str, *options: object, **recordings: str) -> bytes:
     """The file that a transfer writes."""
-
-    def run(output: str, *options: object, **recordings: str) -> bytes:
-        assert main(command(output, *options, **recordings)) == 0
-        return (clips / output).read_bytes()
-
-    return run
+    assert main(command(output, *options, **recordings)) == 0
+    return Path(output).read_bytes()
 
 
-def test_transfer_writes_sound_figure_and_one_json_object(clips, transferred, capfd):
+def test_transfer_writes_sound_figure_and_one_json_object(clips, capfd):
     styles = "style.flac other.wav"
     transferred("out.flac", "--figure", "out.png", "--weights", 3, 1, "--json", styles=styles)
     out, progress = capfd.readouterr()
@@ -87,13 +75,13 @@ def test_transfer_writes_sound_figure_and_one_json_object(clips, transferred, ca
     assert not list(clips.glob(".*"))
 
 
-def test_the_paper_s_run_has_one_name_and_what_is_given_beside_it_counts(transferred, capsys):
+def test_the_paper_s_run_has_one_name_and_what_is_given_beside_it_counts(capsys):
     transferred("out.flac", "--json", "--paper", "--alpha", 0.5)
     wanted = replace(Settings(**PAPER), steps=2, alpha=0.5)
     assert json.loads(capsys.readouterr().out)["settings"] == asdict(wanted)
 
 
-def test_a_black_mask_keeps_the_content_and_a_white_one_changes_nothing(transferred):
+def test_a_black_mask_keeps_the_content_and_a_white_one_changes_nothing():
     for name, grey in (("black", 0), ("white", 255)):
         Image.new("L", (7, 5), grey).save(f"{name}.png")
     plain, content = transferred("plain.wav"), transferred("content_alone.wav", "--alpha", 0, "--adain", 0)
@@ -103,7 +91,7 @@ def test_a_black_mask_keeps_the_content_and_a_white_one_changes_nothing(transfer
         assert abs(soundfile.read(io.BytesIO(wanted))[0] - soundfile.read(io.BytesIO(masked))[0]).max() < 1e-4
 
 
-def test_a_part_of_each_recording_is_read(transferred):
+def test_a_part_of_each_recording_is_read():
     options = ["--content-start", "0.25", "--content-duration", "1", "--style-start", "0.5", "--style-duration", "0.5"]
     part = transferred("part.wav", *options, styles="other.wav")
     for name, start, duration in (("content.wav", 0.25, 1.0), ("other.wav", 0.5, 0.5)):
@@ -130,7 +118,7 @@ def test_a_part_of_each_recording_is_read(transferred):
         ({"content": "missing.wav"}, "missing.wav does not exist"),
     ],
 )
-def test_mistakes_are_named_and_leave_nothing_behind(clips, command, capsys, change, words):
+def test_mistakes_are_named_and_leave_nothing_behind(clips, capsys, change, words):
     before = sorted(clips.rglob("*"))
     content = change.pop("content", "content.wav")
     assert main(command("out.flac", *(word for option in change.items() for word in option), content=content)) == 2
@@ -141,7 +129,7 @@ def test_mistakes_are_named_and_leave_nothing_behind(clips, command, capsys, cha
     assert sorted(clips.rglob("*")) == before
 
 
-def test_an_earlier_file_is_overwritten_only_when_asked_to(clips, command, capsys):
+def test_an_earlier_file_is_overwritten_only_when_asked_to(clips, capsys):
     transfer, output = command("out.wav", "--figure", "out.png"), clips / "out.wav"
     for earlier in (output, clips / "out.png"):
         earlier.write_text("something of the user's")
@@ -157,7 +145,7 @@ def test_an_earlier_file_is_overwritten_only_when_asked_to(clips, command, capsy
     assert soundfile.info(output).frames == 72000
 
 
-def test_a_disk_that_is_full_is_blamed_and_not_the_recording(clips, command, capfd, full_disk):
+def test_a_disk_that_is_full_is_blamed_and_not_the_recording(clips, capfd, full_disk):
     with full_disk(100_000):
         assert main(command(str(clips / "out.wav"), "--quiet")) == 2
     out, error = capfd.readouterr()
@@ -166,7 +154,7 @@ def test_a_disk_that_is_full_is_blamed_and_not_the_recording(clips, command, cap
     assert not [*clips.glob(".*"), *clips.glob("out.*")]
 
 
-def test_neither_a_console_without_letters_nor_a_torchaudio_that_does_not_load_ends_a_run(clips, command):
+def test_neither_a_console_without_letters_nor_a_torchaudio_that_does_not_load_ends_a_run(clips):
     """transformers would import what is called torchaudio, here in the working folder."""
     (clips / "torchaudio.py").write_text("raise RuntimeError('built for another torch')")
     model = ["--model", write_small_folder(clips / "model"), "--preset", "tiny-256"]
@@ -178,7 +166,7 @@ def test_neither_a_console_without_letters_nor_a_torchaudio_that_does_not_load_e
     assert (clips / "\u65e5\u672c.wav").is_file()
 
 
-def test_a_host_without_memory_left_is_named_in_a_sentence(command, monkeypatch, capsys):
+def test_a_host_without_memory_left_is_named_in_a_sentence(monkeypatch, capsys):
     def too_much(*arguments: object) -> NoReturn:
         torch.empty(1 << 50, dtype=torch.uint8)
         raise AssertionError("this machine has a petabyte")
@@ -188,7 +176,7 @@ def test_a_host_without_memory_left_is_named_in_a_sentence(command, monkeypatch,
     assert capsys.readouterr().err.startswith("stylus: out of memory: try --windows-per-pass 1")
 
 
-def test_a_batch_does_what_single_transfers_do_and_reports_what_fails(clips, transferred, capsys):
+def test_a_batch_does_what_single_transfers_do_and_reports_what_fails(clips, capsys):
     Image.linear_gradient("L").save("mask.png")
     (clips / "pairs.csv").write_text(
         "content,style,mask,out\nwords.wav,style.flac,,a.wav\ncontent.wav,style.flac,,b.wav\n"
