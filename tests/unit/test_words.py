@@ -10,16 +10,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LOCALES = ROOT / "locales"
 LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
-SOURCES = [*(ROOT / "nodes").rglob("*.py"), *(ROOT / "stylus_ops").rglob("*.py"), ROOT / "__init__.py"]
-NODE_IDS = {
-    name
-    for path in (ROOT / "nodes").glob("*.py")
-    for name in re.findall(r'node_id="(\w+)"', path.read_text(encoding="utf-8"))
-}
+FILES = [*(ROOT / "nodes").rglob("*.py"), *(ROOT / "stylus_ops").rglob("*.py"), ROOT / "__init__.py"]
+SOURCES = "".join(path.read_text(encoding="utf-8") for path in FILES)
+NODE_IDS = set(re.findall(r'node_id="(\w+)"', SOURCES))
 
 
-def words(language: str) -> dict[str, Any]:
-    return json.loads((LOCALES / language / "nodeDefs.json").read_text(encoding="utf-8"))
+def words(language: str, file: str = "nodeDefs") -> dict[str, Any]:
+    return json.loads((LOCALES / language / f"{file}.json").read_text(encoding="utf-8"))
 
 
 def leaves(tree: Any, path: str = "") -> dict[str, str]:
@@ -45,9 +42,7 @@ def test_no_word_is_missing_or_left_over_and_names_tell_nodes_apart(language: st
 @pytest.mark.parametrize("table", ["stylus", "stylusNames", "stylusMessages"])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_scripts_have_all_their_words(language: str, table: str) -> None:
-    own, english = (
-        json.loads((LOCALES / name / "main.json").read_text(encoding="utf-8"))[table] for name in (language, "en")
-    )
+    own, english = (words(name, "main")[table] for name in (language, "en"))
     assert own.keys() == english.keys()
     if table == "stylus":
         scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "web" / "js").glob("*.js"))
@@ -59,9 +54,8 @@ def test_the_scripts_have_all_their_words(language: str, table: str) -> None:
 
 
 def test_what_is_translated_is_what_nodes_and_blueprint_say() -> None:
-    english = json.loads((LOCALES / "en" / "main.json").read_text(encoding="utf-8"))
-    sources = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
-    said = re.sub(r'"\s+f?"', "", sources)  # parts of one text
+    english = words("en", "main")
+    said = re.sub(r'"\s+f?"', "", SOURCES)  # parts of one text
     for text in english["stylusMessages"].values():
         for part in re.split(r"^the (?:recording|style)|\{\w+\}| 1 window$| windows$", text):
             assert part in said
@@ -72,7 +66,7 @@ def test_what_is_translated_is_what_nodes_and_blueprint_say() -> None:
 
 
 def test_names_and_messages_can_be_printed_on_a_windows_console() -> None:
-    for text in [*leaves(words("en")).values(), *(path.read_text(encoding="utf-8") for path in SOURCES)]:
+    for text in (*leaves(words("en")).values(), SOURCES):
         text.encode("cp1252")
 
 
