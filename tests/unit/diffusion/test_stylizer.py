@@ -78,20 +78,16 @@ def test_each_window_has_its_own_mask(net, content, style_a):
     together = Stylizer(content, style_a, Steering(), masks)
     x = latents(7, 5)
     for sigma in SIGMAS:
-        wanted = torch.cat(
-            [Stylizer(content, style_a, Steering(), masks[b : b + 1])(net, x, sigma, 5)[b : b + 1] for b in range(5)]
-        )
+        alone = [Stylizer(content, style_a, Steering(), masks[b : b + 1])(net, x, sigma, 5)[b] for b in range(5)]
         for per_pass in (1, 2, 5):
-            close(together(net, x, sigma, per_pass), wanted, 1e-10)
+            close(together(net, x, sigma, per_pass), torch.stack(alone), 1e-10)
 
 
 def test_guidance_chunks_repeat_the_features_and_keep_their_conditioning(content, style_a):
     prompts = torch.randn(2, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
-    x = latents(7, 10)
+    x, guided = latents(7, 10), SmallNet(prompts.repeat_interleave(5, 0))
     for per_pass in (2, 5, 8):
-        both = Stylizer(content, style_a, Steering())(
-            SmallNet(prompts.repeat_interleave(5, 0)), x, SIGMAS[2], per_pass, chunks=2
-        )
+        both = Stylizer(content, style_a, Steering())(guided, x, SIGMAS[2], per_pass, chunks=2)
         for chunk in range(2):
             rows = slice(5 * chunk, 5 * chunk + 5)
             single = SmallNet(prompts[chunk : chunk + 1].expand(5, -1))

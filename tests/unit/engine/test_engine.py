@@ -162,12 +162,8 @@ def test_names_of_earlier_libraries_load(folder, tmp_path):
     for today, earlier in {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}.items():
         weights = {name.replace(f".{today}.", f".{earlier}."): weight for name, weight in weights.items()}
     save_file(weights, vae, {"format": "pt"})
-    save_file(
-        {f"text_model.{name.removeprefix('text_model.')}": weight for name, weight in load_file(text).items()}
-        | {"text_model.embeddings.position_ids": torch.arange(77)[None]},
-        text,
-        {"format": "pt"},
-    )
+    weights = {f"text_model.{name.removeprefix('text_model.')}": weight for name, weight in load_file(text).items()}
+    save_file(weights | {"text_model.embeddings.position_ids": torch.arange(77)[None]}, text, {"format": "pt"})
     ours, theirs = (load_model(str(path), torch.device("cpu"), torch.float32) for path in (folder, tmp_path))
     assert ours.digest() == theirs.digest()
     assert torch.equal(ours.context, theirs.context)
