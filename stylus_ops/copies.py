@@ -11,6 +11,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
+_stream_of = cache(torch.cuda.Stream)
+"""The stream on which a device's copies are queued."""
+
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on a device; what is there already is not copied. Nothing waits for the copy but what uses it."""
@@ -36,7 +39,7 @@ def begin_copy(tensors: Sequence[Tensor], device: torch.device) -> Callable[[], 
     """
     if device.type != "cuda":
         return lambda: [tensor.to(device) for tensor in tensors]
-    stream = _copy_stream(device)
+    stream = _stream_of(device)
     with torch.cuda.stream(stream):
         copies = [tensor.to(device, non_blocking=True) for tensor in tensors]
         done = stream.record_event()
@@ -49,8 +52,3 @@ def begin_copy(tensors: Sequence[Tensor], device: torch.device) -> Callable[[], 
         return copies
 
     return finish
-
-
-@cache
-def _copy_stream(device: torch.device) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)
