@@ -57,8 +57,6 @@ PADDING_TOKENS = {768: END_TOKEN, 1024: 0}
 
 ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
-PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
-PREDICTIONS = ("epsilon", "v_prediction")
 NEEDED = "use a Stable Diffusion 1.x or 2.x model, or tiny"
 FAMILIES = {
     "double_blocks.0.img_attn.norm.key_norm.weight": "Flux, a transformer without the U-Net decoder that carries the style",
@@ -127,7 +125,7 @@ def load_folder(name: str, folder: Path, device: torch.device, dtype: torch.dtyp
     )
     with _blaming(*refused):
         pipeline = _config(folder, "model_index.json").get("_class_name", "no pipeline")
-    if pipeline not in PIPELINES:
+    if pipeline not in ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"):
         raise ValueError(f"folder {name} is made for {pipeline}, says its model_index.json: {NEEDED}")
     with _blaming(*refused):
         with _blaming("scheduler"):
@@ -136,22 +134,13 @@ def load_folder(name: str, folder: Path, device: torch.device, dtype: torch.dtyp
         for part, weights in WEIGHTS.items():
             with _blaming(part):
                 parts[part] = _empty(part, _config(folder / part, "config.json"))
-                tensors = _read_part(folder / part, weights)
-                _fill(parts[part], tensors, dtype if part == "unet" else torch.float32)
+                _fill(parts[part], _read_part(folder / part, weights), dtype if part == "unet" else torch.float32)
         preset, context = preset_of(parts["unet"].config["sample_size"]), empty_prompt(parts["text_encoder"])
-    if len(scheduler.alphas_cumprod) != TRAIN_STEPS or scheduler.config.prediction_type not in PREDICTIONS:
-        raise ValueError(
-            f"model {name} has a schedule of {len(scheduler.alphas_cumprod)} steps and predicts "
-            f"{scheduler.config.prediction_type}: {NEEDED}"
-        )
-    return LoadedModel(
-        parts["unet"].to(device),
-        ScaledAutoencoder(parts["vae"].to(device)),
-        context.to(device, dtype),
-        sigmas_from_alphas_cumprod(scheduler.alphas_cumprod),
-        scheduler.config.prediction_type,
-        preset,
-    )
+    sigmas, prediction = sigmas_from_alphas_cumprod(scheduler.alphas_cumprod), scheduler.config.prediction_type
+    if len(sigmas) != TRAIN_STEPS or prediction not in ("epsilon", "v_prediction"):
+        raise ValueError(f"model {name} has a schedule of {len(sigmas)} steps and predicts {prediction}: {NEEDED}")
+    unet, autoencoder = parts["unet"].to(device), ScaledAutoencoder(parts["vae"].to(device))
+    return LoadedModel(unet, autoencoder, context.to(device, dtype), sigmas, prediction, preset)
 
 
 @contextmanager
@@ -262,5 +251,4 @@ def empty_prompt(text_encoder: CLIPTextModel) -> Tensor:
     """The text encoder's output for an empty prompt, [1, 77, width]."""
     padding = PADDING_TOKENS.get(text_encoder.config.hidden_size, END_TOKEN)
     tokens = [START_TOKEN, END_TOKEN] + [padding] * (PROMPT_TOKENS - 2)
-    positions = torch.arange(PROMPT_TOKENS)[None]
-    return text_encoder(torch.tensor([tokens]), position_ids=positions).last_hidden_state
+    return text_encoder(torch.tensor([tokens]), position_ids=torch.arange(PROMPT_TOKENS)[None]).last_hidden_state
