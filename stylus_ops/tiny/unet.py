@@ -61,8 +61,7 @@ class TransformerBlock(nn.Module):
         super().__init__()
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(channels) for _ in range(3))
         self.attn1, self.attn2 = (Attention(channels, width, heads) for width in (channels, context_dim))
-        inner = 4 * channels
-        layers = GatedLinear(channels, inner), nn.Identity(), nn.Linear(inner, channels)
+        layers = GatedLinear(channels, 4 * channels), nn.Identity(), nn.Linear(4 * channels, channels)
         self.ff = nn.ModuleDict({"net": nn.Sequential(*layers)})
 
     def forward(self, hidden: Tensor, context: Tensor) -> Tensor:
@@ -107,8 +106,7 @@ class Level(nn.Module):
     def __init__(self, sizes: list[tuple[int, int]], attended: int, time_dim: int, context_dim: int, per_head: int):
         super().__init__()
         self.resnets = nn.ModuleList([ResBlock(channels, out, time_dim) for channels, out in sizes])
-        transformers = [Transformer(out, context_dim, out // per_head) for _, out in sizes[:attended]]
-        self.attentions = nn.ModuleList(transformers)
+        self.attentions = nn.ModuleList([Transformer(out, context_dim, out // per_head) for _, out in sizes[:attended]])
         self.downsamplers, self.upsamplers = nn.ModuleList(), nn.ModuleList()
 
     def blocks(self) -> Iterator[Any]:
