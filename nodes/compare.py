@@ -111,8 +111,7 @@ class Compare(io.ComfyNode):
             suffix = "flac" if len(waveform) <= FLAC_CHANNELS else "wav"
             file = f"{stem}_{name.replace(' ', '_')}.{suffix}"
             write_audio(folder / file, waveform, rate, "24", tags if tags_fit(suffix, tags) else {})
-            seconds = waveform.shape[-1] / rate
-            about = {"name": name, "title": title, "seconds": seconds, "gain": gain, "plot": plot}
+            about = {"name": name, "title": title, "seconds": waveform.shape[-1] / rate, "gain": gain, "plot": plot}
             shown.append({"filename": file, **TEMPORARY, **about})
         figure_shown = {"filename": f"{stem}.png", **TEMPORARY, "size": figure.image.size}
         pixels = torch.from_numpy(np.array(figure.image)).float()[None] / 255

@@ -38,8 +38,7 @@ class CaptureStyle(io.ComfyNode):
             if not spectrogram.peak.any():
                 raise ValueError("the style is silent: choose a recording, or a part of it, with sound")
             warn_if_short("the style", spectrogram.waveform.shape[-1] / spectrogram.sample_rate, SHORTEST_STYLE)
-            clips = len(spectrogram.waveform)
-            if clips > 1 and spectrogram.windows > style_windows:
+            if len(spectrogram.waveform) > 1 and spectrogram.windows > style_windows:
                 raise ValueError(
                     f"style_windows is {style_windows} and would leave clips out: choose {spectrogram.windows}, or capture one "
                     "clip a node and join them with Blend Styles"

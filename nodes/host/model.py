@@ -117,8 +117,7 @@ def plain_latent(model: ModelPatcher, latent: dict) -> Tensor:
     if samples.ndim != 4:
         raise ValueError(f"latent has {samples.ndim} dimensions and not 4: wire VAE Encode of the mel images")
     channels = model.get_model_object("latent_format").latent_channels
-    if samples.shape[1] != channels:
-        given = samples.shape[1]
+    if (given := samples.shape[1]) != channels:
         raise ValueError(f"latent has {given} channels and the model works on {channels}: take the model's own VAE")
     if not torch.isfinite(samples).all():
         raise ValueError("latent has NaN or infinite values: check the audio, or run the VAE in fp32")

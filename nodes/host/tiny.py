@@ -46,8 +46,7 @@ def tiny_model(prior: TinyPrior) -> ModelPatcher:
     device, offload = management.get_torch_device(), management.unet_offload_device()
     count = sum(weight.numel() for weight in prior.unet_weights.values())
     dtype = management.unet_dtype(model_params=count, supported_dtypes=config.supported_inference_dtypes)
-    cast = management.unet_manual_cast(dtype, device, config.supported_inference_dtypes)
-    config.set_inference_dtype(dtype, cast)
+    config.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, config.supported_inference_dtypes))
     model = config.get_model(prior.unet_weights, UNET, device=offload)
     patcher = comfy.model_patcher.CoreModelPatcher(model, load_device=device, offload_device=offload)
     weights = {key: weight.to(dtype) for key, weight in prior.unet_weights.items()}

@@ -263,9 +263,8 @@ def _read_with_ffmpeg(
     head = next(frames, None)
     if head is None:
         return gather([], 0, 0)
-    rate, skipped = head.sample_rate, 0
-    if early:
-        skipped = round(((head.time or 0) - _seconds(stream, stream.start_time)) * rate)
+    rate = head.sample_rate
+    skipped = round(((head.time or 0) - _seconds(stream, stream.start_time)) * rate) if early else 0
     first = max(round(start * rate) - skipped, 0)
     last = round(start * rate) + round(duration * rate) - skipped if duration else None
     pieces = _between(_interleaved(chain([head], frames), head.layout.name, rate), first, last)

@@ -141,8 +141,7 @@ def windows_to_mel(images: Tensor, spectrogram: Spectrogram) -> Tensor:
     Raises:
         ValueError: the images are not as many and as large as this spectrogram's, or hold NaN or infinity.
     """
-    params, starts = spectrogram.params, spectrogram.starts
-    batch = spectrogram.waveform.shape[0]
+    params, starts, batch = spectrogram.params, spectrogram.starts, len(spectrogram.waveform)
     expected = (batch * len(starts), params.n_mels, params.width)
     if images.ndim != 4 or tuple(images.shape[:3]) != expected:
         raise ValueError(

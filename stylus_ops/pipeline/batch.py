@@ -265,8 +265,7 @@ def in_words(error: Exception) -> str:
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
-    text = json.dumps(report, indent=2)
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_atomically(path, lambda temporary: temporary.write_text(json.dumps(report, indent=2), encoding="utf-8"))
 
 
 def read_report(path: Path) -> dict[str, Any]:

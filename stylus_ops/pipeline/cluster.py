@@ -91,8 +91,7 @@ def on_workers(
                 elif not running and [*islice(jobs, 1)]:  # while others run, its host alone may lack something
                     raise ChildProcessError(f"no worker can start: {_last_words(death)}") from death
             else:
-                given_next = tuple(islice(jobs, 1))
-                if given_next:
+                if given_next := tuple(islice(jobs, 1)):
                     running[actor.run.remote(*given_next)] = actor, given_next
                 else:
                     ray.kill(actor)  # one that has lost its host can start in its place
