@@ -28,8 +28,7 @@ NOT_AUDIO = float(np.float32(1e18))  # where full scale is 1; the powers of such
 
 def check_level(waveform: Tensor, name: str) -> None:
     """Raises ValueError, which begins with `name`, unless all samples are finite and below NOT_AUDIO."""
-    low, high = (float(bound) for bound in torch.aminmax(waveform))
-    peak = max(-low, high)
+    peak = max(abs(float(bound)) for bound in torch.aminmax(waveform))
     if not peak < float("inf"):
         raise ValueError(f"{name} contains NaN or infinite samples: repair the recording, or export it again")
     if peak >= NOT_AUDIO:

@@ -94,9 +94,8 @@ def band(params: SpectrogramParams, low: float, high: float) -> Tensor:
 
 def _where(kind: str, mel: np.ndarray, params: SpectrogramParams) -> np.ndarray:
     """`[n_mels, frames]` in 0..1, or `[1, frames]` where frequency does not matter; black where there is no sound."""
-    heard = mel.max() > 0
-    if kind == "band" or not heard:
-        return np.full_like(mel, float(heard or kind == "band"))
+    if kind == "band" or not mel.any():
+        return np.full_like(mel, float(kind == "band"))
     if kind == "loud":
         level = librosa.power_to_db(np.square(mel).sum(0, keepdims=True), ref=np.max, top_db=LOUD_RANGE_DB)
         return 1 + level / LOUD_RANGE_DB

@@ -70,8 +70,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None
         with temporary.open("w", newline="", encoding="utf-8") as file:
             table = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
             table.writeheader()
-            for row in rows:
-                table.writerow({name: "" if value != value else value for name, value in row.items()})
+            table.writerows({name: "" if value != value else value for name, value in row.items()} for row in rows)
 
     write_atomically(path, write)
 

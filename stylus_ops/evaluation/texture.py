@@ -63,9 +63,8 @@ def cochlear_envelopes(samples: np.ndarray) -> np.ndarray:
     for band in range(BANDS):
         gain = np.cos(np.clip(position - band, -1, 1) * np.pi / 2) * (frequencies > 0)
         analytic = np.fft.ifft(2 * gain * spectrum)
-        slow = resample_poly(np.abs(analytic) ** COMPRESSION, ENVELOPE_RATE, RATE)
-        envelopes.append(np.maximum(slow, 0))
-    return np.array(envelopes)
+        envelopes.append(resample_poly(np.abs(analytic) ** COMPRESSION, ENVELOPE_RATE, RATE))
+    return np.maximum(envelopes, 0)
 
 
 def _modulation_power(envelopes: np.ndarray) -> np.ndarray:
