@@ -98,11 +98,10 @@ def make(job: tuple[str, int, bool, Path]) -> None:
         return
     torch.set_num_threads(1)
     if kind == "texture":
-        sound = texture(HELD_OUT["first_seed"] + index if held_out else index, SECONDS)
-        made = iter([(-1, sound[None].astype(np.float32))])
+        seed = HELD_OUT["first_seed"] + index if held_out else index
+        numbers, audio = (-1,), (texture(seed, SECONDS)[None],)
     else:
-        made = performances(index, held_out)
-    numbers, audio = zip(*made, strict=True)
+        numbers, audio = zip(*performances(index, held_out), strict=True)
     mels = [mel_amplitudes(torch.from_numpy(waveform).float()[None], PARAMS)[0] for waveform in audio]
     values = np.stack([mel.pow(PARAMS.power).half().numpy() for mel in mels])
     write_atomically(path, lambda file: np.savez(file, values=values, ensembles=numbers))

@@ -50,8 +50,7 @@ def random_score(seed: int, seconds: float) -> Score:
     rng = random.Random(seed)
     beat = 60.0 / rng.uniform(60, 168)
     tonic, scale = rng.randrange(12), rng.choice(list(SCALES.values()))
-    chords = [rng.choice(PROGRESSIONS) for _ in range(64)]
-    degrees = [degree for progression in chords for degree in progression]
+    degrees = [degree for _ in range(64) for degree in rng.choice(PROGRESSIONS)]
     beats_per_chord = rng.choice((1, 2, 2, 4))
     loudness = rng.randint(55, 110)
 
