@@ -24,12 +24,6 @@ def hz_to_mel(hertz: float) -> float:
     return 2595 * math.log10(1 + hertz / 700)
 
 
-@lru_cache
-def mel_scale(params: SpectrogramParams, device: torch.device = CPU) -> MelScale:
-    """The scale of this geometry for spectra on a device, made once."""
-    return MelScale(params, device)
-
-
 class MelScale:
     """Triangular filters on the HTK mel scale from `f_min` to `f_max`, each of peak 1 (no area normalisation).
 
@@ -38,7 +32,7 @@ class MelScale:
     test compares them.
     """
 
-    def __init__(self, params: SpectrogramParams, device: torch.device):
+    def __init__(self, params: SpectrogramParams, device: torch.device = CPU):
         self.params, self.device = params, device
         mels = np.linspace(hz_to_mel(params.f_min), hz_to_mel(params.f_max), params.n_mels + 2)
         self._edges = 700 * (10 ** (mels / 2595) - 1)
@@ -111,6 +105,10 @@ class MelScale:
         """
         missing = self._inverse_gram @ (mel - self.amplitudes(magnitude))
         return (magnitude + (self._filters @ missing).t()).relu()
+
+
+mel_scale = lru_cache(MelScale)
+"""The scale of a geometry for spectra on a device, made once."""
 
 
 def mel_amplitudes(waveform: Tensor, params: SpectrogramParams) -> Tensor:
