@@ -25,7 +25,6 @@ from .save_audio import workflow_tags
 
 SHOWN_DIALS = ("alpha", "gamma", "temperature", "adain", "steps", "decode")
 """Widgets above the results: in a result's title where the results differ, in the figure's title where they agree."""
-MOST_RESULTS = 12
 FLAC_CHANNELS = 8
 TEMPORARY = {"subfolder": "", "type": "temp"}  # of a file there, as ComfyUI's app mode shows files
 
@@ -60,7 +59,7 @@ class Compare(io.ComfyNode):
                         io.Audio.Input("result", tooltip="A transfer; a further input appears below."),
                         prefix="result_",
                         min=1,
-                        max=MOST_RESULTS,
+                        max=12,
                     ),
                     tooltip="Transfers of that content, such as the same one at several alphas.",
                 ),

@@ -45,7 +45,6 @@ from .objectives import (
 )
 from .windows import Recordings
 
-LEARNING_RATE = 5e-4
 WARMING = 50  # steps
 EMA = 0.999
 TRANSFERRED = {"equalised": 0.05, "processed": 0.1, "replayed": 0.55, "rolled": 0.15, "matched": 0.15}
@@ -118,7 +117,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--width", type=int, default=256, help="frames of a training window; fewer make faster steps")
     parser.add_argument("--start", type=Path, default=WEIGHTS, help="weights in the bundled format to begin with")
-    parser.add_argument("--rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--transfers", type=float, default=0.6, help="share of steps on transfers, 0 to 0.9")
     parser.add_argument("--trained", nargs="+", default=[""], metavar="PREFIX", help="parts of the UNet (default: all)")
     parser.add_argument("--bfloat16", action="store_true", help="for devices with matrix units for it; slow on others")

@@ -7,7 +7,6 @@ import numpy as np
 from torch import Tensor
 
 BAND = 10000.0  # Hz, the band in which a transfer changes anything
-MEL_BANDS = 128
 MFCC_COUNT = 20
 SILENCE = 1e-3  # of the loudest frame, -60 dB: frames below it have no pitch to compare
 FLOOR_DB = 80.0  # below the loudest mel band
@@ -54,7 +53,7 @@ def timbre(waveform: Tensor, sample_rate: int) -> Timbre:
 def mel_power(waveform: Tensor, sample_rate: int) -> np.ndarray:
     """Power of a waveform [T] or [C, T] over mel bands up to 10 kHz, [128, frames]; channels are averaged."""
     top = min(BAND, sample_rate / 2)
-    return librosa.feature.melspectrogram(y=_mono(waveform), sr=sample_rate, n_mels=MEL_BANDS, fmax=top)
+    return librosa.feature.melspectrogram(y=_mono(waveform), sr=sample_rate, n_mels=128, fmax=top)
 
 
 def closed_shares(content: Timbre, style: Timbre, output: Timbre) -> dict[str, float]:

@@ -49,7 +49,6 @@ for logging in (diffusers_logging, transformers_logging):
     logging.set_verbosity_error()
     logging.disable_progress_bar()
 
-TEXT = "cond_stage_model."
 CONFIGS = Path(__file__).with_name("configs")
 START_TOKEN, END_TOKEN, PROMPT_TOKENS = 49406, 49407, 77
 PADDING_TOKENS = {768: END_TOKEN, 1024: 0}
@@ -101,7 +100,7 @@ def load_checkpoint(path: Path, device: torch.device, dtype: torch.dtype) -> Loa
         width = context_width(weights)
     if width not in PADDING_TOKENS:
         raise ValueError(f"model {path.name} reads prompts {width} wide: {NEEDED}")
-    for part, key in (("a VAE", f"{VAE}decoder.conv_in.weight"), ("a text encoder", TEXT)):
+    for part, key in (("a VAE", f"{VAE}decoder.conv_in.weight"), ("a text encoder", "cond_stage_model.")):
         if not any(name.startswith(key) for name in weights):
             raise ValueError(f"model {path.name} comes without {part}: use a full checkpoint, or a diffusers folder")
     with _blaming(*damaged):

@@ -14,7 +14,6 @@ from scipy.stats import bootstrap
 
 from ..disk import write_atomically
 
-RESAMPLES = 2000
 Row = dict[str, Any]
 """A row of the result: pair, content, style, method, and every column's number; NaN where it means nothing."""
 
@@ -44,7 +43,7 @@ def median(values: Sequence[float]) -> Median:
     if known.size < 2:
         return Median(middle, math.nan, math.nan, 1)
     rng = np.random.default_rng(0)
-    found = bootstrap((known,), np.median, n_resamples=RESAMPLES, method="percentile", random_state=rng)
+    found = bootstrap((known,), np.median, n_resamples=2000, method="percentile", random_state=rng)
     low, high = found.confidence_interval  # 95 % unless asked for
     return Median(middle, float(low), float(high), known.size)
 
