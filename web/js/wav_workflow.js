@@ -29,9 +29,7 @@ async function readComment(file) {
 function parsed(json) {
   try {
     return JSON.parse(json);
-  } catch {
-    return;
-  }
+  } catch {}
 }
 
 /** Open the workflow or prompt in a wav; whether there was one. */
