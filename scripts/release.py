@@ -70,7 +70,6 @@ def address_drawings(root: Path) -> None:
 
 
 def described(root: Path) -> dict[str, Any]:
-    """What pyproject.toml says."""
     return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
 
 

@@ -66,8 +66,6 @@ def duration(seconds: float) -> str:
 
 
 class _Warnings(logging.Handler):
-    """Passes the core's warnings on to `warn`."""
-
     def emit(self, record: logging.LogRecord) -> None:
         warn(record.getMessage())
 

@@ -70,7 +70,6 @@ def _functions(model: ModelPatcher, kinds: Sequence[str]) -> Iterator[tuple[str 
 
 
 def decoder_of(model: ModelPatcher) -> Decoder:
-    """The decoder of a MODEL's U-Net."""
     blocks = unet_of(model).output_blocks
     doubles = [any(isinstance(layer, Upsample) for layer in block) for block in blocks]
     return {

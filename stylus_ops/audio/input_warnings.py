@@ -12,7 +12,6 @@ logger = logging.getLogger("stylus")
 
 
 def warn_of_silence(name: str) -> None:
-    """Warn about a recording without sound."""
     logger.warning("%s is silent: choose a recording, or a part of it, with sound", name)
 
 

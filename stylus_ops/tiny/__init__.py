@@ -38,7 +38,6 @@ def checksum_file(path: Path) -> Path:
 
 
 def write_checksum(path: Path) -> None:
-    """Write the `checksum_file` of some weights."""
     checksum_file(path).write_bytes(f"{sha256(path)}  {path.name}\n".encode())
 
 
