@@ -17,13 +17,14 @@ from ..dials import Decoding
 from .backend import resample
 from .detail import EMPTY, with_own_detail
 from .edges import keep_edges
+from .fade import frames_ahead
 from .finish import finish
 from .geometry import SpectrogramParams
 from .grain import Grain, Residual
 from .mel import channel_rms, mel_amplitudes, mel_scale
 from .partials import Partials
 from .stft import changed_spectra, filter_stft, inverse_stft
-from .tails import dried, own_tail, with_tails
+from .tails import dried, with_tails
 from .tone import Reference
 from .windows import Spectrogram, windows_to_mel
 
@@ -41,8 +42,6 @@ class Sources(NamedTuple):
     """Plays what the content can't supply."""
     partials: Partials | None = None
     """Those of the content's notes."""
-    wet: float = 0.0
-    """Power of the content's tails beyond the styles'."""
 
     def course(self, decoding: Decoding) -> tuple[float, float]:
         """dB a second by which the styles' notes rise, below 0 if they fall, and the power of their tails; 0 where they have none."""
@@ -60,13 +59,10 @@ class Sources(NamedTuple):
             [Reference(resample(sound[:, : SECONDS * own], own, rate), rate, weight) for sound, own, weight in sounds]
             for sounds in (styles, contents)
         )
-        partials, residual, wet = Partials.of(styles, params), None, 0.0
-        if decoding.grain > 0:
-            ground = 1 - partials.share if partials else 1.0
-            residual = Residual.of(styles, contents[0].waveform.shape[0], params, ground)
-        if partials:
-            wet = partials.share * min(own_tail(waveform, params) for waveform, _, _ in contents) - partials.tail
-        return cls(residual, partials, max(wet, 0.0))
+        partials = Partials.of(styles, params)
+        ground, channels = 1 - partials.share if partials else 1.0, contents[0].waveform.shape[0]
+        residual = Residual.of(styles, channels, params, ground) if decoding.grain > 0 else None
+        return cls(residual, partials.beside(contents) if partials else None)
 
 
 NO_SOURCES = Sources()
@@ -195,9 +191,9 @@ def magnitude_change(
     scale, target = mel_scale(params, mel.device), torch.empty_like(mel)
     iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
     grain, partials = None, sources.partials.on(mel.device) if sources.partials and decoding.partials else None
-    wet, dry = sources.wet * decoding.partials, torch.ones_like(mel)
-    if wet > 0:
-        dry = dried(mel_amplitudes(waveform[None], params)[0], wet, params)
+    dry = torch.ones_like(mel)
+    if partials is not None and partials.wet > 0:
+        dry = dried(mel_amplitudes(waveform[None], params)[0], partials.wet * decoding.partials, params)
     if sources.residual is not None:
         grain = Grain(sources.residual, waveform, first_frame, decoding.grain, params)
 
@@ -238,7 +234,7 @@ def magnitude_change(
     # Overlapping frames disagree, so the sum has not quite the magnitudes w. Its own spectrum is the next X, and s = r.
     changed = torch.zeros_like(waveform)
     for turn, change in enumerate([first, *[again] * iterations]):
-        spectra = changed_spectra(waveform + changed if turn else waveform, change, params)
+        spectra = changed_spectra(waveform + changed if turn else waveform, change, params, frames_ahead(params))
         if grain is not None and turn == iterations:
             spectra = grain.added(spectra)
         changed += inverse_stft(spectra, waveform, params)

@@ -1,7 +1,7 @@
 """Fade: how fast notes die away, and the content's notes with the fall of the style's.
 
 A plucked string and a bowed one differ less in their spectra than in what becomes of a note. Where the style's notes fall faster
-than the content's, these fall with them, from each beginning to the next.
+than the content's, these fall with them, from each beginning to the next, and are as loud as they get where they begin to swell.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .detail import EMPTY
+from .geometry import SpectrogramParams
+
 BLOCK = 0.005  # seconds
 AROUND = 6  # blocks on either side of a beginning in which a note is not falling yet
 QUIETEST = 0.01  # of the loudest block's power; below it no note begins
 SILENT = 1e-6  # of that
 SHORTEST, LONGEST = 12, 200  # blocks of a note from which a fall can be told
 FADES = 80  # blocks in which a note fades; then it keeps its level, since not every soft beginning is found
+SWELL, RISE = 80.0, 2.8  # ms that a note is ahead of its swell, and the most it is amplified by
 STEEPEST, DEEPEST = 120.0, 24.0  # dB a second, and dB in all
 
 
@@ -46,3 +50,14 @@ def fading(power: Tensor, onsets: Tensor, fall: float) -> Tensor:
     for first, last in pairwise([*begins.tolist(), len(power)]):
         since[first:last] = BLOCK * torch.arange(last - first).clamp(max=FADES)
     return (min(fall - own, 0.0) * since).clamp(min=-DEEPEST)
+
+
+def struck(amplitudes: Tensor, share: float, params: SpectrogramParams) -> Tensor:
+    """Amplitudes `[rows, frames]` that are as large as they get within SWELL, as far as RISE and the share, 0 to 1, allow."""
+    ahead = frames_ahead(params)
+    most = F.max_pool1d(F.pad(amplitudes, (0, ahead)), ahead + 1, 1)
+    return amplitudes * (most / amplitudes.clamp(min=EMPTY)).clamp(max=RISE) ** share
+
+
+def frames_ahead(params: SpectrogramParams) -> int:
+    return round(SWELL / params.hop_ms)

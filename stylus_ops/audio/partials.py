@@ -24,6 +24,7 @@ from ..copies import to_device
 from .detail import EMPTY, blur, change, envelope, ramp
 from .dynamics import fall_of
 from .exemplars import Exemplars, as_seen, power
+from .fade import struck
 from .geometry import SpectrogramParams
 from .harmonics import harmonics
 from .lazy import sounds
@@ -57,6 +58,11 @@ PLAYED = 0.05  # share of the notes in a frame of the content from which on they
 SOUNDED = 0.25  # share of the notes in a mel from which on their partials are sounded in full
 LACKING = (0.0, 12.0)  # dB wanted above the content's own: up to here it plays all of a partial, from there none
 VOICES = 8  # notes of a frame whose partials are played, the loudest
+PLUCKED = (-30.0, -10.0)  # dB a second by which a content's notes rise: up to here what rings on is a note, not a tail
+STRUCK = (
+    0.0,
+    10.0,
+)  # dB a second by which a style's notes fall faster: up to here the content's may swell, from there not
 QUIET = 5e-6  # of a frame's mean amplitude
 
 
@@ -255,6 +261,10 @@ class Partials(NamedTuple):
     tail: float
     """Power of what rings on after their notes, beside them."""
     params: SpectrogramParams
+    wet: float = 0.0
+    """Power of the contents' tails beyond the styles'."""
+    struck: float = 0.0
+    """0 to 1: how far the contents' notes are as loud as they get where they begin."""
 
     @classmethod
     def of(cls, styles: Sequence[Reference], params: SpectrogramParams) -> Partials | None:
@@ -292,6 +302,14 @@ class Partials(NamedTuple):
         learned = (strengths / share, tones / share, noise)
         return cls(*learned, exemplars, share / total, fall / total, tail / total, params)
 
+    def beside(self, contents: Sequence[Reference]) -> Partials:
+        """With what the styles' tails and falls ask of those of contents at the mel's sample rate, of the one that needs it least."""
+        falls = torch.tensor([fall_of(waveform, rate) for waveform, rate, _ in contents])
+        mels = (mel_amplitudes(waveform[:, :][None], self.params)[0] for waveform, _, _ in contents)
+        tails = torch.tensor([tail_power(mel, self.params) for mel in mels]) * ramp(falls, PLUCKED)
+        wet, sudden = self.share * tails.min() - self.tail, ramp(falls.min() - self.fall, STRUCK)
+        return self._replace(wet=max(float(wet), 0.0), struck=float(sudden))
+
     def on(self, device: torch.device) -> Partials:
         exemplars = tuple(style.on(device) for style in self.exemplars)
         strengths, tones, noise = (to_device(tensor, device) for tensor in self[:3])
@@ -309,13 +327,16 @@ class Partials(NamedTuple):
         changed = ramp(change(envelope(asked), envelope(own), AROUND), CHANGED)
         own, wanted = (mel * (1 - changed * (1 - dry)) for mel in (own, wanted))
         content = explain(own, average_instrument(self.params, own.device), dictionary(self.params, own.device))
-        tones = self.tones @ content.notes
-        notes = tones + self.noise @ content.notes
+        played, level = (
+            struck(amplitudes, self.struck, self.params) for amplitudes in (content.notes, power(wanted)[None].sqrt())
+        )
+        tones = self.tones @ played
+        notes = tones + self.noise @ played
         clear = tones / notes.clamp(min=EMPTY)
-        notes = as_seen(notes, content.notes, self.exemplars)
-        notes *= (power(wanted) / power(notes).clamp(min=EMPTY)).sqrt()
+        notes = as_seen(notes, played, self.exemplars)
+        notes *= level / power(notes).clamp(min=EMPTY).sqrt()
         tonal = power(content.tones) / power(content.tones + content.noise).clamp(min=EMPTY)
         changed = ramp(tonal, (0, PLAYED)) * changed
         share *= self.share
         mixed = wanted ** (1 - share * changed) * notes ** (share * changed)
-        return mixed, Score(content.notes, tones, min(share / SOUNDED, 1) * clear * changed, self)
+        return mixed, Score(played, tones, min(share / SOUNDED, 1) * clear * changed, self)

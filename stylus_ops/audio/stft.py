@@ -70,11 +70,13 @@ def filter_stft(waveform: Tensor, change: Callable[[Tensor, slice], Tensor], par
 
 
 def changed_spectra(
-    waveform: Tensor, change: Callable[[Tensor, slice], Tensor], params: SpectrogramParams
+    waveform: Tensor, change: Callable[[Tensor, slice], Tensor], params: SpectrogramParams, ahead: int = 0
 ) -> Iterator[tuple[slice, Tensor]]:
-    """The blocks of frames of a waveform, each with its spectrum after `change`; see `filter_stft`."""
-    for block in frame_blocks(params.count_frames(waveform.shape[-1]), waveform.shape[0]):
-        yield block, change(stft(waveform, block, params), block)
+    """The blocks of frames of a waveform, each with its spectrum after `change`, which sees `ahead` frames more; see `filter_stft`."""
+    frames = params.count_frames(waveform.shape[-1])
+    for block in frame_blocks(frames, waveform.shape[0]):
+        seen = slice(block.start, min(block.stop + ahead, frames))
+        yield block, change(stft(waveform, seen, params), seen)[:, : block.stop - block.start]
 
 
 def inverse_stft(spectra: Iterable[tuple[slice, Tensor]], like: Tensor, params: SpectrogramParams) -> Tensor:

@@ -13,16 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .detail import EMPTY, ramp
-from .dynamics import BLOCK, block_power, changed, fall_of
+from .dynamics import BLOCK, block_power, changed
 from .geometry import SpectrogramParams
 from .lazy import Filtered, Mixed, Scaled, Waveform
-from .mel import mel_amplitudes
 
 FALL, LASTING = 90.0, 0.67  # dB a second, and seconds until nothing is heard
 DEEPEST, LOWEST = 1e-3, 0.01  # of a mel's loudest power; quantile of what is left where tails above that are expected
 SCALE = 6.25  # from that to the tail's power; chosen on triples with a known answer, at `partials` 0.8
 ENDLESS = (0.08, 0.03)  # of that: at the first nothing ends, and no tail can be measured; at the second all does
-PLUCKED = (-30.0, -10.0)  # dB a second: what falls faster than the first is a note, not what rings on after it
 DRYING, DRIEST = 3.75, 1e-2  # of a tail's power, what is subtracted; and the power that is left at least
 
 
@@ -42,12 +40,6 @@ def expected(power: Tensor, params: SpectrogramParams) -> Tensor:
     hop = params.hop_length / params.sample_rate
     falling = 10 ** (-FALL / 10 * hop * torch.arange(int(LASTING / hop), 0, -1, device=power.device))
     return F.conv1d(F.pad(power[:, None, :-1], (len(falling), 0)), (falling / falling.sum())[None, None])[:, 0]
-
-
-def own_tail(waveform: Waveform, params: SpectrogramParams) -> float:
-    """`tail_power` of a content `[C, T]` at the mel's rate; 0 where its notes themselves fall like tails."""
-    plucked = ramp(torch.tensor(fall_of(waveform, params.sample_rate)), PLUCKED)
-    return float(plucked) * tail_power(mel_amplitudes(waveform[:, :][None], params)[0], params)
 
 
 def dried(mel: Tensor, power: float, params: SpectrogramParams) -> Tensor:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from stylus_ops.audio.dynamics import block_power, follow_dynamics
-from stylus_ops.audio.fade import BLOCK, FADES, STEEPEST, fading, falls
+from stylus_ops.audio.fade import BLOCK, FADES, RISE, STEEPEST, fading, falls, frames_ahead, struck
+from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.onsets import onsets
 from tests.unit.signals import noise, snr
 
@@ -58,3 +59,14 @@ def test_notes_fall_as_the_styles_do_where_something_changed() -> None:
             follow_dynamics(changed, content, RATE, 1.0, slower)[:, :],
             follow_dynamics(changed, content, RATE, 1.0)[:, :],
         )
+
+
+@pytest.mark.parametrize("params", PRESETS.values(), ids=PRESETS)
+def test_a_struck_note_is_loud_where_it_begins_to_swell(params) -> None:
+    ahead = frames_ahead(params)
+    swelling = torch.cat([torch.zeros(9), torch.linspace(0.1, 1, ahead), torch.linspace(1, 0.5, 20)])[None]
+    sudden = struck(swelling, 1.0, params)
+    assert torch.equal(struck(swelling, 0.0, params), swelling)
+    assert torch.equal(sudden[:, 8 + ahead :], swelling[:, 8 + ahead :])  # from the most on
+    assert not sudden[:, :9].any()
+    torch.testing.assert_close(sudden[:, 9 : 9 + ahead], (RISE * swelling[:, 9 : 9 + ahead]).clamp(max=1))

@@ -12,6 +12,8 @@ from stylus_ops.audio.partials import PITCHES, Partials
 from stylus_ops.audio.tone import Reference
 from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.dials import Decoding
+from tests.unit.audio.test_fade import notes
+from tests.unit.audio.test_tails import heard_in_a_room
 from tests.unit.signals import clicks, noise, snr
 from training.textures import chimes
 
@@ -84,6 +86,19 @@ def test_styles_count_by_weight_and_those_without_notes_not_at_all() -> None:
     styles[1] = Reference(noise(1.0, RATE)[0], RATE)
     assert 0.4 < learned(1, 1).share <= 0.5
     torch.testing.assert_close(learned(1, 1).strengths, learned(1, 0).strengths)
+
+
+def test_contents_are_dried_and_struck_by_how_they_differ_from_the_styles() -> None:
+    bell, strings = (Reference(notes(fall, overtones=8)[:1], RATE) for fall in (-60, -3))
+    church = strings._replace(waveform=heard_in_a_room(strings.waveform[:, :], 0.1))
+    plucked = Partials.of([bell], TINY)
+    assert plucked is not None
+    assert plucked.beside([strings]).struck > 0.9
+    assert plucked.beside([bell]).struck < 0.1
+    assert plucked.beside([strings, bell]).struck < 0.1  # the content that needs it least
+    assert plucked.beside([church]).wet > 0.03 > plucked.beside([strings]).wet
+    belfry = bell._replace(waveform=heard_in_a_room(bell.waveform[:, :], 0.1))
+    assert plucked.beside([belfry]).wet == 0  # it falls like a tail by itself
 
 
 def test_images_that_did_not_change_give_back_the_content() -> None:

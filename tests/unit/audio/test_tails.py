@@ -7,7 +7,7 @@ from scipy.signal import fftconvolve
 
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mel import mel_amplitudes
-from stylus_ops.audio.tails import FALL, dried, own_tail, tail_power, with_tails
+from stylus_ops.audio.tails import FALL, dried, tail_power, with_tails
 from tests.unit.audio.test_fade import RATE, notes
 from tests.unit.signals import noise
 
@@ -31,12 +31,6 @@ def test_what_rings_on_is_measured_and_taken_away(params):
     wet, less = (float((level - levels[0]).abs().mean()) for level in levels[1:])
     assert less < 0.7 * wet
     assert torch.equal(dried(hall, 0.0, params), torch.ones_like(hall))
-
-
-def test_what_falls_by_itself_is_no_tail_of_a_content():
-    slow, fast = (own_tail(heard_in_a_room(notes(fall, 8)[:1], 0.1), PRESETS["tiny-256"]) for fall in (-3, -60))
-    assert slow > 0.03
-    assert fast == 0
 
 
 @pytest.mark.parametrize(
