@@ -101,8 +101,7 @@ def temporary(path: Path) -> Iterator[Path]:
 def place(file: Path, path: Path, overwrite: bool = True) -> None:
     """Rename a file within its folder, so that everybody sees all of it or none.
 
-    Raises:
-        FileExistsError: `path` exists and `overwrite` is False; of several processes at once, one succeeds.
+    Raises FileExistsError: `path` exists and `overwrite` is False; of several processes at once, one succeeds.
     """
     if overwrite:
         os.replace(file, path)

@@ -89,8 +89,7 @@ def decode(
         `[B, C, T]` float32 at `spectrogram.sample_rate`, with the content's batch, channels and samples. Its true peak
         stays below the larger of -1 dBFS and the content's own.
 
-    Raises:
-        ValueError: the images are not those of this spectrogram.
+    Raises ValueError: the images are not those of this spectrogram.
 
     An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """

@@ -35,8 +35,7 @@ def sound_mask(spectrogram: Spectrogram, shape: SoundMask, sound: tuple[Tensor, 
     Returns:
         `[B * windows, n_mels, width]` in 0..1, low frequencies at the bottom; black where an image is padding.
 
-    Raises:
-        ValueError: a sound of another number of clips.
+    Raises ValueError: a sound of another number of clips.
     """
     params = spectrogram.params
     waveform, rate = sound or (spectrogram.waveform, spectrogram.sample_rate)

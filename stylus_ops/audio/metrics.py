@@ -20,8 +20,7 @@ def chroma_cosine(a: Tensor, b: Tensor, sample_rate: int) -> float:
     Args:
         a, b: waveforms [T] or [C, T] of equal length, at `sample_rate` Hz; channels are averaged.
 
-    Raises:
-        ValueError: the lengths differ, or `a` is silent.
+    Raises ValueError: the lengths differ, or `a` is silent.
     """
     first, second = _mono(a), _mono(b)
     if len(first) != len(second):

@@ -327,9 +327,8 @@ class Partials(NamedTuple):
         changed = ramp(change(envelope(asked), envelope(own), AROUND), CHANGED)
         own, wanted = (mel * (1 - changed * (1 - dry)) for mel in (own, wanted))
         content = explain(own, average_instrument(self.params, own.device), dictionary(self.params, own.device))
-        played, level = (
-            struck(amplitudes, self.struck, self.params) for amplitudes in (content.notes, power(wanted)[None].sqrt())
-        )
+        played = struck(content.notes, self.struck, self.params)
+        level = struck(power(wanted)[None].sqrt(), self.struck, self.params)
         tones = self.tones @ played
         notes = tones + self.noise @ played
         clear = tones / notes.clamp(min=EMPTY)

@@ -20,8 +20,7 @@ class Spool:
     Args:
         folder: where there is room for it: 21 MB a minute for stereo at 44.1 kHz.
 
-    Raises:
-        OSError: the disk is full, or takes no more files.
+    Raises OSError: the disk is full, or takes no more files.
     """
 
     def __init__(self, folder: str | os.PathLike[str], channels: int, sample_rate: int):

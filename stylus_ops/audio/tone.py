@@ -61,8 +61,7 @@ def match_tone(content: Waveform, sample_rate: int, references: Sequence[Referen
         references: their curves are averaged in dB; silent ones are left out with a warning.
         dials: `tone` is the share of the curve in dB: 0 gives back the content to the bit, 1 all of it.
 
-    Raises:
-        ValueError: no weight is above 0.
+    Raises ValueError: no weight is above 0.
     """
     normalised([reference.weight for reference in references], len(references))
     bands = mel_scale(SPECTRUM).centres.numpy()

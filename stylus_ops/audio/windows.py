@@ -101,8 +101,7 @@ def audio_to_windows(
         Images `[B * windows, n_mels, width, 3]` float32 in 0..1, clip by clip, and the Spectrogram that
         `windows_to_mel` and `decode` need.
 
-    Raises:
-        ValueError: as `check_waveform`, or the overlap is out of range.
+    Raises ValueError: as `check_waveform`, or the overlap is out of range.
     """
     waveform = check_waveform(waveform, sample_rate)
     check_overlap(overlap, params)
@@ -138,8 +137,7 @@ def windows_to_mel(images: Tensor, spectrogram: Spectrogram) -> Tensor:
 
     Shape: images `[B * windows, n_mels, width, 3]` in 0..1 -> `[B, n_mels, frames]`, on the `device_of_sound` for the images'
 
-    Raises:
-        ValueError: the images are not as many and as large as this spectrogram's, or hold NaN or infinity.
+    Raises ValueError: the images are not as many and as large as this spectrogram's, or hold NaN or infinity.
     """
     params, starts, batch = spectrogram.params, spectrogram.starts, len(spectrogram.waveform)
     expected = (batch * len(starts), params.n_mels, params.width)

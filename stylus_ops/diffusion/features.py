@@ -68,8 +68,7 @@ def blend(styles: Sequence[Style], weights: Sequence[float] = ()) -> Style:
     Args:
         weights: one of 0 or more for each style; only their proportions matter. Equal shares where none are given.
 
-    Raises:
-        ValueError: weights that `normalised` refuses, or styles captured with different settings.
+    Raises ValueError: weights that `normalised` refuses, or styles captured with different settings.
     """
     weighted = []
     for number, (style, share) in enumerate(zip(styles, normalised(weights, len(styles)), strict=True), 1):

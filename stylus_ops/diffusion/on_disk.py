@@ -17,8 +17,7 @@ class OnDisk:
     Args:
         folder: where there is room for it.
 
-    Raises:
-        OSError: there is none. All of it is written at once, since a disk that is full later could only kill the process.
+    Raises OSError: there is none. All of it is written at once, since a disk that is full later could only kill the process.
     """
 
     def __init__(self, folder: str | os.PathLike[str], shape: tuple[int, ...], dtype: torch.dtype = torch.float32):

@@ -44,8 +44,7 @@ def resolve_sites(text: str, decoder: Decoder) -> tuple[Site, ...]:
     "auto" is blocks 6 to 11 of a twelve-block decoder (SD 1.x and 2.x, the paper's choice), or the last half of the blocks
     with attention of another one.
 
-    Raises:
-        ValueError: the text can't be read or names a block without self-attention, or the decoder has none.
+    Raises ValueError: the text can't be read or names a block without self-attention, or the decoder has none.
     """
     available = sorted(decoder)
     if not available:

@@ -71,8 +71,7 @@ def read_style(path: Path, weights: Plain = lambda value: value) -> tuple[Style,
     Args:
         weights: makes the host's identity of weights of what `write_style` was given for it.
 
-    Raises:
-        ValueError: the file does not exist, is of another kind or a later version, has too many windows, or is damaged.
+    Raises ValueError: the file does not exist, is of another kind or a later version, has too many windows, or is damaged.
     """
     if not path.is_file():
         raise ValueError(f"style {path.stem!r} does not exist: choose another, or save it again")

@@ -37,8 +37,7 @@ class Stylizer:
         steering: evaluations outside of `start_percent` to `end_percent` of the sampling run are plain.
         mask: [B or 1, H, W] in 0..1, where the style is applied; None for everywhere.
 
-    Raises:
-        ValueError: content and style don't belong together, or the mask doesn't fit.
+    Raises ValueError: content and style don't belong together, or the mask doesn't fit.
     """
 
     def __init__(self, content: Inversion, style: Style, steering: Steering, mask: Tensor | None = None):
@@ -58,8 +57,7 @@ class Stylizer:
             sigma: scalar.
             per_pass: windows that one evaluation may hold.
 
-        Raises:
-            ValueError: x is not of the inversion's windows and size.
+        Raises ValueError: x is not of the inversion's windows and size.
         """
         windows = len(x) // chunks
         if x.shape[1:] != self.content.noise.shape[1:] or windows != len(self.content.noise):

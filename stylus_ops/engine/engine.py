@@ -62,8 +62,7 @@ class Engine:
             dtype: "auto", "float32", "float16" or "bfloat16". auto is float16 on CUDA and float32 elsewhere, `mixed` on CPUs
                 that multiply bfloat16 in hardware.
 
-        Raises:
-            ValueError: this machine does not have the device, the dtype is unknown, or the model can't be loaded.
+        Raises ValueError: this machine does not have the device, the dtype is unknown, or the model can't be loaded.
         """
         chosen = choose_device(device)
         if dtype not in ("auto", *DTYPES):

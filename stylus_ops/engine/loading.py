@@ -18,8 +18,7 @@ def load_model(name: str, device: torch.device, dtype: torch.dtype) -> LoadedMod
         name: "tiny", a `.safetensors` file (a checkpoint or a prior of tiny's format), a diffusers folder, or a Hub id such as `owner/model`.
         dtype: of the U-Net; the autoencoder stays in float32.
 
-    Raises:
-        ValueError: the model is not found, not in safetensors, damaged, or of a family that the command line can't use.
+    Raises ValueError: the model is not found, not in safetensors, damaged, or of a family that the command line can't use.
     """
     kind, path = find(name)
     if kind == "tiny" or (kind == "file" and tiny.is_prior(path)):

@@ -26,8 +26,7 @@ def find(name: str) -> tuple[str, Path]:
     """What a name stands for: "tiny", the bundled prior, a checkpoint "file", a diffusers "folder", or an id of the "hub",
     `owner/name` that is no path; and where the file or folder is.
 
-    Raises:
-        ValueError: `name` is none of these, or a pickle.
+    Raises ValueError: `name` is none of these, or a pickle.
     """
     if name == "tiny":
         return "tiny", tiny.WEIGHTS
@@ -71,8 +70,7 @@ def fingerprint(name: str) -> dict[str, Any] | None:
 def downloaded(name: str) -> Path:
     """The folder of a model of the Hub, downloaded unless it is here already.
 
-    Raises:
-        ValueError: the Hub has no public model of this name, or can't be reached.
+    Raises ValueError: the Hub has no public model of this name, or can't be reached.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError

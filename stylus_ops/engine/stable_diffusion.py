@@ -183,8 +183,7 @@ def _empty(part: str, config: dict[str, Any]) -> Any:
 def _fill(model: Any, weights: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> None:
     """Give an `_empty` model its weights, and make it ready for inference.
 
-    Raises:
-        ValueError: naming the first tensor that is missing, misshapen, not floating point, or not finite.
+    Raises ValueError: naming the first tensor that is missing, misshapen, not floating point, or not finite.
     """
     weights, filled = {_current(key): weight for key, weight in weights.items()}, {}
     for name, parameter in model.named_parameters():

@@ -62,8 +62,7 @@ def is_prior(path: Path) -> bool:
 def load(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, path: Path = WEIGHTS) -> TinyPrior:
     """Read the prior. UNet weights and context come in `dtype`.
 
-    Raises:
-        ValueError: the file or its checksum is missing, or it is cut off, altered or not a Stylus Tiny prior.
+    Raises ValueError: the file or its checksum is missing, or it is cut off, altered or not a Stylus Tiny prior.
     """
     if not path.is_file():
         raise ValueError(f"Stylus Tiny's weights {path} are missing: install the pack again")
