@@ -36,7 +36,8 @@ def wrapped(model: ModelPatcher, step: Callable[..., Tensor], memory: Memory) ->
         executor: Any, x: Tensor, t: Tensor, concat: Any, context: Any, control: Any, options: dict, **more: Any
     ) -> Tensor:
         chunks = options["cond_or_uncond"]
-        conditional_row = chunks.index(0) * (len(x) // len(chunks)) if 0 in chunks else 0
+        windows = len(x) // len(chunks)
+        conditional_row = chunks.index(0) * windows if 0 in chunks else 0
 
         def evaluate(latents: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
             own = torch.arange(len(x))[rows] if rows else torch.arange(0)

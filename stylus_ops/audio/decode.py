@@ -62,7 +62,7 @@ class Sources(NamedTuple):
         partials = Partials.of(styles, params)
         ground, channels = 1 - partials.share if partials else 1.0, contents[0].waveform.shape[0]
         residual = Residual.of(styles, channels, params, ground) if decoding.grain > 0 else None
-        return cls(residual, partials.beside(contents) if partials else None)
+        return cls(residual, partials.beside(contents) if partials and decoding.partials else partials)
 
 
 NO_SOURCES = Sources()
@@ -190,7 +190,7 @@ def magnitude_change(
     scale, target = mel_scale(params, mel.device), torch.empty_like(mel)
     iterations = decoding.phase_iters or (GRIFFIN_LIM_ITERS if method == "griffin_lim" else 0)
     grain, partials = None, sources.partials.on(mel.device) if sources.partials and decoding.partials else None
-    dry = torch.ones_like(mel)
+    dry, ahead = torch.ones_like(mel), frames_ahead(params) if partials and partials.struck else 0
     if partials is not None and partials.wet > 0:
         dry = dried(mel_amplitudes(waveform[None], params)[0], partials.wet * decoding.partials, params)
     if sources.residual is not None:
@@ -233,7 +233,7 @@ def magnitude_change(
     # Overlapping frames disagree, so the sum has not quite the magnitudes w. Its own spectrum is the next X, and s = r.
     changed = torch.zeros_like(waveform)
     for turn, change in enumerate([first, *[again] * iterations]):
-        spectra = changed_spectra(waveform + changed if turn else waveform, change, params, frames_ahead(params))
+        spectra = changed_spectra(waveform + changed if turn else waveform, change, params, ahead)
         if grain is not None and turn == iterations:
             spectra = grain.added(spectra)
         changed += inverse_stft(spectra, waveform, params)

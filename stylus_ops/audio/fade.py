@@ -60,4 +60,5 @@ def struck(amplitudes: Tensor, share: float, params: SpectrogramParams) -> Tenso
 
 
 def frames_ahead(params: SpectrogramParams) -> int:
+    """How many frames of what follows `struck` reads."""
     return round(SWELL / params.hop_ms)

@@ -59,10 +59,7 @@ SOUNDED = 0.25  # share of the notes in a mel from which on their partials are s
 LACKING = (0.0, 12.0)  # dB wanted above the content's own: up to here it plays all of a partial, from there none
 VOICES = 8  # notes of a frame whose partials are played, the loudest
 PLUCKED = (-30.0, -10.0)  # dB a second by which a content's notes rise: up to here what rings on is a note, not a tail
-STRUCK = (
-    0.0,
-    10.0,
-)  # dB a second by which a style's notes fall faster: up to here the content's may swell, from there not
+STRUCK = (0.0, 10.0)  # dB a second by which a style's notes fall faster: from the second on the content's do not swell
 QUIET = 5e-6  # of a frame's mean amplitude
 
 

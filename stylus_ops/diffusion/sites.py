@@ -51,7 +51,8 @@ def resolve_sites(text: str, decoder: Decoder) -> tuple[Site, ...]:
         raise ValueError("model has no self-attention in its decoder: use a Stable Diffusion U-Net")
     blocks = named_blocks(text)
     if not blocks:
-        blocks = [b for b in available if b >= 6] if available[-1] == 11 else available[len(available) // 2 :]
+        twelve_blocks = available[-1] == 11
+        blocks = [b for b in available if b >= 6] if twelve_blocks else available[len(available) // 2 :]
     if missing := [b for b in blocks if b not in decoder]:
         raise ValueError(
             f"sites is {text!r}, but this model has no self-attention in decoder block "

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import torch
 from hypothesis import given, settings
@@ -14,6 +15,8 @@ from tests.parity.reference import alpha_bar
 def test_nodes_are_evenly_spaced_training_timesteps_from_1(steps):
     nodes = ddim_sigmas(torch.arange(1000), steps).tolist()
     assert nodes == [1 + 1000 * i // steps for i in range(steps)]
+    assert nodes[-1] <= 999
+    assert all(a < b for a, b in pairwise(nodes))
 
 
 ASCENDING = st.lists(st.floats(0.02, 20), min_size=1, max_size=12, unique=True).map(sorted)
