@@ -54,7 +54,7 @@ class SaveStyle(io.ComfyNode):
         path.parent.mkdir(parents=True, exist_ok=True)
         found = [node["inputs"].get("audio") for node in upstream(cls.hidden.prompt, cls.hidden.unique_id)]
         recordings = ", ".join(dict.fromkeys(name for name in found if isinstance(name, str)))
-        write_style(path, style, recordings, lambda weights: weights.values, lambda conditioning: conditioning)
+        write_style(path, style, recordings, lambda weights: weights.values)
         tell(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
         return io.NodeOutput(style)
 

@@ -112,9 +112,7 @@ def place(file: Path, path: Path, overwrite: bool = True) -> None:
             return
         try:
             os.link(file, path)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without hard links
+        except OSError:  # it exists, or the file system has no hard links
             path.touch(exist_ok=False)
             os.replace(file, path)
     except FileExistsError as error:

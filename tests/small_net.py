@@ -1,6 +1,6 @@
 """A network with two self-attention sites, small enough to say what every row should be, and clips recorded with it."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +20,6 @@ FINE: Site = (9, 0)
 SITES = (COARSE, FINE)
 SIGMAS = torch.tensor([0.05, 0.4, 1.5, 5.0])
 WIDTH = 8
-
-
-class Call(NamedTuple):
-    windows: int
-    hook: Hook | None
 
 
 class SelfAttention(nn.Module):
@@ -59,10 +54,10 @@ class SmallNet(nn.Module):
             self.leave = nn.Conv2d(WIDTH, 4, 3, padding=1)
         self.double().requires_grad_(False)
         self.prompts = prompts
-        self.calls: list[Call] = []
+        self.calls: list[tuple[int, Hook | None]] = []  # windows, and what is done to them
 
     def __call__(self, x: Tensor, sigma: Tensor, rows: slice | None, hook: Hook | None) -> Tensor:
-        self.calls.append(Call(len(x), hook))
+        self.calls.append((len(x), hook))
         features = torch.tanh(self.enter(x.double() / (1 + sigma**2).sqrt()) + 0.2 * sigma.log())
         if self.prompts is not None:
             features = features + (self.prompts[:1] if rows is None else self.prompts[rows])[:, :, None, None]

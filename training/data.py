@@ -23,16 +23,15 @@ import numpy as np
 import soundfile
 import torch
 
-from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.mel import mel_amplitudes
 from stylus_ops.disk import write_atomically
 
 from .scores import Score, corpus_paths, corpus_score, random_score, write_midi
 from .textures import RATE, texture
+from .windows import PARAMS
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 HELD_OUT = json.loads(Path(__file__).with_name("held_out.json").read_text())
-PARAMS = PRESETS["tiny-256"]
 SECONDS = 26.0
 RENDERINGS, VOICES = 3, 4
 COUNTS = {

@@ -20,7 +20,6 @@ from .processing import random_processing
 from .windows import WIDTH, Integers, Recordings, equalisers, mix, on_device
 
 KINDS = {"same": 0.08, "equalised": 0.1, "processed": 0.12, "replayed": 0.25, "rolled": 0.25, "matched": 0.2}
-REPLAYED = ("replayed", "rolled")
 Kinds = Mapping[str, float]  # probability of each kind of example
 OTHER_PIECE = 0.6
 """Share of styles that another piece of the same ensemble gives; others are of another place of the same piece."""
@@ -49,7 +48,7 @@ def random_examples(recordings: Recordings, rng: np.random.Generator, count: int
     device = recordings.device
     drawn = rng.choice(list(kinds), size=count, p=list(kinds.values()))
     kind = {name: drawn == name for name in KINDS}
-    replayed = np.isin(drawn, REPLAYED)
+    replayed = kind["replayed"] | kind["rolled"]
 
     def where(chosen: np.ndarray, first: Tensor, second: Tensor) -> Tensor:
         return torch.where(on_device(chosen, device)[:, None, None], first, second)

@@ -8,7 +8,6 @@ styles, as the pack's own sampler does. Sigma is the noise level of the variance
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,20 +55,17 @@ def sigma_at(timesteps: Tensor) -> Tensor:
     return SIGMAS.to(timesteps.device)[timesteps][:, None, None, None]
 
 
-@dataclass(frozen=True)
-class Predictor:
-    """`Predict` by the network."""
+def predictor(unet: Callable[..., Any], context: Tensor, bfloat16: bool = False) -> Predict:
+    """`Predict` by the network with a context [1, 1, C]; in bfloat16 on devices with matrix units for it."""
 
-    unet: Callable[..., Any]
-    context: Tensor  # [1, 1, C]
-    bfloat16: bool = False  # evaluate in it, for devices with matrix units for it
-
-    def __call__(self, noisy: Tensor, timesteps: Tensor, reading: Reading) -> Tensor:
+    def predict(noisy: Tensor, timesteps: Tensor, reading: Reading) -> Tensor:
         inputs = noisy / (1 + sigma_at(timesteps) ** 2).sqrt()
         inputs = inputs.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(noisy.device.type, torch.bfloat16, enabled=self.bfloat16):
-            eps = self.unet(inputs, timesteps, self.context.expand(len(noisy), -1, -1), reading=reading)[0]
+        with torch.autocast(noisy.device.type, torch.bfloat16, enabled=bfloat16):
+            eps = unet(inputs, timesteps, context.expand(len(noisy), -1, -1), reading=reading)[0]
         return eps.float()
+
+    return predict
 
 
 def denoising_loss(predict: Predict, batch: Examples) -> Tensor:

@@ -35,9 +35,9 @@ from .network import WindowUNet
 from .objectives import (
     Points,
     Predict,
-    Predictor,
     denoising_loss,
     envelope_distance,
+    predictor,
     random_batch,
     random_nodes,
     transfer,
@@ -50,7 +50,6 @@ EMA = 0.999
 TRANSFERRED = {"equalised": 0.05, "processed": 0.1, "replayed": 0.55, "rolled": 0.15, "matched": 0.15}
 """Kinds of examples whose transfer is trained."""
 USUAL_GAMMA = 0.7  # share of transfers with the default gamma; others have any
-CHECKED = ("replayed", "rolled")
 KEPT = 64
 """Points of transfers that are kept to be trained on. Neighbours on one trajectory are alike, so they are drawn at random."""
 ROUND = 12  # losses before the next transfer
@@ -133,7 +132,7 @@ def main() -> None:
     recordings, held_out = (Recordings(args.folder / "data" / part, args.device) for part in ("train", "held_out"))
     checks = {
         kind: random_batch(autoencoder, held_out, np.random.default_rng(1), args.pairs, args.width, {kind: 1.0})
-        for kind in CHECKED
+        for kind in ("replayed", "rolled")
     }
 
     unet: Any = WindowUNet(start.unet_config)
@@ -146,13 +145,13 @@ def main() -> None:
     trained = [p for p in parameters.values() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, args.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     averages = {name: p.detach().clone() for name, p in parameters.items()}
-    step, seconds = 0, 0.0
+    step, elapsed = 0, 0.0  # seconds of processor time
     if path.exists():
         state = torch.load(path, map_location=args.device)
         unet.load_state_dict(state["unet"])
         context.data = state["context"]
         optimizer.load_state_dict(state["optimizer"])
-        averages, step, seconds = state["averages"], state["step"], state["seconds"]
+        averages, step, elapsed = state["averages"], state["step"], state["seconds"]
     print(f"{sum(p.numel() for p in trained) / 1e6:.2f} M parameters, from step {step}", flush=True)
     compiled = torch.compile(unet, dynamic=False) if args.compile else unet
 
@@ -162,18 +161,17 @@ def main() -> None:
         write_atomically(path, lambda file: torch.save(state, file))
         write_weights(path.with_suffix(".safetensors"), first, averages, step)
 
-    begin = time.process_time() - seconds  # a machine that others use, too, must not end the schedule early
-    elapsed, last_report, last_save = seconds, seconds, time.monotonic()
+    begin = time.process_time() - elapsed  # a machine that others use, too, must not end the schedule early
+    last_report, last_save = elapsed, time.monotonic()
     recent: dict[str, list[Tensor]] = {"denoising": [], "transfer": []}
-    predict = Predictor(compiled, context, args.bfloat16)
+    predict = predictor(compiled, context, args.bfloat16)
     print(report(predict, autoencoder, checks), flush=True)
     for name, loss in losses(predict, autoencoder, recordings, args.pairs, args.width, args.transfers):
         elapsed = time.process_time() - begin
         if elapsed >= args.minutes * 60:
             break
         rate = args.rate * min(1, (step + 1) / WARMING) * min(1, 0.05 + 2.2 * (1 - elapsed / (args.minutes * 60)))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        optimizer.param_groups[0]["lr"] = rate
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()

@@ -71,12 +71,11 @@ def bundled() -> None:
     def write(name: str, audio: np.ndarray, seconds: float = SECONDS, **how: Any) -> None:
         soundfile.write(RECORDINGS / name, levelled(audio, seconds, -3).T, RATE, **how)
 
-    lossless: dict[str, Any] = {"subtype": "PCM_16"}
     melody = render((tune(PITCHES, LENGTHS, BEAT),), [CLARINET], wet=True)
-    write("melody.flac", melody.mean(0, keepdims=True), **lossless)
+    write("melody.flac", melody.mean(0, keepdims=True))
     arpeggio = render(random_score(ARPEGGIO, SECONDS + 1), [HARPSICHORD], wet=True)
-    write("style_a.flac", arpeggio.mean(0, keepdims=True), **lossless)
-    write("style_b.flac", texture(WATER, SECONDS + 1)[None], **lossless)
+    write("style_a.flac", arpeggio.mean(0, keepdims=True))
+    write("style_b.flac", texture(WATER, SECONDS + 1)[None])
     lossy: dict[str, Any] = {"bitrate_mode": "CONSTANT", "compression_level": 0.7}
     write("song.mp3", render(song(), [CLARINET, GUITAR, BASS], wet=True), SONG_SECONDS, **lossy)
 

@@ -7,8 +7,9 @@ differ in timbre alone are what the prior learns style transfer from.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ SCALES = {
 }
 PROGRESSIONS = ((0, 3, 4, 0), (0, 5, 3, 4), (0, 4, 5, 3), (1, 4, 0, 0), (0, 2, 3, 4), (5, 3, 0, 4), (0, 6, 3, 4))
 CORPUS_COMPOSERS = ("bach", "haydn", "mozart", "beethoven", "palestrina", "monteverdi", "josquin", "airdsAirs")
-SUFFIXES = {".mxl", ".xml", ".krn", ".musicxml"}
+SUFFIXES = (".mxl", ".xml", ".krn", ".musicxml")
 DRUM_CHANNEL = 9
 TICKS_PER_SECOND = 960  # at the file's fixed 120 beats a minute and 480 ticks a beat
 
@@ -130,7 +131,8 @@ def random_score(seed: int, seconds: float) -> Score:
     return tuple(voices)
 
 
-def corpus_paths(composers: Sequence[str] = CORPUS_COMPOSERS, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
+@cache
+def corpus_paths(composers: Sequence[str] = CORPUS_COMPOSERS, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """The music21 files of composers long in the public domain, in a fixed order."""
     from music21 import corpus
 

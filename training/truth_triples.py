@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import random
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,14 +121,9 @@ def is_polyphonic(number: int) -> bool:
 def tunes_of(number: int) -> list[Path]:
     """The pieces that this triple alone may use."""
     alike = [n for n in range(sum(COUNTS.values())) if is_polyphonic(n) == is_polyphonic(number)]
-    return _shuffled_pieces(is_polyphonic(number))[alike.index(number) :: len(alike)]
-
-
-@lru_cache
-def _shuffled_pieces(polyphonic: bool) -> list[Path]:
-    paths = corpus_paths(COMPOSERS if polyphonic else FIDDLE_TUNES, {*SUFFIXES, ".abc"})
+    paths = [*corpus_paths(COMPOSERS if is_polyphonic(number) else FIDDLE_TUNES, (*SUFFIXES, ".abc"))]
     random.Random(0).shuffle(paths)
-    return paths
+    return paths[alike.index(number) :: len(alike)]
 
 
 def paced(score: Score, onsets_per_second: float) -> Score:

@@ -8,7 +8,7 @@ around those, is the same inside as the whole recording would be. `Recording` wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -254,18 +254,13 @@ class Recording:
         starts = tuple(start - first * per_second for start in starts)
         return self.cutting._replace(waveform=sound[None], frames=frames, starts=starts, first_frame=first * per_second)
 
-    def mel(self, images: Callable[[slice], Tensor], columns: int) -> tuple[Tensor, SpectrogramParams]:
-        """A mel spectrogram of the images of all windows, to be drawn: `[n_mels, about columns]` and its geometry.
-
-        Args:
-            images: gives the images of some windows, `[n, n_mels, width, 3]`.
-            columns: a recording of more frames is averaged over time.
-        """
+    def mel(self, columns: int) -> tuple[Tensor, SpectrogramParams]:
+        """A mel spectrogram to be drawn, `[n_mels, about columns]`, and its geometry; of more frames it is averaged over time."""
         together = max(1, self.frames // columns)
         means = []
         for section in self.sections():
             part = self.part(section.seen)
-            mel = windows_to_mel(images(section.seen), part)[0]
+            mel = windows_to_mel(self.images(section.seen), part)[0]
             end = self.frames if section.own.stop == len(self.starts) else self.starts[section.own.stop]
             own = mel[:, self.starts[section.own][0] - part.first_frame : end - part.first_frame]
             means.append(avg_pool1d(own[None], together, ceil_mode=True)[0])

@@ -7,7 +7,7 @@ states before projection equals mixing queries after it, and one stored hidden s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -21,16 +21,6 @@ from .sites import Site
 def attends_content(steering: Steering, mask: Tensor | None) -> bool:
     """Whether content keys and values have a share in the result."""
     return steering.alpha != 1 or mask is not None
-
-
-def attends_style(steering: Steering) -> bool:
-    """Whether style keys and values have a share in the result."""
-    return steering.alpha != 0
-
-
-def reads_content(steering: Steering, mask: Tensor | None) -> bool:
-    """Whether the content's features are needed at all: as queries, or as keys and values."""
-    return attends_content(steering, mask) or steering.gamma != 0
 
 
 class Capture:
@@ -73,7 +63,7 @@ class Injection:
         self.sites = tuple(content or styles[0])
         self.content, self.styles, self.weights = content, styles, weights
         self.steering, self.latent_size, self.mask = steering, latent_size, mask
-        self.attend_content, self.attend_style = attends_content(steering, mask), attends_style(steering)
+        self.attend_content = attends_content(steering, mask)
 
     def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """The inputs of `to_q` [B, N, C], and of `to_k` and `to_v` [1, sum of the sources' tokens, C].
@@ -96,8 +86,7 @@ class Injection:
             query = torch.lerp(hidden, content, self.steering.gamma)
             if self.attend_content:
                 packed.append(content)
-        if self.attend_style:
-            packed += [style[site].to(hidden.dtype) for style in self.styles]
+        packed += [style[site].to(hidden.dtype) for style in self.styles]
         return query, torch.cat([source.flatten(0, 1) for source in packed])[None]
 
     def attend(self, site: Site, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
@@ -112,15 +101,14 @@ class Injection:
         q = q * self.steering.temperature
         rows, tokens = q.shape[:2]
         sizes = [rows * tokens] if self.attend_content else []
-        if self.attend_style:
-            sizes += [style[site].shape[0] * style[site].shape[1] for style in self.styles]
+        sizes += [style[site].shape[0] * style[site].shape[1] for style in self.styles]
         keys, values = list(k.split(sizes, dim=1)), list(v.split(sizes, dim=1))
         # phi_c: every row attends to the tokens of its own window, so the packed row is folded back to [B, N, C].
         content = q.new_zeros(())
         if self.attend_content:
             content_k, content_v = (t.pop(0).reshape(rows, tokens, -1) for t in (keys, values))
             content = attend(q, content_k, content_v)
-        if not self.attend_style:
+        if not self.styles:
             return content
         # phi_s = sum_j w_j Attn(q, K_j, V_j): every row attends to all tokens of a style. The styles are blended after their
         # softmax, each within itself: in one softmax over both, the louder style's logits would crowd out the other's.
@@ -147,25 +135,16 @@ class JointInjection:
     Args:
         sites: where it is injected.
         rows: of the batch: the content's windows, each style's, and the sample's, which are as many as the content's.
-        weights, steering, latent_size, mask: as for `Injection`; the steering attends to content and style.
+        inject: makes the `Injection` of a content and styles, whose steering attends to both.
     """
 
-    def __init__(
-        self,
-        sites: Sequence[Site],
-        rows: Sequence[int],
-        weights: Sequence[float],
-        steering: Steering,
-        latent_size: tuple[int, int],
-        mask: Tensor | None = None,
-    ):
-        self.sites, self.rows = tuple(sites), list(rows)
-        self.steered = weights, steering, latent_size, mask
+    def __init__(self, sites: Sequence[Site], rows: Sequence[int], inject: Callable[..., Injection]):
+        self.sites, self.rows, self.inject = tuple(sites), list(rows), inject
 
     def tokens(self, site: Site, hidden: Tensor) -> tuple[Tensor, Tensor]:
         *clips, sample = hidden.split(self.rows)
         content, *styles = ({site: clip} for clip in clips)
-        self.injection = Injection(content, styles, *self.steered)
+        self.injection = self.inject(content, styles)
         query, packed = self.injection.tokens(site, sample)
         return torch.cat([*clips, query]), packed
 

@@ -25,16 +25,15 @@ MOST_TENSORS, MOST_WINDOWS, LARGEST = 4096, 128, 1e6
 """What no style has more of: tensors, windows, and magnitude of a latent at any noise level."""
 
 Plain = Callable[[Any], object]
-"""Turns what a host has as weights or conditioning into plain values: tensors, numbers, texts, and lists, tuples or dicts of
-them."""
+"""Turns what a host has as weights into plain values: tensors, numbers, texts, and lists, tuples or dicts of them."""
 
 
-def write_style(path: Path, style: Style, recording: str, weights: Plain, conditioning: Plain) -> None:
+def write_style(path: Path, style: Style, recording: str, weights: Plain = lambda value: value) -> None:
     """Write a style in full or not at all.
 
     Args:
         recording: what the style was made of, for people.
-        weights, conditioning: give the plain values of the captures' fields of these names.
+        weights: gives plain values of the host's identity of weights.
 
     Raises:
         ValueError: a field has a value that is not plain, or the style has too many windows.
@@ -52,7 +51,7 @@ def write_style(path: Path, style: Style, recording: str, weights: Plain, condit
                 "sites": clip.sites,
                 "valid_width": clip.valid_width,
                 "weights": _pack(weights(clip.weights), f"{number}.weights", tensors),
-                "conditioning": _pack(conditioning(clip.conditioning), f"{number}.conditioning", tensors),
+                "conditioning": _pack(clip.conditioning, f"{number}.conditioning", tensors),
             }
         )
     metadata = {"format": FORMAT, "recording": recording, "clips": json.dumps(clips, allow_nan=False)}

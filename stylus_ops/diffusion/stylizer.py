@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch.nn.functional import interpolate
 from ..copies import to_device
 from ..dials import Steering
 from .adain import match_statistics
-from .attention import Injection, JointInjection, attends_content, attends_style, reads_content
+from .attention import Injection, JointInjection, attends_content
 from .features import Inversion, Style, check_same_schedule
 from .host import Evaluate, passes
 from .reader import FeatureReader, Part
@@ -69,8 +70,13 @@ class Stylizer:
         node = nearest_node(self.content.sigmas, level)
         if mask is not None:
             mask = to_device(mask, x.device)
+        size = (x.shape[-2], x.shape[-1])
+        inject = partial(Injection, weights=self.style.weights, steering=self.steering, latent_size=size)
         if chunks == 1 and self._fits_one_batch(x, level, node, per_pass):
-            return self._evaluate_jointly(evaluate, x, node, sigma, mask)
+            points = [to_device(clip.trajectory[node], x.device).to(x.dtype) for clip in self.reader.clips]
+            counts = [len(part) for part in (*points, x)]
+            joint = JointInjection(self.content.sites, counts, partial(inject, mask=mask))
+            return evaluate(torch.cat([*points, x]), sigma, slice(0, len(x)), joint)[-len(x) :]
 
         # h_s is the same for every pass: read once a step. h_c is read with the pass that needs it, so that a song's features
         # are never on the device all at once. While a pass is evaluated, those of the next one are on their way, and after the
@@ -87,8 +93,7 @@ class Stylizer:
             hook = None
             if self._injects(node):
                 own_mask = mask if mask is None or len(mask) == 1 else mask[rows]
-                steered = self.style.weights, self.steering, (x.shape[-2], x.shape[-1]), own_mask
-                hook = Injection(content[0] if content else {}, styles, *steered)
+                hook = inject(content[0] if content else {}, styles, mask=own_mask)
             next_content, next_styles = self._parts(next_node, next_rows, x.device)
             self.reader.prefetch(next_content + (next_styles if next_rows is parts[0] else []))
             # Under guidance every chunk has the same windows with other prompts: the features serve them one after the other.
@@ -110,9 +115,9 @@ class Stylizer:
         """What a pass over `rows` at `node` needs of the content and of the styles. Node -1, the end of the run, needs nothing."""
         if not self._injects(node):
             return [], []
-        captures = self.style.captures if attends_style(self.steering) else ()
+        captures = self.style.captures if self.steering.alpha != 0 else ()
         styles = [Part(number, node, 0, len(clip.noise), device) for number, clip in enumerate(captures, CONTENT + 1)]
-        if not reads_content(self.steering, self.mask):
+        if not attends_content(self.steering, self.mask) and self.steering.gamma == 0:
             return [], styles
         return [Part(CONTENT, node, rows.start, rows.stop, device)], styles
 
@@ -125,18 +130,11 @@ class Stylizer:
         return (
             self._injects(node)
             and attends_content(self.steering, self.mask)
-            and attends_style(self.steering)
+            and self.steering.alpha != 0
             and all(clip.bank is None and clip.noise.shape[1:] == x.shape[1:] for clip in clips)
             and sum(len(clip.noise) for clip in clips) + len(x) <= per_pass
             and math.isclose(sigma, self.content.sigmas[node], rel_tol=1e-5)
         )
-
-    def _evaluate_jointly(self, evaluate: Evaluate, x: Tensor, node: int, sigma: Tensor, mask: Tensor | None) -> Tensor:
-        points = [to_device(clip.trajectory[node], x.device).to(x.dtype) for clip in self.reader.clips]
-        batch = [*points, x]
-        steered = self.style.weights, self.steering, (x.shape[-2], x.shape[-1]), mask
-        hook = JointInjection(self.content.sites, [len(part) for part in batch], *steered)
-        return evaluate(torch.cat(batch), sigma, slice(0, len(x)), hook)[-len(x) :]
 
     def start_latents(self) -> Tensor:
         """Where sampling starts, [B, C, h, w] at the last node: the content's noise with the styles' statistics."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -21,7 +22,6 @@ from .model import LoadedModel
 
 if TYPE_CHECKING:
     from diffusers.models.attention_processor import Attention
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 ACTIVATIONS = 32
@@ -42,12 +42,7 @@ class Engine:
 
     def __init__(self, name: str, model: LoadedModel, device: torch.device, dtype: torch.dtype, mixed: bool = False):
         self.name, self.model, self.device, self.dtype, self.mixed = name, model, device, dtype, mixed
-        self.attention: dict[Site, Attention] = {
-            (number, index): layer.attn1
-            for number, _, transformer in _decoder_transformers(model.unet)
-            for index, layer in enumerate(transformer.transformer_blocks)
-        }
-        self.decoder = decoder_of(model.unet)
+        self.attention, self.decoder = read_decoder(model.unet.up_blocks)
         self.device_of_sound = device_of_sound(device)
         """Where images are given to `encode` without a copy, and where `decode` gives them."""
         self.evaluations = 0
@@ -145,59 +140,41 @@ class Engine:
         earlier = {site: self.attention[site].processor for site in hook.sites}
         try:
             for site in hook.sites:
-                self.attention[site].set_processor(HookedSelfAttention(hook, site))  # type: ignore[arg-type]
+                self.attention[site].set_processor(partial(attend_hooked, hook, site))  # type: ignore[arg-type]
             yield
         finally:
             for site, processor in earlier.items():
                 self.attention[site].set_processor(processor)
 
 
-class HookedSelfAttention:
+def attend_hooked(hook: Hook, site: Site, attn: Attention, hidden: Tensor, *_: object, **__: object) -> Tensor:
     """An attention processor that lets the hook choose what is attended to.
 
     Same arithmetic as diffusers' own processor for a transformer block's first attention: no mask, no group norm.
     """
 
-    def __init__(self, hook: Hook, site: Site):
-        self.hook, self.site = hook, site
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        q, k, v = (t.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for t in (q, k, v))
+        return scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
-    def __call__(
-        self,
-        attn: Attention,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-    ) -> Tensor:
-        def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            q, k, v = (t.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for t in (q, k, v))
-            return scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-
-        query, source = self.hook.tokens(self.site, hidden_states)
-        output = self.hook.attend(self.site, attn.to_q(query), attn.to_k(source), attn.to_v(source), attend)
-        return attn.to_out[1](attn.to_out[0](output))
+    query, source = hook.tokens(site, hidden)
+    output = hook.attend(site, attn.to_q(query), attn.to_k(source), attn.to_v(source), attend)
+    return attn.to_out[1](attn.to_out[0](output))
 
 
-def decoder_of(unet: UNet2DConditionModel) -> Decoder:
-    """The decoder as the core counts it: a block for each of the U-Net's residual blocks."""
-    doubles = [bool(level.upsamplers) for level in unet.up_blocks]
-    return {
-        number: DecoderBlock(
-            len(transformer.transformer_blocks),
-            transformer.transformer_blocks[0].attn1.to_q.in_features,
-            sum(doubles[level:]),
-        )
-        for number, level, transformer in _decoder_transformers(unet)
-    }
-
-
-def _decoder_transformers(unet: UNet2DConditionModel) -> Iterator[tuple[int, int, Any]]:
-    """For each decoder block with attention: its number, its level's, and its transformer."""
-    number = 0
-    block: Any
-    for level, block in enumerate(unet.up_blocks):
-        for offset, transformer in enumerate(getattr(block, "attentions", ())):
-            yield number + offset, level, transformer
-        number += len(block.resnets)
+def read_decoder(levels: Any) -> tuple[dict[Site, Attention], Decoder]:
+    """The self-attention layers of a decoder, and the decoder as the core counts it: a block for each residual block."""
+    layers: dict[Site, Attention] = {}
+    decoder: dict[int, DecoderBlock] = {}
+    first = 0
+    for index, level in enumerate(levels):
+        halvings = sum(bool(later.upsamplers) for later in levels[index:])
+        for number, transformer in enumerate(getattr(level, "attentions", ()), first):
+            own = [block.attn1 for block in transformer.transformer_blocks]
+            layers |= {(number, place): layer for place, layer in enumerate(own)}
+            decoder[number] = DecoderBlock(len(own), own[0].to_q.in_features, halvings)
+        first += len(level.resnets)
+    return layers, decoder
 
 
 def choose_device(name: str) -> torch.device:

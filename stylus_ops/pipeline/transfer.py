@@ -256,7 +256,7 @@ class Transfer:
         recording = clip.recording
         if result is not None:
             recording = self._cut(title, result, recording.sample_rate, "pad")
-        return Panel(title or clip.name, *recording.mel(recording.images, COLUMNS))
+        return Panel(title or clip.name, *recording.mel(COLUMNS))
 
     def report(self) -> dict[str, Any]:
         """All settings, seconds of each stage, evaluations (of one window by the U-Net) and peak memory in bytes, on a device since

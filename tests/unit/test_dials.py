@@ -12,7 +12,6 @@ from stylus_ops.dials import ALL_GROUPS, DIALS, GROUPS, Group, Number, SoundMask
 from stylus_ops.pipeline.settings import PAPER, Settings
 
 NUMBERS = [dial for dial in DIALS.values() if isinstance(dial, Number)]
-NO_NUMBERS = (math.nan, math.inf, -math.inf, "much", None, True)
 
 
 @pytest.mark.parametrize("group", ALL_GROUPS)
@@ -29,11 +28,9 @@ def test_a_dial_is_declared_once(group: type[Group]) -> None:
 def test_settings_are_the_groups_in_the_order_of_the_help() -> None:
     named = [dial.name for group in GROUPS.values() for dial in dials_of(group)]
     assert [field.name for field in fields(Settings)] == named
-    assert len(set(named)) == len(named)
     assert PAPER.keys() <= set(named)
     Settings(**PAPER)
-    preset: Any = DIALS["preset"]
-    assert preset.choices == ("auto", *PRESETS)
+    assert DIALS["preset"].choices == ("auto", *PRESETS)
 
 
 @pytest.mark.parametrize("dial", NUMBERS, ids=lambda dial: dial.name)
@@ -42,7 +39,7 @@ def test_a_number_keeps_to_its_range(dial: Number) -> None:
         dial.check(value)
         assert dial.parse(str(value)) == value
     fraction = [float(dial.default)] if isinstance(dial, Whole) else []
-    for wrong in (dial.low - 1, dial.high + 1, *NO_NUMBERS, *fraction):
+    for wrong in (dial.low - 1, dial.high + 1, math.nan, math.inf, -math.inf, "much", None, True, *fraction):
         with pytest.raises(ValueError, match=f"^{dial.name} is "):
             dial.check(wrong)
     for text in ("much", "", "nan", "inf", *(["2.5"] if fraction else [])):

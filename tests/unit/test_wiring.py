@@ -65,14 +65,13 @@ def test_a_saved_style_of_other_steps_is_refused_before_the_inversion():
         check(prompt)
 
 
-CHECKPOINT, TINY, ITSELF = "40", "41", "43"
+CHECKPOINT, TINY, PATCHED_TINY, ITSELF = "40", "41", "42", "43"
 MODELS = {
     CHECKPOINT: {"class_type": "CheckpointLoaderSimple", "inputs": {}},
     TINY: {"class_type": "StylusLoadTiny", "inputs": {}},
-    "42": {"class_type": "LoraLoaderModelOnly", "inputs": {"model": [TINY, 0]}},
+    PATCHED_TINY: {"class_type": "LoraLoaderModelOnly", "inputs": {"model": [TINY, 0]}},
     ITSELF: {"class_type": "LoraLoaderModelOnly", "inputs": {"model": [ITSELF, 0]}},
 }
-PATCHED_TINY = "42"
 
 
 def drawn(content: dict[str, Any], style: dict[str, Any], model: str = CHECKPOINT) -> dict[str, Any]:
@@ -86,9 +85,7 @@ def drawn(content: dict[str, Any], style: dict[str, Any], model: str = CHECKPOIN
     return prompt
 
 
-SD: dict[str, Any] = {"preset": "sd-512"}
-SMALL: dict[str, Any] = {"preset": "tiny-256"}
-ALONE: dict[str, Any] = {"preset": "auto"}
+SD, SMALL, ALONE = ({"preset": preset} for preset in ("sd-512", "tiny-256", "auto"))
 
 
 def auto(model: str) -> dict[str, Any]:

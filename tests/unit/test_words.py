@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCALES = ROOT / "locales"
 LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
 FILES = [*(ROOT / "nodes").rglob("*.py"), *(ROOT / "stylus_ops").rglob("*.py"), ROOT / "__init__.py"]
 SOURCES = "".join(path.read_text(encoding="utf-8") for path in FILES)
@@ -16,7 +15,7 @@ NODE_IDS = set(re.findall(r'node_id="(\w+)"', SOURCES))
 
 
 def words(language: str, file: str = "nodeDefs") -> dict[str, Any]:
-    return json.loads((LOCALES / language / f"{file}.json").read_text(encoding="utf-8"))
+    return json.loads((ROOT / "locales" / language / f"{file}.json").read_text(encoding="utf-8"))
 
 
 def leaves(tree: Any, path: str = "") -> dict[str, str]:

@@ -9,11 +9,10 @@ from stylus_ops.audio import backend
 from stylus_ops.audio.backend import resample, resample_with_soxr
 from tests.unit.signals import below, noise, sine, snr
 
-needs_torchaudio = pytest.mark.skipif(backend.resample_with_torchaudio is None, reason="torchaudio cannot load here")
 RATES = [(8000, 44100), (24000, 44100), (44100, 48000), (48000, 44100), (192000, 44100), (44100, 192000)]
 
 
-@needs_torchaudio
+@pytest.mark.skipif(backend.resample_with_torchaudio is None, reason="torchaudio cannot load here")
 @pytest.mark.parametrize(("from_rate", "to_rate"), RATES)
 def test_torchaudio_and_soxr_resample_alike(from_rate, to_rate):
     wave = below(noise(1.0, from_rate), from_rate, 0.88 * min(from_rate, to_rate) / 2).float()

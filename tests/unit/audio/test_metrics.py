@@ -12,16 +12,15 @@ from stylus_ops.evaluation.measure import loudness_difference
 from stylus_ops.evaluation.notes import Notes, onset_f1, raw_pitch_accuracy
 
 RATE = 22050
-BEAT = 0.5  # seconds
 MELODY = (60, 64, 67, 72, 71, 67, 65, 62)  # MIDI keys
 FLUTE = (1.0, 0.1, 0.02)
 OBOE = (1.0, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.3)
 
 
-def play(keys: Sequence[float], partials: tuple[float, ...], beat: float = BEAT) -> Tensor:
-    """[1, T]: one plucked note a beat."""
-    time = torch.arange(int(beat * RATE)) / RATE
-    envelope = torch.exp(-3 * time / beat) * (1 - torch.exp(-time / 0.003))
+def play(keys: Sequence[float], partials: tuple[float, ...]) -> Tensor:
+    """[1, T]: a plucked note every half second."""
+    time = torch.arange(RATE // 2) / RATE
+    envelope = torch.exp(-6 * time) * (1 - torch.exp(-time / 0.003))
     number = torch.arange(1, len(partials) + 1)[:, None]
     phases = (2 * torch.pi * 440 * 2 ** ((key - 69) / 12) * number * time for key in keys)
     melody = torch.cat([torch.tensor(partials) @ torch.sin(phase) * envelope for phase in phases])

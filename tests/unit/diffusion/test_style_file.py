@@ -23,10 +23,6 @@ CONDITIONING: list[Any] = [
 ]
 
 
-def same(value: object) -> object:
-    return value
-
-
 @pytest.fixture(scope="module")
 def style() -> Style:
     """One clip with features, which the file leaves out, and one without."""
@@ -39,7 +35,7 @@ def style() -> Style:
 @pytest.fixture
 def path(style: Style, tmp_path: Path) -> Path:
     path = tmp_path / "choir.safetensors"
-    write_style(path, style, "choir.flac", same, same)
+    write_style(path, style, "choir.flac")
     return path
 
 
@@ -59,8 +55,10 @@ def test_a_style_from_a_file_gives_the_same_transfer_to_the_bit(style, path):
 
 
 def test_what_is_not_plain_is_refused_and_leaves_no_file(style, tmp_path):
-    with pytest.raises(ValueError, match="conditioning"):
-        write_style(tmp_path / "style.safetensors", style, "", same, lambda _: [object()])
+    (clip, *_), path = style.captures, tmp_path / "style.safetensors"
+    for name in ("conditioning", "weights"):
+        with pytest.raises(ValueError, match=name):
+            write_style(path, Style((clip._replace(**{name: [object()]}),), (1.0,)), "")
     assert not list(tmp_path.iterdir())
 
 
@@ -134,7 +132,7 @@ def test_more_windows_than_a_transfer_has_time_for_are_refused(style, path):
         noise=torch.zeros(129, 4, 4, 10), trajectory=torch.zeros(len(SIGMAS), 129, 4, 4, 10)
     )
     with pytest.raises(ValueError, match="style 'choir' has 129 windows"):
-        write_style(path, Style((many,), (1.0,)), "", same, same)
+        write_style(path, Style((many,), (1.0,)), "")
     tensors = {"0.noise": many.noise, "0.trajectory": many.trajectory}
     with pytest.raises(ValueError, match=r"style 'choir' has 1\d\d windows"):
         read_style(rewritten(path, {}, **tensors))

@@ -190,21 +190,19 @@ def test_a_folder_is_refused_by_the_name_of_its_damaged_file(folder, tmp_path, f
 
 
 def test_devices_and_dtypes_that_are_not_there_are_refused():
-    with pytest.raises(ValueError, match="cuda:99"):
-        choose_device("cuda:99")
-    with pytest.raises(ValueError, match="toaster"):
-        choose_device("toaster")
+    for name in ("cuda:99", "toaster"):
+        with pytest.raises(ValueError, match=name):
+            choose_device(name)
     with pytest.raises(ValueError, match="float8"):
         Engine.load("tiny", "cpu", "float8")
 
 
 def open_clip_shapes() -> dict[str, tuple[int, ...]]:
     """The text encoder of SD 2.x as its checkpoints hold it, to the layer whose output is read."""
-    linear = {"attn.in_proj_": (3072, 1024), "attn.out_proj.": (1024, 1024)}
-    linear |= {"mlp.c_fc.": (4096, 1024), "mlp.c_proj.": (1024, 4096)}
-    block: dict[str, tuple[int, ...]] = {f"{name}weight": shape for name, shape in linear.items()}
-    block |= {f"{name}bias": shape[:1] for name, shape in linear.items()}
-    block |= {f"ln_{number}.{name}": (1024,) for number in (1, 2) for name in ("weight", "bias")}
+    layers: dict[str, tuple[int, ...]] = {"attn.in_proj_": (3072, 1024), "attn.out_proj.": (1024, 1024)}
+    layers |= {"mlp.c_fc.": (4096, 1024), "mlp.c_proj.": (1024, 4096), "ln_1.": (1024,), "ln_2.": (1024,)}
+    block = {f"{name}weight": shape for name, shape in layers.items()}
+    block |= {f"{name}bias": shape[:1] for name, shape in layers.items()}
     shapes = {f"transformer.resblocks.{layer}.{name}": shape for layer in range(23) for name, shape in block.items()}
     shapes |= {"token_embedding.weight": (49408, 1024), "positional_embedding": (77, 1024)}
     shapes |= {"ln_final.weight": (1024,), "ln_final.bias": (1024,)}

@@ -11,7 +11,7 @@ from stylus_ops.engine.loading import tiny_unet
 from tests.small_unet import record, restyle, single
 from training.examples import Examples
 from training.network import INJECTED, Reading, WindowUNet
-from training.objectives import Predictor, denoising_loss, sd_sigmas, transfer, transfer_loss
+from training.objectives import denoising_loss, predictor, sd_sigmas, transfer, transfer_loss
 
 PAIRS = 2
 AUTOENCODER, CONFIG = tiny.load()[:2]
@@ -60,7 +60,7 @@ def test_a_transfer_is_the_one_of_the_pack_and_teaches_the_layers_that_read_the_
 
     unet = WindowUNet(CONFIG)
     unet.load_state_dict(tiny_unet(tiny.load()).state_dict())
-    predict = Predictor(unet, tiny.load().context)
+    predict = predictor(unet, tiny.load().context)
     batch = Examples(content, content, style)
     passed, result = transfer(predict, batch, 1 + 500 * torch.arange(2), torch.tensor([Steering.gamma]))
     assert torch.allclose(result, wanted, atol=1e-3)
