@@ -327,7 +327,7 @@ class Decoding(Group):
     )
     above_band_db: float = decibels(
         0.0,
-        "Level of what the content has above 10 kHz, which the images do not show. 0 keeps it, -120 removes it.",
+        "Level of what the content has above 10 kHz, where the style's own highs do not replace it. 0 keeps it, -120 removes it.",
         advanced=True,
         low=-120.0,
         high=0.0,

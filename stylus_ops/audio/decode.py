@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,11 +22,13 @@ from .fade import frames_ahead
 from .finish import finish
 from .geometry import SpectrogramParams
 from .grain import Grain, Residual
+from .highs import levels_above, with_highs
+from .lazy import Filtered, Waveform
 from .mel import channel_rms, mel_amplitudes, mel_scale
 from .partials import Partials
-from .stft import changed_spectra, filter_stft, inverse_stft
+from .stft import changed_spectra, inverse_stft
 from .tails import dried, with_tails
-from .tone import Reference
+from .tone import Reference, linear_phase
 from .windows import Spectrogram, windows_to_mel
 
 GRIFFIN_LIM_ITERS = 32
@@ -43,9 +46,21 @@ class Sources(NamedTuple):
     partials: Partials | None = None
     """Those of the content's notes."""
 
-    def course(self, decoding: Decoding) -> tuple[float, float]:
-        """dB a second by which the styles' notes rise, below 0 if they fall, and the power of their tails; 0 where they have none."""
-        return (self.partials.fall, self.partials.tail * decoding.partials) if self.partials else (0.0, 0.0)
+    highs: np.ndarray | None = None
+    """Their levels above the images, from `levels_above`."""
+
+    @property
+    def fall(self) -> float:
+        """dB a second by which the styles' notes rise, below 0 if they fall; 0 where they have none."""
+        return self.partials.fall if self.partials else 0.0
+
+    def completed(self, decoded: Waveform, content: Waveform, sample_rate: int, decoding: Decoding) -> Waveform:
+        """What `decode_band` returns for a whole clip `[C, T]`, with tails and what lies above the images."""
+        if self.partials:
+            decoded = with_tails(decoded, content, sample_rate, self.partials.tail * decoding.partials)
+        if self.highs is None:
+            return decoded
+        return keep_edges(with_highs(decoded, content, sample_rate, self.highs), decoded, sample_rate)
 
     @classmethod
     def of(
@@ -55,6 +70,8 @@ class Sources(NamedTuple):
         if decoding.decode == "gain" or not (decoding.grain or decoding.partials):
             return cls()
         rate = params.sample_rate
+        styles = [Reference(sound[:, : SECONDS * own], own, weight) for sound, own, weight in styles]
+        highs = levels_above(styles)
         styles, contents = (
             [Reference(resample(sound[:, : SECONDS * own], own, rate), rate, weight) for sound, own, weight in sounds]
             for sounds in (styles, contents)
@@ -62,7 +79,7 @@ class Sources(NamedTuple):
         partials = Partials.of(styles, params)
         ground, channels = 1 - partials.share if partials else 1.0, contents[0].waveform.shape[0]
         residual = Residual.of(styles, channels, params, ground) if decoding.grain > 0 else None
-        return cls(residual, partials.beside(contents) if partials and decoding.partials else partials)
+        return cls(residual, partials.beside(contents) if partials and decoding.partials else partials, highs)
 
 
 NO_SOURCES = Sources()
@@ -94,9 +111,9 @@ def decode(
     An output that stays more than 1 LU quieter than the content is logged as a warning of "stylus".
     """
     wet = decode_band(images, spectrogram, decoding, reference, sources)
-    (fall, tail), rate = sources.course(decoding), spectrogram.sample_rate
-    clips = [(with_tails(*clip, rate, tail)[:, :], clip[1]) for clip in zip(wet, spectrogram.waveform, strict=True)]
-    return torch.stack([finish(*clip, rate, decoding, fall=fall)[:, :] for clip in clips])
+    rate, clips = spectrogram.sample_rate, zip(wet, spectrogram.waveform, strict=True)
+    complete = [(sources.completed(*clip, rate, decoding)[:, :], clip[1]) for clip in clips]
+    return torch.stack([finish(*clip, rate, decoding, fall=sources.fall)[:, :] for clip in complete])
 
 
 def decode_band(
@@ -122,7 +139,9 @@ def decode_band(
         mel = bounded_gain(mel, own, spectrogram.peak.to(mel.device)[:, None, None], decoding.gain_db)
     decoded = torch.empty_like(spectrogram.waveform)
     for clip, original in enumerate(spectrogram.waveform):
-        content = scale_above_band(original, rate, decoding.above_band_db, params, mel.device)
+        content, above = original, decoding.above_band_db
+        if above:
+            content = Filtered(content, linear_phase([params.f_max, params.f_max + 100], [0, above], rate))[:, :]
         in_band, asked = to_device(resample(content, rate, params.sample_rate), mel.device), mel[clip]
         if decoding.decode == "gain":
             change = gain_change(in_band, asked, params)
@@ -150,7 +169,11 @@ def gain_change(waveform: Tensor, gain: Tensor, params: SpectrogramParams) -> Te
     Shape: waveform `[C, T]` at `params.sample_rate`, gain `[n_mels, frames]` -> `[C, T]`
     """
     scale = mel_scale(params, waveform.device)
-    return filter_stft(waveform, lambda spectrum, frames: spectrum * scale.spread(gain[:, frames] - 1), params)
+
+    def change(spectrum: Tensor, frames: slice) -> Tensor:
+        return spectrum * scale.spread(gain[:, frames] - 1)
+
+    return inverse_stft(changed_spectra(waveform, change, params), waveform, params)
 
 
 def magnitude_change(
@@ -238,15 +261,3 @@ def magnitude_change(
             spectra = grain.added(spectra)
         changed += inverse_stft(spectra, waveform, params)
     return changed
-
-
-def scale_above_band(
-    waveform: Tensor, sample_rate: int, decibels: float, params: SpectrogramParams, device: torch.device
-) -> Tensor:
-    """The waveform with everything above `f_max` changed by `decibels`, filtered on a device. Shape: `[C, T]` -> `[C, T]`"""
-    if decibels == 0:
-        return waveform
-    at_mel_rate = to_device(resample(waveform, sample_rate, params.sample_rate), device)
-    band = to_host(filter_stft(at_mel_rate, lambda spectrum, frames: spectrum, params))
-    band = resample(band, params.sample_rate, sample_rate)[:, : waveform.shape[-1]]
-    return band + 10 ** (decibels / 20) * (waveform - band)

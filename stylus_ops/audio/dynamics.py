@@ -59,12 +59,12 @@ def follow_dynamics(
     return Scaled(waveform, 10 ** ((faded + gain) / 20), block)
 
 
-def changed(own: Tensor, target: Tensor, mean: Tensor) -> Tensor:
+def changed(own: Tensor, target: Tensor, mean: Tensor, *, between: tuple[float, float] = CHANGED) -> Tensor:
     """How far a waveform differs from its content, 0 to 1, by the powers `[blocks]` of both and of their mean."""
     both = own + target
     powers = torch.stack([2 * both - 4 * mean, both])  # |a - b|^2, |a|^2 + |b|^2
     difference, both = F.avg_pool1d(powers, AROUND, 1, AROUND // 2, count_include_pad=False)
-    return ramp(difference / both.clamp(min=max(AUDIBLE * float(target.max()), EMPTY)), CHANGED)
+    return ramp(difference / both.clamp(min=max(AUDIBLE * float(target.max()), EMPTY)), between)
 
 
 def fall_of(waveform: Waveform, sample_rate: int) -> float:

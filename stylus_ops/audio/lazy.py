@@ -85,6 +85,16 @@ class Mixed:
         return torch.lerp(self.first[index], self.second[index], self.share)
 
 
+class Sum:
+    """Waveforms of one shape, added."""
+
+    def __init__(self, *waveforms: Waveform):
+        self.waveforms, self.shape = waveforms, waveforms[0].shape
+
+    def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
+        return torch.stack([waveform[index] for waveform in self.waveforms]).sum(0)
+
+
 class WithEnds:
     """A waveform with other samples at its beginning and end: `head` and `tail`, `[C, n]` each, at most half of it."""
 

@@ -60,19 +60,11 @@ def stft(waveform: Tensor, frames: slice, params: SpectrogramParams) -> Tensor:
     return torch.fft.rfft(windowed, n=params.n_fft)[..., : params.band_bins]
 
 
-def filter_stft(waveform: Tensor, change: Callable[[Tensor, slice], Tensor], params: SpectrogramParams) -> Tensor:
-    """`istft(change(stft(waveform)))` over the bins up to `f_max`; those above count as zero.
-
-    Shape: waveform `[C, T]` at `params.sample_rate` -> `[C, T]`; `change` takes a spectrum `[C, frames, band_bins]` and its
-    frames, and returns a spectrum of that shape.
-    """
-    return inverse_stft(changed_spectra(waveform, change, params), waveform, params)
-
-
 def changed_spectra(
     waveform: Tensor, change: Callable[[Tensor, slice], Tensor], params: SpectrogramParams, ahead: int = 0
 ) -> Iterator[tuple[slice, Tensor]]:
-    """The blocks of frames of a waveform, each with its spectrum after `change`, which sees `ahead` frames more; see `filter_stft`."""
+    """The blocks of frames of a waveform `[C, T]`, each with its spectrum after `change`, which takes one `[C, frames, band_bins]` and its
+    frames, `ahead` more than are kept, and returns one of that shape."""
     frames = params.count_frames(waveform.shape[-1])
     for block in frame_blocks(frames, waveform.shape[0]):
         seen = slice(block.start, min(block.stop + ahead, frames))

@@ -15,7 +15,7 @@ from torch import Tensor
 from .detail import EMPTY, ramp
 from .dynamics import BLOCK, block_power, changed
 from .geometry import SpectrogramParams
-from .lazy import Filtered, Mixed, Scaled, Waveform
+from .lazy import Filtered, Mixed, Scaled, Sum, Waveform
 
 FALL, LASTING = 90.0, 0.67  # dB a second, and seconds until nothing is heard
 DEEPEST, LOWEST = 1e-3, 0.01  # of a mel's loudest power; quantile of what is left where tails above that are expected
@@ -59,4 +59,4 @@ def with_tails(waveform: Waveform, content: Waveform, sample_rate: int, power: f
     falling = 10 ** (-FALL / 20 * np.arange(samples) / sample_rate) * np.random.default_rng(0).standard_normal(samples)
     spectrum = np.fft.rfft(falling * np.sqrt(power / np.square(falling).sum()))
     spectrum[round(SpectrogramParams.f_max * samples / sample_rate) :] = 0  # what the images do not show
-    return Scaled(Mixed(waveform, Filtered(excited, np.fft.irfft(spectrum, samples), now=0), 0.5), 2.0)
+    return Sum(waveform, Filtered(excited, np.fft.irfft(spectrum, samples), now=0))

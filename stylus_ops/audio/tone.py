@@ -29,6 +29,7 @@ ROUNDS = 30
 SECONDS_AT_ONCE = 120
 
 logger = logging.getLogger("stylus")
+Numbers = Sequence[float] | np.ndarray
 
 
 class Reference(NamedTuple):
@@ -125,7 +126,9 @@ def bounded(curve: np.ndarray, level: np.ndarray, most_db: float) -> np.ndarray:
     return curve.clip(-most_db, most_db)
 
 
-def linear_phase(frequencies: np.ndarray, decibels: np.ndarray, sample_rate: int) -> np.ndarray:
+def linear_phase(
+    frequencies: Sequence[float] | np.ndarray, decibels: Sequence[float] | np.ndarray, sample_rate: int
+) -> np.ndarray:
     """Taps of an FIR filter, an odd number and symmetric, with this gain in dB at these frequencies in Hz."""
     half = round(HALF_LENGTH * sample_rate)
     wanted = np.interp(np.fft.rfftfreq(4 * half, 1 / sample_rate), frequencies, decibels)

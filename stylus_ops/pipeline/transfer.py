@@ -32,7 +32,6 @@ from ..audio.loudness import MINUS_1_DBFS
 from ..audio.mask import image_mask, read_image
 from ..audio.read import spool_audio
 from ..audio.spool import Spool
-from ..audio.tails import with_tails
 from ..audio.tone import Reference, match_tone
 from ..audio.windows import Recording
 from ..audio.write import FORMATS, check_format, write_audio
@@ -245,11 +244,11 @@ class Transfer:
                 images, part = engine.decode(latents[seen]), recording.part(seen)
                 decoded.append(decode_band(images, part, self.settings, reference, sources)[0, :, kept])
                 bar.update()
-        (fall, tail), rate = sources.course(self.settings), recording.sample_rate
-        if tail > 0:
-            ringing = with_tails(decoded, recording.waveform, rate, tail)
-            decoded = Spool(self.folder, channels, rate).extend(blocks(ringing))
-        return finish(decoded, recording.waveform, rate, self.settings, MINUS_1_DBFS, fall)
+        rate = recording.sample_rate
+        complete = sources.completed(decoded, recording.waveform, rate, self.settings)
+        if complete is not decoded:
+            decoded = Spool(self.folder, channels, rate).extend(blocks(complete))
+        return finish(decoded, recording.waveform, rate, self.settings, MINUS_1_DBFS, sources.fall)
 
     def panel(self, clip: Clip, result: Waveform | None = None, title: str = "") -> Panel:
         """The spectrogram of a clip, or of a result `[C, T]` at its rate, to be drawn."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stylus_ops.audio.lazy import Filtered, Mixed, Scaled, Waveform
+from stylus_ops.audio.lazy import Filtered, Mixed, Scaled, Sum, Waveform
 from stylus_ops.audio.spool import Spool
 from tests.unit.signals import noise
 
@@ -31,7 +31,7 @@ def derived() -> list[tuple[Waveform, Tensor]]:
         (Mixed(SOURCE, Scaled(SOURCE, -1.0), 0.75), -0.5 * SOURCE),
         (Filtered(SOURCE, taps), filtered),
         (Filtered(SOURCE, taps, now=0), late[:, :SAMPLES]),
-        (Scaled(Filtered(SOURCE, taps), 2.0), 2 * filtered),
+        (Sum(SOURCE, Scaled(Filtered(SOURCE, taps), 2.0)), SOURCE + 2 * filtered),
     ]
 
 
