@@ -6,7 +6,8 @@ import librosa
 import numpy as np
 from torch import Tensor
 
-BAND = 10000.0  # Hz, the band in which a transfer changes anything
+BAND, HIGHEST = 10000.0, 16000.0  # Hz: what the images show, and what many people hear
+LEAST = 1e-8  # of all power; what is fainter than this above the band is nothing
 MFCC_COUNT = 20
 SILENCE = 1e-3  # of the loudest frame, -60 dB: frames below it have no pitch to compare
 FLOOR_DB = 80.0  # below the loudest mel band
@@ -53,6 +54,14 @@ def mel_power(waveform: Tensor, sample_rate: int) -> np.ndarray:
     """Power of a waveform [T] or [C, T] over mel bands up to 10 kHz, [128, frames]; channels are averaged."""
     top = min(BAND, sample_rate / 2)
     return librosa.feature.melspectrogram(y=_mono(waveform), sr=sample_rate, n_mels=128, fmax=top)
+
+
+def highs(waveform: Tensor, sample_rate: int) -> float:
+    """Level of a waveform [T] or [C, T] from 10 to 16 kHz beside all of it, in dB, -80 at least; channels are averaged."""
+    samples = _mono(waveform)
+    power, hertz = np.square(np.abs(np.fft.rfft(samples))), np.fft.rfftfreq(len(samples), 1 / sample_rate)
+    above = power[(hertz > BAND) & (hertz < HIGHEST)].sum()
+    return 10 * float(np.log10(max(above / max(power.sum(), LEAST), LEAST)))
 
 
 def closed_shares(content: Timbre, style: Timbre, output: Timbre) -> dict[str, float]:

@@ -22,7 +22,7 @@ SWEPT = ("eq-match", "adain", "stylus")  # those whose `alpha` is a share from c
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 TRUTH_SHOWN = (
     *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_chroma_cosine"),
-    *("truth_crest_low_db", "truth_crest_high_db", "truth_onset_sharpness_db"),
+    *("truth_highs_db", "truth_crest_low_db", "truth_crest_high_db", "truth_onset_sharpness_db"),
 )
 SHOWN = ("chroma_cosine", "onset_f1", "style_taken", "closed_mel_spectrum", "closed_mfcc_means")
 
@@ -66,8 +66,7 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
         pairs, problems = every_pair(args.contents, args.styles), []
     else:
         raise ValueError("the pairs are not clear: name a table of pairs, or both --contents and --styles")
-    has_truths = all(pair.truth for pair in pairs)
-    chosen = args.methods or ((*TRUTH_METHODS, *METHODS) if has_truths else METHODS)
+    chosen = args.methods or ((*TRUTH_METHODS, *METHODS) if all(pair.truth for pair in pairs) else METHODS)
     methods = [parse_method(text, settings) for text in dict.fromkeys(chosen)]
     swept = [kind for kind in SWEPT if any(method.kind == kind for method in methods)]
     sweep = [parse_method(f"{kind}:alpha={alpha}", settings) for kind in swept for alpha in ALPHAS]
@@ -89,8 +88,8 @@ def evaluate(args: argparse.Namespace, settings: Settings, load: Callable[[], En
             }
             for method, medians in summary.items()
         }
-        head = {"out": str(plan.out), "model": plan.model, "pairs": len(pairs)}
-        print(json.dumps({**head, "summary": results}, indent=2))
+        report = {"out": str(plan.out), "model": plan.model, "pairs": len(pairs), "summary": results}
+        print(json.dumps(report, indent=2))
     else:
         print(
             f"{markdown(summary, TRUTH_SHOWN if plan.has_truth else SHOWN)}\n\nMedians over {len(pairs)} pairs with "

@@ -8,7 +8,7 @@ from functools import cached_property
 from torch import Tensor
 
 from ..audio.loudness import integrated_loudness
-from ..audio.metrics import chroma_cosine, closed_share, closed_shares, timbre
+from ..audio.metrics import chroma_cosine, closed_share, closed_shares, highs, timbre
 from .clarity import Clarity, clarity
 from .methods import Recordings
 from .notes import Notes, onset_f1, raw_pitch_accuracy
@@ -23,7 +23,7 @@ COLUMNS = (
 )
 TRUTH_COLUMNS = (
     *("closed_truth", "truth_lsd_db", "truth_mcd", "truth_mfcc_means", "truth_chroma_cosine", "truth_onset_f1"),
-    *(f"truth_{name}_db" for name in Clarity._fields),
+    *(f"truth_{name}_db" for name in ("highs", *Clarity._fields)),
 )
 
 
@@ -78,6 +78,7 @@ class Measure:
             **{f"truth_{name}": value for name, value in after._asdict().items()},
             "truth_chroma_cosine": chroma_cosine(truth.waveform, sound.waveform, self.rate),
             "truth_onset_f1": onset_f1(truth.notes, sound.notes),
+            "truth_highs_db": abs(highs(sound.waveform, self.rate) - highs(truth.waveform, self.rate)),
             **{f"truth_{name}_db": value - wanted for name, value, wanted in clearer},
         }
 

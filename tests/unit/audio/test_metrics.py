@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylus_ops.audio.metrics import chroma_cosine, closed_shares, timbre
+from stylus_ops.audio.metrics import chroma_cosine, closed_shares, highs, timbre
 from stylus_ops.evaluation.measure import loudness_difference
 from stylus_ops.evaluation.notes import Notes, onset_f1, raw_pitch_accuracy
+from tests.unit.signals import sine
 
 RATE = 22050
 MELODY = (60, 64, 67, 72, 71, 67, 65, 62)  # MIDI keys
@@ -56,3 +57,9 @@ def test_closed_shares_run_from_content_to_style():
 def test_loudness_difference():
     assert loudness_difference(FLUTE_MELODY, 2 * FLUTE_MELODY, RATE) == pytest.approx(6.02, abs=0.01)
     assert np.isnan(loudness_difference(FLUTE_MELODY, 0 * FLUTE_MELODY, RATE))
+
+
+@pytest.mark.parametrize(("hertz", "level"), [(12000, -40), (15000, -40), (9000, -80), (17000, -80)])
+def test_highs_are_what_lies_above_the_images(hertz: int, level: float):
+    assert highs(sine(500, 1.0, 44100) + sine(hertz, 1.0, 44100, 0.01), 44100) == pytest.approx(level, abs=0.1)
+    assert highs(0 * FLUTE_MELODY, RATE) == pytest.approx(-80)
