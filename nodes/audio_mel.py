@@ -131,7 +131,6 @@ def draw(audio: dict, dials: Images, params: SpectrogramParams) -> tuple[Tensor,
 
 
 def read_recording(path: Path, start: float = 0.0, duration: float = 0.0) -> dict:
-    """The AUDIO in a file."""
     waveform, sample_rate = read_audio(path, start, duration)
     return {"waveform": waveform, "sample_rate": sample_rate}
 

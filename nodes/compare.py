@@ -25,13 +25,10 @@ from .save_audio import workflow_tags
 
 SHOWN_DIALS = ("alpha", "gamma", "temperature", "adain", "steps", "decode")
 """Widgets above the results: in a result's title where the results differ, in the figure's title where they agree."""
-FLAC_CHANNELS = 8
 TEMPORARY = {"subfolder": "", "type": "temp"}  # of a file there, as ComfyUI's app mode shows files
 
 
 class Track(NamedTuple):
-    """One clip of the comparison."""
-
     name: str  # on its button
     title: str  # above its spectrogram
     waveform: Tensor  # [C, T]
@@ -107,7 +104,7 @@ class Compare(io.ComfyNode):
         figure.image.save(folder / f"{stem}.png", compress_level=1)
         shown = []
         for (name, title, waveform, rate), gain, plot in zip(tracks, gains, figure.plots, strict=True):
-            suffix = "flac" if len(waveform) <= FLAC_CHANNELS else "wav"
+            suffix = "flac" if len(waveform) <= 8 else "wav"  # flac holds no more channels
             file = f"{stem}_{name.replace(' ', '_')}.{suffix}"
             write_audio(folder / file, waveform, rate, "24", tags if tags_fit(suffix, tags) else {})
             about = {"name": name, "title": title, "seconds": waveform.shape[-1] / rate, "gain": gain, "plot": plot}

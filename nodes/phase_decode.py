@@ -5,8 +5,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stylus_ops.audio.decode import NO_SOURCES, Sources
-from ..stylus_ops.audio.decode import decode as decode_images
+from ..stylus_ops.audio.decode import NO_SOURCES, Sources, decode
 from ..stylus_ops.audio.stft import between_blocks
 from ..stylus_ops.audio.tone import Reference
 from ..stylus_ops.audio.windows import Spectrogram
@@ -67,5 +66,5 @@ class PhaseDecode(io.ComfyNode):
             )
             sources = Sources.of(styles, contents, spectrogram.params, decoding)
         with between_blocks(check_interrupt):
-            waveform = decode_images(images, spectrogram, decoding, reference, sources)
+            waveform = decode(images, spectrogram, decoding, reference, sources)
         return io.NodeOutput({"waveform": waveform, "sample_rate": spectrogram.sample_rate})

@@ -29,12 +29,7 @@ def bullets(chosen: list[Dial]) -> str:
 
 
 def with_dials(text: str, form: Form) -> str:
-    return PLACE.sub(lambda place: f"{place[1]}\n{form(named(place[2]))}\n{place[3]}", text)
-
-
-def named(names: str) -> list[Dial]:
-    """The dials of a list such as "alpha tone"."""
-    return [DIALS[name] for name in names.split()]
+    return PLACE.sub(lambda place: f"{place[1]}\n{form([DIALS[name] for name in place[2].split()])}\n{place[3]}", text)
 
 
 def pages() -> Iterator[tuple[Path, Form]]:

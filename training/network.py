@@ -36,8 +36,6 @@ OWN = Reading()
 
 
 class WindowUNet(TinyUNet):
-    """`TinyUNet` with a `Reading`."""
-
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
         self.reading = OWN

@@ -83,22 +83,18 @@ def _hooked(transformer_options: dict, hook: Hook | None) -> dict:
     Raises ValueError if another patch changes the tokens, or replaces self-attention at a site."""
     if hook is None:
         return transformer_options
-    sites = frozenset(hook.sites)
 
     def tokens(n: Tensor, context: Tensor, value: Tensor, extra: dict) -> tuple[Tensor, Tensor, Tensor]:
         site = (extra["block"][1], extra["block_index"])
-        if extra["block"][0] != "output" or site not in sites:
+        if extra["block"][0] != "output" or site not in hook.sites:
             return n, context, value
         query, source = hook.tokens(site, n)
         return query, source, source
 
     def attend(q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
-        def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            return optimized_attention(
-                q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"], transformer_options=extra
-            )
-
-        return hook.attend((extra["block"][1], extra["block_index"]), q, k, v, attention)
+        site, heads = (extra["block"][1], extra["block_index"]), extra["n_heads"]
+        options = {"attn_precision": extra["attn_precision"], "transformer_options": extra}
+        return hook.attend(site, q, k, v, lambda q, k, v: optimized_attention(q, k, v, heads, **options))
 
     patches = dict(transformer_options.get("patches", {}))
     earlier = patches.get("attn1_patch", [])

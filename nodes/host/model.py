@@ -154,11 +154,8 @@ def check_conditioning(model: ModelPatcher, conditioning: list) -> None:
     hooks = extra["hooks"].hooks if extra.get("hooks") else []
     if any(hook.hook_type is not EnumHookType.Weight or hook.hook_keyframe.keyframes for hook in hooks):
         raise ValueError("conditioning has hooks that change during the run: use a LoRA's without Set Hook Keyframes")
-    width = next(
-        layer.transformer_blocks[0].attn2.to_k.in_features
-        for layer in unet_of(model).modules()
-        if isinstance(layer, SpatialTransformer)
-    )
+    attended = next(layer for layer in unet_of(model).modules() if isinstance(layer, SpatialTransformer))
+    width = attended.transformer_blocks[0].attn2.to_k.in_features
     if tokens.shape[-1] != width:
         raise ValueError(f"conditioning is {tokens.shape[-1]} wide and the model reads {width}: {own}")
     pooled = extra.get("pooled_output") is not None or "unclip_conditioning" in extra

@@ -33,7 +33,6 @@ class StylusTiny(comfy.supported_models.SD15):
     """Stable Diffusion 1.x of another width, whose latents have unit scale."""
 
     stylus_preset: ClassVar[str] = "tiny-256"
-    unet_config: ClassVar[dict] = {}
     unet_extra_config: ClassVar[dict] = {}
     latent_format = comfy.latent_formats.LatentFormat
 

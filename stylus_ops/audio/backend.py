@@ -48,5 +48,4 @@ def resample_with_soxr(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor
     length = -(-waveform.shape[-1] * to_rate // from_rate)
     channels_last = np.ascontiguousarray(waveform.reshape(-1, waveform.shape[-1]).numpy().T)
     resampled = torch.from_numpy(soxr.resample(channels_last, from_rate, to_rate, quality="VHQ")).t()[:, :length]
-    padded = torch.nn.functional.pad(resampled, (0, length - resampled.shape[-1]))
-    return padded.reshape(*waveform.shape[:-1], length)
+    return torch.nn.functional.pad(resampled, (0, length - resampled.shape[-1])).reshape(*waveform.shape[:-1], length)

@@ -39,8 +39,6 @@ MAGMA = np.array(
 
 
 class Panel(NamedTuple):
-    """A spectrogram to be drawn."""
-
     title: str
     mel: Tensor
     """Amplitudes [n_mels, frames]."""
@@ -85,8 +83,7 @@ def draw(panels: Sequence[Panel], title: str = "") -> Figure:
     heading = _lines(title, WIDTH - 2 * GAP)
     height, captions, plots = len(heading) * LINE, [], []
     for panel in panels:
-        longer = panel.seconds > 1.01 * seconds
-        cut = f" (the first {_clock(seconds)} of {_clock(panel.seconds)})" if longer else ""
+        cut = f" (the first {_clock(seconds)} of {_clock(panel.seconds)})" if panel.seconds > 1.01 * seconds else ""
         captions.append(caption := _lines(panel.title + cut, PLOT_WIDTH))
         top = height + len(caption) * LINE + TOP
         plots.append((LEFT, top, LEFT + PLOT_WIDTH, top + PLOT_HEIGHT))
@@ -101,7 +98,7 @@ def draw(panels: Sequence[Panel], title: str = "") -> Figure:
         _draw_axes(pen, panel, seconds, top)
         if panel is not panels[0]:
             _draw_equaliser(pen, spectrum - spectra[0], right + GAP, top, bottom)
-        _draw_bar(image, right + GAP + EQ_WIDTH + GAP, top)
+        _draw_bar(image, pen, right + GAP + EQ_WIDTH + GAP, top)
     return Figure(image, tuple(plots))
 
 
@@ -170,8 +167,7 @@ def _draw_equaliser(pen: ImageDraw.ImageDraw, gain: np.ndarray, left: int, top: 
     _write(pen, ["EQ, dB"], left, top - TOP)
 
 
-def _draw_bar(image: Image.Image, left: int, top: int) -> None:
-    pen = ImageDraw.Draw(image)
+def _draw_bar(image: Image.Image, pen: ImageDraw.ImageDraw, left: int, top: int) -> None:
     ramp = np.linspace(-RANGE_DB, 0, PLOT_HEIGHT)[:, None].repeat(BAR_WIDTH, 1)
     image.paste(_colours(ramp), (left, top))
     for level in range(0, -round(RANGE_DB) - 1, -20):
@@ -186,8 +182,7 @@ def _average_spectrum(panel: Panel) -> np.ndarray:
     """
     power = panel.mel.double().square().mean(1).numpy()
     window = np.hanning(len(power) // 12 * 2 + 3)
-    padded = np.pad(power, len(window) // 2, "edge")
-    smooth = np.convolve(padded, window / window.sum(), "valid")
+    smooth = np.convolve(np.pad(power, len(window) // 2, "edge"), window / window.sum(), "valid")
     smooth = np.maximum(smooth, max(smooth.max() * 10 ** (-RANGE_DB / 10), 1e-30))
     rows = np.interp(np.linspace(len(smooth) - 1, 0, PLOT_HEIGHT), np.arange(len(smooth)), smooth)
     return 10 * np.log10(rows / rows.sum())

@@ -16,7 +16,6 @@ class SpectrogramParams:
     hop_ms: float = 10.0  # from frame to frame
     padding: int = 4  # n_fft over win_length; 4 puts a bin every 2.5 Hz, so that no mel band is without one
     n_mels: int = 512
-    f_min: float = 0.0  # Hz
     f_max: float = 10000.0  # Hz
     power: float = 0.25  # of an amplitude, which makes its brightness
     width: int = 512  # frames

@@ -25,7 +25,7 @@ def hz_to_mel(hertz: float) -> float:
 
 
 class MelScale:
-    """Triangular filters on the HTK mel scale from `f_min` to `f_max`, each of peak 1 (no area normalisation).
+    """Triangular filters on the HTK mel scale from 0 Hz to `f_max`, each of peak 1 (no area normalisation).
 
     A bin has two of them at most: as sparse matrices they take a fifth of the time that dense ones take on a CPU. On a GPU, where
     either is soon done, they are dense. Written out because torchaudio may be missing and librosa's take a second to import; a
@@ -34,7 +34,7 @@ class MelScale:
 
     def __init__(self, params: SpectrogramParams, device: torch.device = CPU):
         self.params, self.device = params, device
-        mels = np.linspace(hz_to_mel(params.f_min), hz_to_mel(params.f_max), params.n_mels + 2)
+        mels = np.linspace(0, hz_to_mel(params.f_max), params.n_mels + 2)
         self._edges = 700 * (10 ** (mels / 2595) - 1)
         self.centres = torch.from_numpy(self._edges[1:-1])
         """Hz `[n_mels]`, rising, float64 on the CPU."""

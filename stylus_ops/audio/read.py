@@ -56,9 +56,6 @@ HEAD_BYTES = 21
 """How a recording begins in the formats in which several may be joined, of which libsndfile reads the first alone. In FLAC 20
 bits are its rate in Hz: FFmpeg takes the first for all whose frames don't repeat it."""
 
-SEQUENTIAL_SUBTYPES = ("G72", "GSM")
-"""How libsndfile's subtypes begin in which a sample depends on all before it."""
-
 DEMUXERS = (
     "aac,ac3,adx,aea,aiff,amr,amrnb,amrwb,ape,apm,aptx,aptx_hd,argo_asf,asf,ast,au,avi,avr,bonk,brstm,caf,codec2,dfpwm,"
     "dsf,dss,dts,dtshd,dv,eac3,flac,flv,g722,gsm,gxf,hca,iff,ilbc,ircam,kvag,loas,matroska,mlp,mmf,mov,mp3,mpc,mpc8,mpeg,"
@@ -247,7 +244,8 @@ def _joined_rates(name: str, first: int, other: int) -> ValueError:
 def _read_with_libsndfile(file: soundfile.SoundFile, start: float, duration: float, gather: Gather[Samples]) -> Samples:
     first = min(round(start * file.samplerate), file.frames)
     last = min(first + round(duration * file.samplerate), file.frames) if duration else file.frames
-    skipped = 0 if file.subtype.startswith(SEQUENTIAL_SUBTYPES) else file.seek(first)
+    # In these subtypes a sample depends on all before it.
+    skipped = 0 if file.subtype.startswith(("G72", "GSM")) else file.seek(first)
     pieces = takewhile(len, (file.read(SAMPLES_PER_PIECE, dtype="float32", always_2d=True) for _ in count()))
     return gather(_between(pieces, first - skipped, last - skipped), file.samplerate, last - first)
 

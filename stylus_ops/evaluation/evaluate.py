@@ -49,8 +49,6 @@ class Plan:
 
 
 class Job(NamedTuple):
-    """One method on one pair."""
-
     pair: Pair
     method: Method
     plan: Plan
@@ -78,8 +76,7 @@ class Job(NamedTuple):
         sound = KINDS[self.method.kind](recordings, self.method.settings)
         write_audio(self.sound, sound, recordings.sample_rate)
         measured = {name: None if math.isnan(value) else value for name, value in measure(sound).items()}
-        numbers = dict.fromkeys(self.plan.columns) | measured
-        write_report(self.record, {"request": self.request, "numbers": numbers})
+        write_report(self.record, {"request": self.request, "numbers": dict.fromkeys(self.plan.columns) | measured})
 
     def row(self) -> Row | None:
         """The job's row of the result, with all the columns of the plan; None where it failed or has not run."""

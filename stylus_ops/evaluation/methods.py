@@ -34,8 +34,6 @@ INVERSION_DIALS = [dial for group in (Schedule, Memory, Clips, Windows, Tone) fo
 
 
 class Method(NamedTuple):
-    """A way to restyle, at certain settings."""
-
     name: str  # as it was written
     kind: str
     settings: Settings

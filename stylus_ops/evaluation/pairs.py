@@ -16,8 +16,6 @@ RECORDINGS = (*AUDIO_SUFFIXES, ".ogg", ".m4a")
 
 
 class Pair(NamedTuple):
-    """A content and a style."""
-
     name: str
     content: Path
     style: Path

@@ -28,10 +28,9 @@ class Median(NamedTuple):
 
 def summarise(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, dict[str, Median]]:
     """Method -> column -> median over that method's rows, in the order of first appearance; NaN cells are left out."""
-    methods = dict.fromkeys(row["method"] for row in rows)
     return {
         method: {column: median([row[column] for row in rows if row["method"] == method]) for column in columns}
-        for method in methods
+        for method in dict.fromkeys(row["method"] for row in rows)
     }
 
 

@@ -27,8 +27,6 @@ FILE_COLUMNS = ("content", "style", "mask", "out")
 
 
 class Row(NamedTuple):
-    """One transfer of the table."""
-
     line: int  # of the manifest, its first being 1
     files: Files
     settings: Settings

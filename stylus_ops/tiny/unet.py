@@ -110,8 +110,8 @@ class Level(nn.Module):
         self.downsamplers, self.upsamplers = nn.ModuleList(), nn.ModuleList()
 
     def blocks(self) -> Iterator[Any]:
-        """Each residual block and its transformer, or None."""
-        return zip_longest(self.resnets, self.attentions)
+        """Each residual block and its transformer, or what leaves its result as it is."""
+        return zip_longest(self.resnets, self.attentions, fillvalue=lambda hidden, context: hidden)
 
 
 def resampler(channels: int, stride: int) -> nn.ModuleDict:
@@ -186,17 +186,16 @@ class TinyUNet(nn.Module):
         level: Any
         for level in self.down_blocks:
             for resnet, attention in level.blocks():
-                x = resnet(x, time) if attention is None else attention(resnet(x, time), context)
+                x = attention(resnet(x, time), context)
                 skips.append(x)
             for downsampler in level.downsamplers:
                 x = downsampler["conv"](x)
                 skips.append(x)
         for resnet, attention in self.mid_block.blocks():
-            x = resnet(x, time) if attention is None else attention(resnet(x, time), context)
+            x = attention(resnet(x, time), context)
         for level in self.up_blocks:
             for resnet, attention in level.blocks():
-                x = resnet(torch.cat([x, skips.pop()], dim=1), time)
-                x = x if attention is None else attention(x, context)
+                x = attention(resnet(torch.cat([x, skips.pop()], dim=1), time), context)
             for upsampler in level.upsamplers:
                 size = skips[-1].shape[-2:]  # the double, or one less where an odd size was halved
                 x = upsampler["conv"](interpolate(x, size=size, mode="nearest"))

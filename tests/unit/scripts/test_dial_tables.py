@@ -4,7 +4,7 @@ import json
 from dataclasses import fields
 from pathlib import Path
 
-from scripts.dial_tables import PLACE, ROOT, named, pages, with_dials
+from scripts.dial_tables import PLACE, ROOT, pages, with_dials
 from stylus_ops.dials import DIALS, Dial
 from stylus_ops.pipeline.settings import Settings
 
@@ -12,7 +12,8 @@ SCHEMAS = json.loads((ROOT / "tests" / "integration" / "schemas.json").read_text
 
 
 def dials_of(page: Path) -> list[Dial]:
-    return [dial for place in PLACE.finditer(page.read_text(encoding="utf-8")) for dial in named(place[2])]
+    names = [name for place in PLACE.finditer(page.read_text(encoding="utf-8")) for name in place[2].split()]
+    return [DIALS[name] for name in names]
 
 
 def test_pages_are_up_to_date() -> None:
