@@ -132,6 +132,7 @@ class Filtered:
     def __init__(self, waveform: Waveform, taps: np.ndarray, now: int | None = None):
         self.waveform, self.taps = waveform, torch.from_numpy(taps.astype(np.float32))
         self.now, self.shape = len(taps) // 2 if now is None else now, waveform.shape
+        self.responses: dict[int, Tensor] = {}  # by size of the transform
 
     def __getitem__(self, index: tuple[slice, slice]) -> Tensor:
         first, last = bounds(index[1], self.shape[-1])
@@ -141,6 +142,8 @@ class Filtered:
             begin, stop = start + self.now - longest, end + self.now
             piece = pad(self.waveform[:, max(begin, 0) : stop], (max(-begin, 0), max(stop - self.shape[-1], 0)))
             size = 1 << (piece.shape[1] - 1).bit_length()
-            convolved = torch.fft.irfft(torch.fft.rfft(piece, size) * torch.fft.rfft(self.taps, size), size)
+            if size not in self.responses:
+                self.responses[size] = torch.fft.rfft(self.taps, size)
+            convolved = torch.fft.irfft(torch.fft.rfft(piece, size) * self.responses[size], size)
             filtered[:, start - first : end - first] = convolved[:, longest : piece.shape[1]]
         return filtered
