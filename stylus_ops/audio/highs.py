@@ -1,7 +1,7 @@
 """Highs: above the images a transfer sounds as bright as its style.
 
 The images end at 10 kHz. A dull flute stays dull above it under a harpsichord, and a harpsichord keeps its brilliance under a flute. So where
-the upper octave of the images has changed, what lies above it is replaced by that octave, moved up and at levels that are told in
+the upper octave of the images has changed, what lies above it is replaced by that octave, moved up and at levels that are measured in
 the style: spectral band replication (Dietz, Liljeryd, Kjörling & Kunz, AES Convention 112, 2002).
 """
 
@@ -22,12 +22,10 @@ from .tone import Numbers, Reference, linear_phase
 
 TOP = SpectrogramParams.f_max
 SHIFTS = (TOP / 2, TOP)  # Hz by which its upper octave is moved up
-HERTZ = np.arange(TOP + 25, TOP + SHIFTS[1], 50)  # where levels are told
-BELOW = np.concatenate(
-    [part - shift for part, shift in zip(np.split(HERTZ, 2), SHIFTS, strict=True)]
-)  # from where that is moved
+HERTZ = np.arange(TOP + 25, TOP + SHIFTS[1], 50)  # where levels are measured
+BELOW = (HERTZ.reshape(2, -1) - np.array(SHIFTS)[:, None]).ravel()  # from where that is moved
 N_FFT, AROUND = 2048, 47  # samples, and bins over which a level is averaged
-LAST = 0.45  # of a style's sample rate: above it nothing can be told, and the level stays
+LAST = 0.45  # of a style's sample rate: above it nothing can be measured, and the level stays
 MOST = 20.0  # dB by which a part of the octave is amplified
 REPLACED = (0.2, 0.4)  # power of the octave's change: up to here an autoencoder's error, from there a transfer
 
