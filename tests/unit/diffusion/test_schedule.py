@@ -12,7 +12,9 @@ from tests.parity.reference import alpha_bar
 @settings(deadline=None, derandomize=True)
 @given(st.integers(2, 999))
 def test_nodes_are_evenly_spaced_training_timesteps_from_1(steps):
-    assert ddim_sigmas(torch.arange(1000), steps).tolist() == [1 + 1000 * i // steps for i in range(steps)]
+    nodes = ddim_sigmas(torch.arange(1000), steps).tolist()
+    assert nodes == [1 + 1000 * i // steps for i in range(steps)]
+    assert nodes == sorted({*nodes} & {*range(1000)})
 
 
 @settings(deadline=None, derandomize=True)
