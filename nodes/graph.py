@@ -9,12 +9,18 @@ Prompt = Mapping[str, Mapping[str, Any]]
 
 def upstream(prompt: Prompt | None, start: str, until: Collection[str] = ()) -> Iterator[Mapping[str, Any]]:
     """The node `start` and all that feed it, each once, the nearest first; nothing beyond a `class_type` of `until`."""
-    found = [start]
-    for number in found:  # which grows meanwhile
-        if node := (prompt or {}).get(number):
-            yield node
-            values = () if node["class_type"] in until else node["inputs"].values()
-            found += dict.fromkeys(source for source in map(linked, values) if source and source not in found)
+    waiting, seen = [start], {start}
+    while waiting:
+        node = (prompt or {}).get(waiting.pop(0))
+        if node is None:
+            continue
+        yield node
+        if node["class_type"] in until:
+            continue
+        for value in node["inputs"].values():
+            if (source := linked(value)) and source not in seen:
+                seen.add(source)
+                waiting.append(source)
 
 
 def linked(value: object) -> str | None:

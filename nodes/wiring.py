@@ -12,8 +12,9 @@ ENCODING = {"VAEEncode", "VAEEncodeTiled"}
 DRAWING = {"StylusAudioToMel", "StylusLoadAudioMel"}
 TINY, SAVED = "StylusLoadTiny", "StylusLoadStyle"
 OTHER_STYLE = "choose the style's steps in Stylus Schedule, or another style"
+ONE_SCHEDULE = "wire one Stylus Schedule to both"
 OTHER_PRESET = "choose the model's in every Audio to Mel, or auto with the MODEL wired to it"
-REMEDIES = {**dict.fromkeys(("steps", "sites"), "wire one Stylus Schedule to both"), "preset": OTHER_PRESET}
+REMEDIES = {"steps": ONE_SCHEDULE, "sites": ONE_SCHEDULE, "preset": OTHER_PRESET}
 
 
 def check_wiring(prompt: Prompt, kept_steps: Callable[[str], int | None]) -> None:

@@ -45,7 +45,6 @@ class Sources(NamedTuple):
     """Plays what the content can't supply."""
     partials: Partials | None = None
     """Those of the content's notes."""
-
     highs: np.ndarray | None = None
     """Their levels above the images, from `levels_above`."""
 
@@ -58,9 +57,7 @@ class Sources(NamedTuple):
         """What `decode_band` returns for a whole clip `[C, T]`, with tails and what lies above the images."""
         if self.partials:
             decoded = with_tails(decoded, content, sample_rate, self.partials.tail * decoding.partials)
-        if self.highs is None:
-            return decoded
-        return keep_edges(with_highs(decoded, content, sample_rate, self.highs), decoded, sample_rate)
+        return decoded if self.highs is None else with_highs(decoded, content, sample_rate, self.highs)
 
     @classmethod
     def of(

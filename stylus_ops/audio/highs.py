@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .detail import EMPTY
 from .dynamics import BLOCK, block_power, changed
+from .edges import keep_edges
 from .geometry import SpectrogramParams
 from .lazy import Filtered, Mixed, Scaled, Sum, Waveform, bounds
 from .tone import Numbers, Reference, linear_phase
@@ -56,7 +57,8 @@ def with_highs(waveform: Waveform, content: Waveform, sample_rate: int, gains: n
     powers = (block_power(sound, block) for sound in (top, own, mean))
     raised = Filtered(Raised(top, sample_rate), within(HERTZ, gains))
     left = Filtered(waveform, -within([TOP, sample_rate / 2], [0, 0]))
-    return Sum(waveform, Scaled(Sum(raised, left), changed(*powers, between=REPLACED), block))
+    replaced = Sum(waveform, Scaled(Sum(raised, left), changed(*powers, between=REPLACED), block))
+    return keep_edges(replaced, waveform, sample_rate)
 
 
 class Raised:

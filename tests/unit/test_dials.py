@@ -28,6 +28,7 @@ def test_a_dial_is_declared_once(group: type[Group]) -> None:
 def test_settings_are_the_groups_in_the_order_of_the_help() -> None:
     named = [dial.name for group in GROUPS.values() for dial in dials_of(group)]
     assert [field.name for field in fields(Settings)] == named
+    assert len(set(named)) == len(named)
     assert PAPER.keys() <= set(named)
     Settings(**PAPER)
     assert DIALS["preset"].choices == ("auto", *PRESETS)

@@ -39,7 +39,7 @@ def test_no_edge_is_sharper_than_the_contents_or_than_the_sound_beside_it() -> N
     """50 random cuts of the bundled recordings under images of each other, by turns through every decode and Match Tone."""
     recordings = [read_audio(path)[0][0] for path in sorted(RECORDINGS.glob("*.flac"))]
     ways = [Decoding(), Decoding(dynamics=0.0), Decoding(decode="gain"), Decoding(decode="phase_pinv", dynamics=0.0)]
-    rng = random.Random(0)
+    rng, highs = random.Random(0), (None, np.zeros(len(HERTZ)))
     for cut in range(50):
         content, style = rng.sample(recordings, 2)
         first, samples = rng.randrange(200000), rng.randrange(6000, 12000)
@@ -48,8 +48,7 @@ def test_no_edge_is_sharper_than_the_contents_or_than_the_sound_beside_it() -> N
             output = match_tone(content, RATE, [Reference(style, RATE)], Tone(tone=1.0)).waveform[:, :]
         else:
             (own, spectrogram), (other, _) = (audio_to_windows(sound[None], RATE, TINY) for sound in (content, style))
-            sources = Sources(highs=(None, np.zeros(len(HERTZ)))[cut % 2])
-            output = decode((own + other) / 2, spectrogram, ways[cut % 5], sources=sources)[0]
+            output = decode((own + other) / 2, spectrogram, ways[cut % 5], None, Sources(highs=highs[cut % 2]))[0]
         (steps, level), (_, own_level) = besides(output), besides(content)
         allowed = torch.maximum(edges(content) * level / own_level.clamp(min=1e-6), steps)
         assert (edges(output) <= 1.2 * allowed + 1e-4).all(), cut

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from stylus_ops.audio.decode import Sources, decode
 from stylus_ops.audio.geometry import PRESETS
@@ -14,15 +13,14 @@ from stylus_ops.audio.windows import audio_to_windows
 from stylus_ops.dials import Decoding
 from tests.unit.signals import melody, noise
 
-FLAT = np.zeros(len(HERTZ))
-MIDDLES = np.r_[30:70, 130:170]  # of both halves: a level is averaged over a kilohertz and more
+FLAT, MIDDLES = np.zeros(len(HERTZ)), np.r_[30:70, 130:170]  # a level is averaged over a kilohertz and more
 
 
-def shaped(sound: Tensor, rate: int, above: float) -> Tensor:
+def shaped(sound, rate, above):
     return Filtered(sound, linear_phase([9900, 10100], [0, above], rate))[:, :]
 
 
-def level(sound: Tensor, rate: int, low: float, high: float) -> float:
+def level(sound, rate, low, high):
     power = torch.fft.rfft(sound).abs().square().mean(0)
     first, last = (round(hertz * sound.shape[-1] / rate) for hertz in (low, high))
     return float(10 * power[first:last].mean().log10())

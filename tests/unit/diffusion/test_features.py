@@ -28,6 +28,7 @@ def test_any_number_of_styles_share_by_their_weights_and_blends_chain(weights, s
     style = blend([blend(styles, weights), single(9)], [1 - share, share])
     expected = [(1 - share) * weight / sum(weights) for weight in weights]
     assert style.weights == pytest.approx((*expected, share))
+    assert sum(style.weights) == pytest.approx(1)
     for kept, source in zip(style.captures, (*styles, single(9)), strict=True):
         assert torch.equal(kept.noise, source.captures[0].noise)
 

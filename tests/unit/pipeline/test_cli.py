@@ -68,6 +68,7 @@ def test_transfer_writes_sound_figure_and_one_json_object(clips, capfd):
 
     waveform, rate = read_audio(clips / "out.flac")
     assert (rate, waveform.shape) == (48000, (1, 2, 72000))
+    assert waveform.isfinite().all()
     assert waveform.abs().max() > 0.01
     with Image.open(clips / "out.png") as image:
         assert len(image.getcolors(image.width * image.height) or ()) > 1000
