@@ -16,7 +16,7 @@ from .detail import EMPTY
 from .geometry import SpectrogramParams
 
 BLOCK = 0.005  # seconds
-AROUND = 6  # blocks on either side of a beginning in which a note is not falling yet
+AROUND = 6  # blocks before and after a beginning: the note before is over, and the note gets to its loudest
 QUIETEST = 0.01  # of the loudest block's power; below it no note begins
 SILENT = 1e-6  # of that
 SHORTEST, LONGEST = 12, 200  # blocks of a note from which a fall can be told
@@ -35,7 +35,8 @@ def falls(power: Tensor, onsets: Tensor) -> tuple[Tensor, float]:
     begins = onsets[after[onsets] > QUIETEST * power.max()]
     level, slopes = 10 * power.clamp(min=SILENT * float(power.max())).log10(), []
     for first, last in pairwise([*begins.tolist(), len(power)]):
-        note = level[first + AROUND : min(last - AROUND, first + LONGEST)]
+        loudest = first + int(level[first : first + 2 * AROUND].argmax())
+        note = level[loudest : min(last - AROUND, first + LONGEST)]
         if len(note) >= SHORTEST:
             time = BLOCK * (torch.arange(len(note)) - (len(note) - 1) / 2)
             slopes += [float(time @ note / time.square().sum())] * len(note)

@@ -17,12 +17,12 @@ from .geometry import SpectrogramParams
 from .lazy import Waveform
 from .mel import mel_amplitudes
 
-STEP_MS, FRAME_MS = 10.0, 50.0
-HIGHEST, BANDS = 10_000.0, 128  # Hz, and mel bands up to there
-SILENT, DEEPEST = -100.0, 50.0  # dB, and below the loudest band of a step, where nothing is heard
+STEP_MS, FRAME_MS = 10.0, 80.0
+HIGHEST, BANDS = 8_000.0, 256  # Hz, and mel bands up to there
+SILENT, DEEPEST = -100.0, 45.0  # dB, and below the loudest band of a step, where nothing is heard
 LAG, WIDTH = 2, 3  # steps that a rise is over, bands that it is above
-RISE = 0.3  # dB, averaged over the bands, above the mean around
-ALONE, AROUND = 3, 10  # steps on either side without a stronger rise, and of that mean
+RISE = 0.15  # dB, averaged over the bands, above the mean around
+ALONE, AROUND = 5, 10  # steps on either side without a stronger rise, and of that mean
 MARGIN, AT_ONCE = 25, 6000  # steps
 LAGS = (10, 200)  # steps after which a beat repeats
 FASTEST = 20  # of them; what repeats faster is a trill or a buzz
@@ -30,9 +30,10 @@ REPEATED = (0.4, 0.6)  # autocorrelation of the rises: a texture's is less, a dr
 
 
 def onsets(waveform: Waveform, sample_rate: int) -> Tensor:
-    """Samples at which something begins in `[C, T]`, the middle of its rise: `[onsets]`, ascending."""
+    """Samples at which something begins in `[C, T]`, the middle of its rise: `[onsets]`, ascending; none in the last ALONE steps,
+    where the end itself looks like one."""
     hop, found = geometry(sample_rate).hop_length, []
-    steps = -(-waveform.shape[-1] // hop)
+    steps = max(-(-waveform.shape[-1] // hop) - ALONE, 1)
     for first in range(0, steps, AT_ONCE):
         start, end = max(first - MARGIN, 0), min(first + AT_ONCE, steps)
         rise = rises(waveform[:, start * hop : (end + MARGIN) * hop], sample_rate)
@@ -40,7 +41,7 @@ def onsets(waveform: Waveform, sample_rate: int) -> Tensor:
         mean = F.avg_pool1d(rise[None], 2 * AROUND + 1, 1, AROUND, count_include_pad=False)[0]
         peaks = ((rise >= strongest) & (rise > mean + RISE)).nonzero()[:, 0] + start
         found.append(peaks[(peaks >= first) & (peaks < end)])
-    return hop * torch.cat(found)
+    return hop * (torch.cat(found) + 1)
 
 
 def beat(waveform: Tensor, sample_rate: int) -> float:
@@ -56,11 +57,12 @@ def beat(waveform: Tensor, sample_rate: int) -> float:
 
 
 def rises(waveform: Tensor, sample_rate: int) -> Tensor:
-    """How far each step rises above an earlier one, in dB: `[C, T]` -> `[steps]`"""
+    """How far each step rises above an earlier one, in dB, low bands more than high ones: `[C, T]` -> `[steps]`"""
     level = (20 * mel_amplitudes(waveform[None], geometry(sample_rate))[0].log10()).clamp(min=SILENT)
     before = F.max_pool1d(level.T, WIDTH, 1, WIDTH // 2).T
     before = F.pad(before, (LAG, 0), value=SILENT)[:, : level.shape[1]]
-    return (level - before.maximum(level.amax(0) - DEEPEST)).relu().mean(0)
+    rise = (level - before.maximum(level.amax(0) - DEEPEST)).relu()
+    return torch.linspace(2, 0, len(rise)) @ rise / len(rise)
 
 
 @lru_cache
