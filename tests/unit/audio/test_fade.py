@@ -10,7 +10,7 @@ from stylus_ops.audio.dynamics import block_power, follow_dynamics
 from stylus_ops.audio.fade import BLOCK, FADES, RISE, STEEPEST, fading, falls, frames_ahead, struck
 from stylus_ops.audio.geometry import PRESETS
 from stylus_ops.audio.onsets import onsets
-from tests.unit.signals import noise, snr
+from tests.unit.signals import noise, snr, tones
 
 RATE = 44100
 
@@ -36,6 +36,11 @@ def test_the_fall_of_notes_is_told(fall: float, each: float, rate: int) -> None:
     begins, slope = told(notes(fall, each=each, rate=rate), rate)
     assert abs(slope - fall) < 1 + 0.05 * abs(fall)
     assert len(begins) == 6
+
+
+def test_soft_notes_are_found_over_held_ones() -> None:
+    for overtones in (1, 2, 3):
+        assert len(told(0.1 * notes(-5, overtones) + 0.3 * tones(2.4, RATE)[0])[0]) == 6
 
 
 @pytest.mark.parametrize("sound", [torch.zeros(1, RATE), noise(1.0, RATE)[0], torch.ones(1, 1), -torch.ones(2, 400)])

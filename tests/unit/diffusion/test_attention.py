@@ -12,7 +12,6 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from stylus_ops.dials import Steering
 from stylus_ops.diffusion.attention import Injection, site_size
-from stylus_ops.diffusion.host import Hook
 from stylus_ops.diffusion.sites import Site
 from tests.parity.reference import softmax_attention
 
@@ -33,12 +32,6 @@ def host_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     assert len(q) == len(k) == len(v)
     q, k, v = (t.unflatten(-1, (HEADS, -1)).transpose(1, 2) for t in (q, k, v))
     return scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-
-
-def run(hook: Hook, hidden: Tensor) -> Tensor:
-    """A self-attention layer of a host, up to `to_out`."""
-    query, source = hook.tokens(SITE, hidden)
-    return hook.attend(SITE, query @ TO_Q, source @ TO_K, source @ TO_V, host_attention)
 
 
 def expected(
@@ -76,7 +69,9 @@ def test_hidden_states_give_the_attention_of_kept_queries_keys_and_values(
 ):
     steering = Steering(alpha, gamma, tau)
     styles, weights = [STYLE_A, noise(14, style_windows, style_tokens, WIDTH)], [1 - beta, beta]
-    actual = run(injection(CONTENT, styles, weights, steering), HIDDEN)
+    hook = injection(CONTENT, styles, weights, steering)
+    query, source = hook.tokens(SITE, HIDDEN)
+    actual = hook.attend(SITE, query @ TO_Q, source @ TO_K, source @ TO_V, host_attention)
     torch.testing.assert_close(actual, expected(HIDDEN, CONTENT, styles, weights, steering), rtol=0, atol=1e-12)
 
 
