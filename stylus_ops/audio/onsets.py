@@ -21,7 +21,7 @@ STEP_MS, FRAME_MS = 10.0, 80.0
 HIGHEST, BANDS = 8_000.0, 256  # Hz, and mel bands up to there
 SILENT, DEEPEST = -100.0, 45.0  # dB, and below the loudest band of a step, where nothing is heard
 LAG, WIDTH = 2, 3  # steps that a rise is over, bands that it is above
-RISE = 0.15  # dB, averaged over the bands, above the mean around
+RISE = 0.15  # dB, a weighted mean over the bands, above the mean around
 ALONE, AROUND = 5, 10  # steps on either side without a stronger rise, and of that mean
 MARGIN, AT_ONCE = 25, 6000  # steps
 LAGS = (10, 200)  # steps after which a beat repeats
@@ -41,7 +41,7 @@ def onsets(waveform: Waveform, sample_rate: int) -> Tensor:
         mean = F.avg_pool1d(rise[None], 2 * AROUND + 1, 1, AROUND, count_include_pad=False)[0]
         peaks = ((rise >= strongest) & (rise > mean + RISE)).nonzero()[:, 0] + start
         found.append(peaks[(peaks >= first) & (peaks < end)])
-    return hop * (torch.cat(found) + 1)
+    return hop * (torch.cat(found) + 1)  # windows of FRAME_MS see it a step before
 
 
 def beat(waveform: Tensor, sample_rate: int) -> float:
